@@ -1,0 +1,182 @@
+//! Keys for machines: `pk_<8 characters>_<43 characters of secret><6 characters of checksum>`.
+//!
+//! `pk_` lets secret scanners find a leaked key, the next part names it in lists and logs, the secret is 256 bits in
+//! base62, and the checksum (CRC-32 of everything before it, in base62) refuses garbage before anything is looked up.
+
+use std::fmt;
+
+use super::clock::Timestamp;
+use super::digest::Digest;
+use super::random::{self, Random};
+use super::scope::ScopeSet;
+use super::secret::Secret;
+use super::user::UserId;
+
+const BRAND: &str = "pk_";
+const PREFIX_LENGTH: usize = 8;
+const SECRET_LENGTH: usize = 43;
+const CHECKSUM_LENGTH: usize = 6;
+const LENGTH: usize = BRAND.len() + PREFIX_LENGTH + 1 + SECRET_LENGTH + CHECKSUM_LENGTH;
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ApiKeyId(pub String);
+
+impl ApiKeyId {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ApiKeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Who a key acts as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyOwner {
+    User(UserId),
+    /// A program with no account of its own, by the name an operator gave it.
+    Service(String),
+}
+
+/// A key as stored: everything but the key.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    pub id: ApiKeyId,
+    /// The visible look-up part, without brand.
+    pub prefix: String,
+    pub digest: Digest,
+    pub name: String,
+    pub owner: KeyOwner,
+    pub scopes: ScopeSet,
+    pub created_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+    pub revoked: Option<(Timestamp, String)>,
+}
+
+impl ApiKey {
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+}
+
+/// A key as a request shows it: well formed, believed by nobody yet.
+#[derive(Clone, Debug)]
+pub struct PresentedKey(Secret<String>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MalformedKey {
+    #[error("not of the form pk_<prefix>_<secret>")]
+    Shape,
+    #[error("the checksum does not fit")]
+    Checksum,
+}
+
+impl PresentedKey {
+    /// Accepts only the whole exact key: no other length, character, prefix or suffix.
+    pub fn parse(text: &str) -> Result<Self, MalformedKey> {
+        if text.len() != LENGTH {
+            return Err(MalformedKey::Shape);
+        }
+        let rest = text.strip_prefix(BRAND).ok_or(MalformedKey::Shape)?;
+        let (prefix, secret) = rest.split_at_checked(PREFIX_LENGTH).ok_or(MalformedKey::Shape)?;
+        let secret = secret.strip_prefix('_').ok_or(MalformedKey::Shape)?;
+        if !prefix.bytes().chain(secret.bytes()).all(|b| b.is_ascii_alphanumeric()) {
+            return Err(MalformedKey::Shape);
+        }
+        let (body, checksum) = text.split_at_checked(LENGTH - CHECKSUM_LENGTH).ok_or(MalformedKey::Shape)?;
+        if checksum_of(body) == checksum {
+            Ok(Self(Secret::new(text.to_owned())))
+        } else {
+            Err(MalformedKey::Checksum)
+        }
+    }
+
+    /// Makes a new key.
+    pub fn generate(random: &dyn Random) -> Self {
+        let prefix = base62(&random::bytes::<8>(random), PREFIX_LENGTH);
+        let secret = base62(&random::bytes::<32>(random), SECRET_LENGTH);
+        let body = format!("{BRAND}{prefix}_{secret}");
+        let checksum = checksum_of(&body);
+        Self(Secret::new(body + &checksum))
+    }
+
+    /// The whole key. Shown once to its owner, and hashed; nothing else is done with it.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    pub fn prefix(&self) -> &str {
+        self.0.expose().get(BRAND.len()..BRAND.len() + PREFIX_LENGTH).unwrap_or_default()
+    }
+}
+
+fn checksum_of(body: &str) -> String {
+    base62(&crc32fast::hash(body.as_bytes()).to_be_bytes(), CHECKSUM_LENGTH)
+}
+
+/// The big-endian number in `bytes`, in base 62, as exactly `length` digits: the lowest ones, zero-padded.
+/// 43 digits hold 256 bits and 6 hold 32; of a prefix's 64 bits the lowest eight digits (47 bits) are kept.
+fn base62(bytes: &[u8], length: usize) -> String {
+    let mut number = bytes.to_vec();
+    let mut digits = vec![b'0'; length];
+    for slot in digits.iter_mut().rev() {
+        let mut remainder = 0_u16;
+        for byte in &mut number {
+            let value = remainder << 8 | u16::from(*byte);
+            *byte = u8::try_from(value / 62).unwrap_or(0);
+            remainder = value % 62;
+        }
+        *slot = ALPHABET.get(usize::from(remainder)).copied().unwrap_or(b'0');
+    }
+    zeroize::Zeroize::zeroize(&mut number);
+    digits.into_iter().map(char::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixed(u8);
+    impl Random for Fixed {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(self.0);
+        }
+    }
+
+    #[test]
+    fn base62_is_positional_and_padded() {
+        assert_eq!(base62(&[0], 3), "000");
+        assert_eq!(base62(&[61], 2), "0z");
+        assert_eq!(base62(&[62], 2), "10");
+        assert_eq!(base62(&[255; 4], 6), "4gfFC3");
+        assert_eq!(base62(&[255; 32], 43).len(), 43);
+        assert_ne!(base62(&[255; 32], 43).chars().next(), Some('0'), "43 digits are needed and enough for 256 bits");
+    }
+
+    #[test]
+    fn a_generated_key_parses_and_nothing_near_it_does() {
+        let key = PresentedKey::generate(&Fixed(0xA7));
+        let text = key.expose().to_owned();
+        assert_eq!(text.len(), LENGTH);
+        assert!(PresentedKey::parse(&text).is_ok());
+        for position in 0..text.len() {
+            let mut other = text.clone().into_bytes();
+            other[position] = if other[position] == b'x' { b'y' } else { b'x' };
+            assert!(PresentedKey::parse(std::str::from_utf8(&other).unwrap()).is_err(), "changed at {position}");
+        }
+        assert!(PresentedKey::parse(&format!("{text}0")).is_err());
+        assert!(PresentedKey::parse(&text[..text.len() - 1]).is_err());
+        assert!(PresentedKey::parse(&text.to_uppercase()).is_err());
+        assert!(PresentedKey::parse("").is_err());
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let key = PresentedKey::generate(&Fixed(3));
+        assert!(!format!("{key:?}").contains(key.expose()));
+    }
+}

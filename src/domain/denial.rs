@@ -1,0 +1,199 @@
+//! Reasons to say no: a closed set, each with the code that client, log and metric share.
+
+use std::time::Duration;
+
+/// Whose fault a refusal or failure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    Client,
+    Gateway,
+    Store,
+    Upstream,
+}
+
+impl Fault {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Gateway => "gateway",
+            Self::Store => "store",
+            Self::Upstream => "upstream",
+        }
+    }
+}
+
+/// Why a request does not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Denial {
+    // The message itself.
+    BadRequest,
+    BadPath,
+    BadHost,
+    HeaderTooLarge,
+    TargetTooLong,
+    BodyTooLarge,
+    ReservedHeader,
+    MethodUnsupported,
+    VersionUnsupported,
+    UpgradeUnsupported,
+    HeadTimeout,
+    // Routing.
+    NoRoute,
+    MethodNotAllowed,
+    // Authentication. One body for all of them but the Django profile's; the log knows which.
+    CredentialMissing,
+    CredentialMalformed,
+    CredentialRepeated,
+    CredentialKindNotAccepted,
+    BadAuthorizationHeader,
+    TokenInvalid,
+    TokenExpired,
+    TokenWrongType,
+    TokenNoExpiry,
+    TokenNoId,
+    TokenNoType,
+    TokenNoUser,
+    TokenRevoked,
+    SessionEnded,
+    UserNotFound,
+    UserInactive,
+    KeyMalformed,
+    KeyUnknown,
+    KeyExpired,
+    KeyRevoked,
+    // Authorisation.
+    ScopeMissing,
+    // Limits.
+    TooManyUnknownKeys,
+    // Not the client's doing.
+    Unavailable,
+    Busy,
+    Internal,
+    UpstreamUnreachable,
+    UpstreamBroken,
+    UpstreamTimeout,
+}
+
+impl Denial {
+    pub const ALL: [Self; 41] = [
+        Self::BadRequest,
+        Self::BadPath,
+        Self::BadHost,
+        Self::HeaderTooLarge,
+        Self::TargetTooLong,
+        Self::BodyTooLarge,
+        Self::ReservedHeader,
+        Self::MethodUnsupported,
+        Self::VersionUnsupported,
+        Self::UpgradeUnsupported,
+        Self::HeadTimeout,
+        Self::NoRoute,
+        Self::MethodNotAllowed,
+        Self::CredentialMissing,
+        Self::CredentialMalformed,
+        Self::CredentialRepeated,
+        Self::CredentialKindNotAccepted,
+        Self::BadAuthorizationHeader,
+        Self::TokenInvalid,
+        Self::TokenExpired,
+        Self::TokenWrongType,
+        Self::TokenNoExpiry,
+        Self::TokenNoId,
+        Self::TokenNoType,
+        Self::TokenNoUser,
+        Self::TokenRevoked,
+        Self::SessionEnded,
+        Self::UserNotFound,
+        Self::UserInactive,
+        Self::KeyMalformed,
+        Self::KeyUnknown,
+        Self::KeyExpired,
+        Self::KeyRevoked,
+        Self::ScopeMissing,
+        Self::TooManyUnknownKeys,
+        Self::Unavailable,
+        Self::Busy,
+        Self::Internal,
+        Self::UpstreamUnreachable,
+        Self::UpstreamBroken,
+        Self::UpstreamTimeout,
+    ];
+
+    /// The reason in the access log and the metric.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::BadPath => "bad_path",
+            Self::BadHost => "bad_host",
+            Self::HeaderTooLarge => "header_too_large",
+            Self::TargetTooLong => "target_too_long",
+            Self::BodyTooLarge => "body_too_large",
+            Self::ReservedHeader => "reserved_header",
+            Self::MethodUnsupported => "method_unsupported",
+            Self::VersionUnsupported => "version_unsupported",
+            Self::UpgradeUnsupported => "upgrade_unsupported",
+            Self::HeadTimeout => "head_timeout",
+            Self::NoRoute => "no_route",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::CredentialMissing => "credential_missing",
+            Self::CredentialMalformed => "credential_malformed",
+            Self::CredentialRepeated => "credential_repeated",
+            Self::CredentialKindNotAccepted => "credential_kind_not_accepted",
+            Self::BadAuthorizationHeader => "bad_authorization_header",
+            Self::TokenInvalid => "token_invalid",
+            Self::TokenExpired => "token_expired",
+            Self::TokenWrongType => "token_wrong_type",
+            Self::TokenNoExpiry => "token_no_expiry",
+            Self::TokenNoId => "token_no_id",
+            Self::TokenNoType => "token_no_type",
+            Self::TokenNoUser => "token_no_user",
+            Self::TokenRevoked => "token_revoked",
+            Self::SessionEnded => "session_ended",
+            Self::UserNotFound => "user_not_found",
+            Self::UserInactive => "user_inactive",
+            Self::KeyMalformed => "key_malformed",
+            Self::KeyUnknown => "key_unknown",
+            Self::KeyExpired => "key_expired",
+            Self::KeyRevoked => "key_revoked",
+            Self::ScopeMissing => "scope_missing",
+            Self::TooManyUnknownKeys => "too_many_unknown_keys",
+            Self::Unavailable => "unavailable",
+            Self::Busy => "busy",
+            Self::Internal => "internal_error",
+            Self::UpstreamUnreachable => "upstream_unreachable",
+            Self::UpstreamBroken => "upstream_broken",
+            Self::UpstreamTimeout => "upstream_timeout",
+        }
+    }
+
+    pub const fn fault(self) -> Fault {
+        match self {
+            Self::Unavailable => Fault::Store,
+            Self::Busy | Self::Internal => Fault::Gateway,
+            Self::UpstreamUnreachable | Self::UpstreamBroken | Self::UpstreamTimeout => Fault::Upstream,
+            _ => Fault::Client,
+        }
+    }
+
+    /// How long a client should wait before it tries again, where trying again makes sense.
+    pub const fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::Unavailable | Self::Busy | Self::TooManyUnknownKeys => Some(Duration::from_secs(1)),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct() {
+        let codes: HashSet<_> = Denial::ALL.iter().map(|denial| denial.code()).collect();
+        let denials: HashSet<_> = Denial::ALL.iter().collect();
+        assert_eq!(codes.len(), denials.len());
+    }
+}

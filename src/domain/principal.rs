@@ -1,0 +1,69 @@
+//! A verified subject.
+
+use super::api_key::ApiKeyId;
+use super::clock::Timestamp;
+use super::scope::ScopeSet;
+use super::session::SessionId;
+use super::user::UserId;
+
+/// Who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    User { id: UserId, username: String, email: String },
+    Service { name: String },
+}
+
+impl Subject {
+    /// The value for `X-Auth-User-Id` and the assertion's `sub`. A service is told from a user by its prefix, which
+    /// no user id can have: `:` occurs neither in a UUID nor in a Django primary key.
+    pub fn id(&self) -> String {
+        match self {
+            Self::User { id, .. } => id.0.clone(),
+            Self::Service { name } => format!("service:{name}"),
+        }
+    }
+}
+
+/// How it was shown who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Jwt,
+    ApiKey,
+    /// Both were presented, both valid; the token speaks for the user.
+    JwtAndApiKey,
+}
+
+impl Method {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jwt => "jwt",
+            Self::ApiKey => "api_key",
+            Self::JwtAndApiKey => "jwt+api_key",
+        }
+    }
+}
+
+/// How strongly a sign-in was proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Assurance {
+    OneFactor,
+    TwoFactors,
+}
+
+/// A verified subject with what it may do. Made only by `access`, from a credential that held.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    pub subject: Subject,
+    pub method: Method,
+    pub scopes: ScopeSet,
+    pub key_id: Option<ApiKeyId>,
+    pub session_id: Option<SessionId>,
+    /// Authentication methods, as in RFC 8176: `pwd`, `otp`.
+    pub amr: Vec<String>,
+    pub assurance: Assurance,
+    /// When the credential stops being good by itself; derived values must not outlive it.
+    pub expires_at: Option<Timestamp>,
+    /// Different for every `Principal` ever made in this process: the key under which derived values (headers,
+    /// assertions) may be remembered without comparing all of it.
+    pub serial: u64,
+}

@@ -1,0 +1,92 @@
+//! Keys that sign tokens, and the algorithms they are pinned to.
+
+use std::fmt;
+
+use super::clock::Timestamp;
+
+/// A signature algorithm of RFC 7518 and RFC 8037. One key, one algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SigningAlgorithm {
+    Es256,
+    EdDsa,
+    Rs256,
+    Hs256,
+}
+
+impl SigningAlgorithm {
+    pub const ALL: [Self; 4] = [Self::Es256, Self::EdDsa, Self::Rs256, Self::Hs256];
+
+    /// The registered `alg` value, compared whole and with case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+            Self::Rs256 => "RS256",
+            Self::Hs256 => "HS256",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == text)
+    }
+}
+
+impl fmt::Display for SigningAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a key is for: a token key never signs assertions, nor the other way round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyUse {
+    Tokens,
+    Assertions,
+}
+
+impl KeyUse {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tokens => "tokens",
+            Self::Assertions => "assertions",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Tokens, Self::Assertions].into_iter().find(|key_use| key_use.as_str() == text)
+    }
+}
+
+/// Where a key is in its life: published before it signs, kept for verifying after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    Next,
+    Active,
+    Retired,
+}
+
+impl KeyState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Active => "active",
+            Self::Retired => "retired",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Next, Self::Active, Self::Retired].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// A signing key as stored: the private part sealed under the master key.
+#[derive(Clone, Debug)]
+pub struct SigningKey {
+    /// The RFC 7638 thumbprint of the public key.
+    pub kid: String,
+    pub algorithm: SigningAlgorithm,
+    pub key_use: KeyUse,
+    pub state: KeyState,
+    pub sealed_private: Vec<u8>,
+    pub created_at: Timestamp,
+}

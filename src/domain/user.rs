@@ -1,0 +1,106 @@
+//! A person who signs in.
+
+use std::fmt;
+
+use super::clock::Timestamp;
+use super::scope::ScopeSet;
+use super::secret::Secret;
+
+/// The stable identity of a user, as text: a UUID for users made here, the original primary key for imported ones.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserId(pub String);
+
+impl UserId {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A user as stored.
+#[derive(Clone, Debug)]
+pub struct User {
+    pub id: UserId,
+    pub username: String,
+    /// Empty when there is none.
+    pub email: String,
+    pub is_active: bool,
+    pub is_admin: bool,
+    /// Scopes of this user's tokens, beside those that being an administrator brings.
+    pub scopes: ScopeSet,
+    pub password: PasswordHash,
+    pub created_at: Timestamp,
+    pub password_changed_at: Timestamp,
+}
+
+/// A stored password: a PHC string, or nothing that ever matches.
+#[derive(Clone, Debug)]
+pub struct PasswordHash(pub Secret<String>);
+
+impl PasswordHash {
+    pub fn new(text: String) -> Self {
+        Self(Secret::new(text))
+    }
+
+    pub fn text(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidUsername {
+    #[error("a user name has 1 to 150 characters")]
+    Length,
+    #[error("a user name holds no control characters and no white space at either end")]
+    Characters,
+}
+
+/// A user name that may be stored. Compared exactly: case-sensitive, without Unicode normalisation, as the
+/// installations do whose data is taken over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Username(String);
+
+impl Username {
+    pub fn parse(text: &str) -> Result<Self, InvalidUsername> {
+        if !(1..=150).contains(&text.chars().count()) {
+            return Err(InvalidUsername::Length);
+        }
+        if text.chars().any(char::is_control) || text.trim() != text {
+            return Err(InvalidUsername::Characters);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an e-mail address has one @ with something on either side, no spaces or control characters, and at most 254 bytes")]
+pub struct InvalidEmail;
+
+/// An e-mail address that may be stored. Only its shape is checked: that it is the user's is shown by mailing it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Email(String);
+
+impl Email {
+    pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
+        let plain = text.len() <= 254 && !text.chars().any(|c| c.is_control() || c.is_whitespace());
+        match text.split_once('@') {
+            Some((local, host)) if plain && !local.is_empty() && !host.is_empty() && !host.contains('@') => {
+                Ok(Self(text.to_owned()))
+            }
+            _ => Err(InvalidEmail),
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}

@@ -1,0 +1,25 @@
+//! The contract with whoever keeps our data: traits only.
+//!
+//! To add a stored noun: write its trait here, one file; implement it in `backends/sql`; describe what any backend
+//! must do in `tests/storage`; and, when reads are hot, decorate it in `cache`.
+//!
+//! Two rules hold for all of them. *Not found* is a case, not an error: look-ups return `Option`. And a change that
+//! other nodes must hear of writes its [`Invalidation`](crate::domain::invalidation::Invalidation) in the same
+//! transaction as the change.
+
+pub mod api_keys;
+pub mod invalidations;
+pub mod sessions;
+pub mod signing_keys;
+pub mod users;
+
+/// The store could not answer. What it was asked is unknown, so nobody may be let in or refused because of it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the store did not answer: {0}")]
+    Unavailable(String),
+    #[error("the store holds something unreadable: {0}")]
+    Corrupt(String),
+}
+
+pub type Result<T> = std::result::Result<T, StoreError>;

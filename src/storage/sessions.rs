@@ -1,0 +1,25 @@
+//! Sessions: one row per sign-in, none per token.
+
+use async_trait::async_trait;
+
+use super::Result;
+use crate::domain::clock::Timestamp;
+use crate::domain::session::{Session, SessionEnd, SessionId};
+
+#[async_trait]
+pub trait Sessions: Send + Sync {
+    /// Inserts unless a session with this id is already there; either way the stored one is what counts.
+    async fn insert(&self, session: &Session) -> Result<()>;
+
+    async fn find(&self, id: &SessionId) -> Result<Option<Session>>;
+
+    /// One atomic compare-and-set: raises the counter from `from` to `from + 1` if it still is `from` and the session
+    /// has not ended. `true` for exactly one of any number of parallel callers.
+    async fn rotate(&self, id: &SessionId, from: i64, now: Timestamp) -> Result<bool>;
+
+    /// Ends the session; `false` when it is unknown or was over already (its first end is kept).
+    async fn end(&self, id: &SessionId, why: SessionEnd, now: Timestamp) -> Result<bool>;
+
+    /// Deletes at most `limit` sessions whose absolute end lies before `before`; how many there were.
+    async fn delete_expired(&self, before: Timestamp, limit: u32) -> Result<u64>;
+}

@@ -1,0 +1,17 @@
+//! Signing keys, sealed.
+
+use async_trait::async_trait;
+
+use super::Result;
+use crate::domain::signing_key::{KeyUse, SigningAlgorithm, SigningKey};
+
+#[async_trait]
+pub trait SigningKeys: Send + Sync {
+    async fn list(&self) -> Result<Vec<SigningKey>>;
+
+    /// Inserts an active key unless there is one already for this use and algorithm: two nodes that start at once agree
+    /// on one. Returns the active key that is stored after the call.
+    async fn insert_first(&self, key: &SigningKey) -> Result<SigningKey>;
+
+    async fn find_active(&self, key_use: KeyUse, algorithm: SigningAlgorithm) -> Result<Option<SigningKey>>;
+}
