@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(Timestamp::from_secs(0).rfc3339(), "1970-01-01T00:00:00.000000Z");
         assert_eq!(Timestamp::from_secs(951_827_696).rfc3339(), "2000-02-29T12:34:56.000000Z");
         assert_eq!(Timestamp::from_micros(-1).rfc3339(), "1969-12-31T23:59:59.999999Z");
-        assert_eq!(Timestamp::from_secs(1_795_410_900).rfc3339(), "2026-11-23T04:35:00.000000Z");
+        assert_eq!(Timestamp::from_secs(1_795_408_500).rfc3339(), "2026-11-23T04:35:00.000000Z");
     }
 
     #[test]
