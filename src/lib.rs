@@ -4,5 +4,7 @@
 //! [`domain`] (words and rules), [`storage`] (the contract with whoever keeps our data), `routing`, `crypto`,
 //! `telemetry`, `config`, `backends`, `cache`, `identity`, `access`, `api`, `jobs`, `edge`, `server`, `cli`.
 
+pub mod config;
 pub mod domain;
+pub mod routing;
 pub mod storage;

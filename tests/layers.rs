@@ -24,8 +24,19 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "edge", "jobs", "api", "access", "identity", "cache", "backends", "config", "telemetry", "storage", "crypto",
-            "routing", "domain",
+            "edge",
+            "jobs",
+            "api",
+            "access",
+            "identity",
+            "cache",
+            "backends",
+            "config",
+            "telemetry",
+            "storage",
+            "crypto",
+            "routing",
+            "domain",
         ],
     ),
     ("cli", &["server", "config", "identity", "routing", "domain"]),
@@ -141,7 +152,10 @@ fn import_module(import: &str) -> String {
     let mut parts = import.split("::");
     let folder = parts.next().unwrap().to_owned();
     match parts.next() {
-        Some(thing) if root().join(&folder).join(format!("{thing}.rs")).exists() || root().join(&folder).join(thing).is_dir() => {
+        Some(thing)
+            if root().join(&folder).join(format!("{thing}.rs")).exists()
+                || root().join(&folder).join(thing).is_dir() =>
+        {
             format!("{folder}::{thing}")
         }
         _ => folder,

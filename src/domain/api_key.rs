@@ -88,11 +88,7 @@ impl PresentedKey {
             return Err(MalformedKey::Shape);
         }
         let (body, checksum) = text.split_at_checked(LENGTH - CHECKSUM_LENGTH).ok_or(MalformedKey::Shape)?;
-        if checksum_of(body) == checksum {
-            Ok(Self(Secret::new(text.to_owned())))
-        } else {
-            Err(MalformedKey::Checksum)
-        }
+        if checksum_of(body) == checksum { Ok(Self(Secret::new(text.to_owned()))) } else { Err(MalformedKey::Checksum) }
     }
 
     /// Makes a new key.

@@ -44,12 +44,7 @@ impl Timestamp {
         let (date, time) = (self.0.div_euclid(86_400_000_000), self.0.rem_euclid(86_400_000_000));
         let (year, month, day) = civil_from_days(date);
         let (secs, micros) = (time / 1_000_000, time % 1_000_000);
-        format!(
-            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{micros:06}Z",
-            secs / 3600,
-            secs / 60 % 60,
-            secs % 60
-        )
+        format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{micros:06}Z", secs / 3600, secs / 60 % 60, secs % 60)
     }
 }
 

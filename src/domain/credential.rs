@@ -109,7 +109,10 @@ mod tests {
     #[test]
     fn one_bearer_token_is_read() {
         for value in ["Bearer abc.def.ghi", "Bearer   abc.def.ghi", "Bearer\tabc.def.ghi ", "bearer abc.def.ghi"] {
-            assert!(matches!(read(&[value], false), Presented::WellFormed(t) if t.expose() == "abc.def.ghi"), "{value}");
+            assert!(
+                matches!(read(&[value], false), Presented::WellFormed(t) if t.expose() == "abc.def.ghi"),
+                "{value}"
+            );
         }
     }
 

@@ -82,7 +82,9 @@ impl Username {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an e-mail address has one @ with something on either side, no spaces or control characters, and at most 254 bytes")]
+#[error(
+    "an e-mail address has one @ with something on either side, no spaces or control characters, and at most 254 bytes"
+)]
 pub struct InvalidEmail;
 
 /// An e-mail address that may be stored. Only its shape is checked: that it is the user's is shown by mailing it.

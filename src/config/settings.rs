@@ -1,0 +1,221 @@
+//! What the configuration means: every value parsed, every default filled in. Defaults are written where the section
+//! is read, so that the document and the code have one source.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::domain::scope::ScopeSet;
+use crate::domain::secret::Secret;
+use crate::domain::signing_key::SigningAlgorithm;
+use crate::routing::route::Route;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub listen: Listen,
+    pub storage: Storage,
+    pub cache: Cache,
+    pub master_key: MasterKeySource,
+    pub compatibility: Compatibility,
+    pub tokens: Tokens,
+    pub passwords: Passwords,
+    pub api: Api,
+    pub identity: IdentityHeaders,
+    /// Scopes that an administrator's tokens carry beside the user's own.
+    pub admin_scopes: ScopeSet,
+    pub trusted_proxies: Vec<IpNet>,
+    pub limits: Limits,
+    pub log: Log,
+    pub workers: Workers,
+    pub upstreams: Vec<Upstream>,
+    pub routes: Vec<Route>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Listen {
+    pub http: SocketAddr,
+    pub ops: SocketAddr,
+}
+
+#[derive(Clone, Debug)]
+pub struct Storage {
+    /// May hold a password, so it is never printed whole.
+    pub url: Secret<String>,
+    /// Run pending schema migrations at start.
+    pub migrate: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Cache {
+    /// Upper bound for each in-process cache, in bytes.
+    pub bytes: u64,
+    /// After this long an entry is read from the store again: the bound on a revocation that no message announced.
+    pub max_age: Duration,
+    /// How long the absence of a key or user is remembered.
+    pub negative_max_age: Duration,
+    /// How long a known entry is still served while the store does not answer.
+    pub stale_ok: Duration,
+    /// How often the invalidation log is read.
+    pub poll_interval: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub enum MasterKeySource {
+    File(PathBuf),
+    /// The key itself, from the environment: 64 hex digits or 43/44 characters of base64.
+    Value(Secret<String>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compatibility {
+    None,
+    /// Reads and writes tokens as a Django REST framework installation with simplejwt does.
+    Django,
+}
+
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    pub signing: Signing,
+    pub access_lifetime: Duration,
+    /// Idle lifetime: a refresh token that is not used for this long is over.
+    pub refresh_lifetime: Duration,
+    /// Absolute lifetime, which no rotation extends.
+    pub session_lifetime: Duration,
+    /// `None` under `compatibility: django` unless set.
+    pub issuer: Option<String>,
+    pub audience: Option<String>,
+    pub leeway: Duration,
+    pub rotate: bool,
+    /// How long the previous refresh token gets the current pair again; zero switches it off.
+    pub reuse_grace: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub enum Signing {
+    /// A key made by the gateway, kept sealed in the store.
+    Generated(SigningAlgorithm),
+    /// HS256 with this secret.
+    SharedSecret(Secret<String>),
+    /// A private key in PKCS#8 PEM.
+    Pem { algorithm: SigningAlgorithm, pem: Secret<String> },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Passwords {
+    /// Argon2id memory in KiB.
+    pub memory_kib: u32,
+    pub iterations: u32,
+    pub parallelism: u32,
+    /// Threads that hash, and nothing else does.
+    pub threads: usize,
+    /// Hashes that may wait; beyond it the answer is 503.
+    pub queue: usize,
+    pub min_length: usize,
+    /// In bytes; a longer password is refused before it is hashed.
+    pub max_length: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// Without trailing slash: `/api/v1/auth`.
+    pub prefix: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct IdentityHeaders {
+    pub preset: HeaderPreset,
+    pub assertion: bool,
+    pub assertion_issuer: String,
+    /// At most 60 seconds.
+    pub assertion_lifetime: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderPreset {
+    Portcullis,
+    OAuth2Proxy,
+    Authelia,
+    Kong,
+    Django,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub header_bytes: usize,
+    pub header_fields: usize,
+    pub target_bytes: usize,
+    /// Bodies of the gateway's own routes.
+    pub body_bytes: usize,
+    pub body_timeout: Duration,
+    /// From the first byte of a request head to its last.
+    pub head_timeout: Duration,
+    pub idle_timeout: Duration,
+    /// How long requests in flight may take to finish after SIGTERM.
+    pub drain_timeout: Duration,
+    /// Look-ups of unknown API keys per client network: a second's worth, and the burst.
+    pub unknown_keys_per_second: u32,
+    pub unknown_keys_burst: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct Log {
+    pub access: AccessLog,
+    /// A `tracing` filter such as `info` or `portcullis=debug`.
+    pub level: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    Stdout,
+    File(PathBuf),
+    Off,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Workers {
+    /// Threads that proxy.
+    pub threads: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    pub name: Arc<str>,
+    pub servers: Vec<Server>,
+    pub tls: Option<UpstreamTls>,
+    /// Replaces the client's `Host`; without it the client's is kept.
+    pub host: Option<String>,
+    pub connect_timeout: Duration,
+    /// Between two reads; the first one too.
+    pub read_timeout: Duration,
+    pub write_timeout: Duration,
+    pub idle_timeout: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Server {
+    Address(SocketAddr),
+    /// Resolved when it is connected to.
+    Name {
+        host: String,
+        port: u16,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub struct UpstreamTls {
+    /// The name the certificate must be for.
+    pub server_name: String,
+    /// PEM certificates to trust instead of the system's.
+    pub ca: Option<PathBuf>,
+}
+
+/// What a reader of logs may see of an address that is listened on.
+pub fn is_loopback(address: &SocketAddr) -> bool {
+    match address.ip() {
+        IpAddr::V4(ip) => ip.is_loopback(),
+        IpAddr::V6(ip) => ip.is_loopback(),
+    }
+}
