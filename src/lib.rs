@@ -5,6 +5,7 @@
 //! `telemetry`, `config`, `backends`, `cache`, `identity`, `access`, `api`, `jobs`, `edge`, `server`, `cli`.
 
 pub mod config;
+pub mod crypto;
 pub mod domain;
 pub mod routing;
 pub mod storage;

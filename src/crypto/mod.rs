@@ -1,0 +1,11 @@
+//! Cryptography, all of it from libraries: this floor chooses, pins and bounds, and invents nothing.
+
+pub mod assertion;
+pub mod digest;
+pub mod hashing_threads;
+pub mod jws;
+pub mod key_pair;
+pub mod key_set;
+pub mod master_key;
+pub mod password;
+pub mod random;
