@@ -9,3 +9,4 @@ pub mod crypto;
 pub mod domain;
 pub mod routing;
 pub mod storage;
+pub mod telemetry;

@@ -1,0 +1,256 @@
+//! One JSON line per request, to standard output or a file.
+//!
+//! A line is put together on the thread that served the request and appended to a bounded buffer; a thread of its own writes
+//! the buffer out. So a reader that stops reading never stops the gateway: lines are dropped then, and counted.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use prometheus::IntCounter;
+use serde::Serialize;
+
+/// How much may wait to be written.
+const BUFFER_BYTES: usize = 4 * 1024 * 1024;
+/// How long a line waits at most before it is written.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
+
+/// What is said about one request. Nothing in here is a credential; texts from outside are cut by whoever fills it in.
+#[derive(Clone, Debug, Serialize)]
+pub struct AccessLine<'a> {
+    /// RFC 3339, UTC: when the request arrived.
+    pub time: String,
+    pub request_id: &'a str,
+    pub client: String,
+    pub method: &'a str,
+    pub host: &'a str,
+    pub path: &'a str,
+    /// Names of query parameters, never their values.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub query: &'a str,
+    pub status: u16,
+    pub reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<&'a str>,
+    /// What the log may know beyond the reason code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<&'a str>,
+    pub route: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_method: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<&'a str>,
+    pub duration_us: u64,
+    pub bytes_sent: u64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub user_agent: &'a str,
+}
+
+#[derive(Debug)]
+struct Buffer {
+    waiting: Vec<u8>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    buffer: Mutex<Buffer>,
+    wake: Condvar,
+}
+
+/// Cheap to share. Dropping the last one writes out what is left.
+#[derive(Debug)]
+pub struct AccessLog {
+    shared: Option<Arc<Shared>>,
+    dropped: IntCounter,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl AccessLog {
+    pub const fn off(dropped: IntCounter) -> Self {
+        Self { shared: None, dropped, writer: None }
+    }
+
+    pub fn stdout(dropped: IntCounter) -> io::Result<Self> {
+        Self::start(Box::new(io::stdout()), dropped)
+    }
+
+    pub fn file(path: &Path, dropped: IntCounter) -> io::Result<Self> {
+        Self::start(Box::new(OpenOptions::new().create(true).append(true).open(path)?), dropped)
+    }
+
+    /// Writes to anything; for tests too.
+    pub fn start(mut destination: Box<dyn Write + Send>, dropped: IntCounter) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            buffer: Mutex::new(Buffer { waiting: Vec::new(), closed: false }),
+            wake: Condvar::new(),
+        });
+        let theirs = Arc::clone(&shared);
+        let writer = std::thread::Builder::new()
+            .name("access-log".to_owned())
+            .spawn(move || write_out(&theirs, destination.as_mut()))?;
+        Ok(Self { shared: Some(shared), dropped, writer: Some(writer) })
+    }
+
+    pub fn write(&self, line: &AccessLine<'_>) {
+        let Some(shared) = &self.shared else { return };
+        let mut bytes = Vec::with_capacity(512);
+        if serde_json::to_writer(&mut bytes, line).is_err() {
+            return;
+        }
+        bytes.push(b'\n');
+        let mut buffer = shared.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        if buffer.waiting.len() + bytes.len() > BUFFER_BYTES {
+            drop(buffer);
+            self.dropped.inc();
+            return;
+        }
+        buffer.waiting.extend_from_slice(&bytes);
+    }
+}
+
+impl Drop for AccessLog {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.shared {
+            shared.buffer.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+            shared.wake.notify_all();
+        }
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+fn write_out(shared: &Shared, destination: &mut dyn Write) {
+    let mut writing = Vec::new();
+    loop {
+        let buffer = shared.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        // Woken by the clock and not by each line: a wake-up per request would cost more than the line.
+        let (mut buffer, _) = shared.wake.wait_timeout(buffer, FLUSH_INTERVAL).unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut buffer.waiting, &mut writing);
+        let closed = buffer.closed;
+        drop(buffer);
+        if !writing.is_empty() {
+            let _ = destination.write_all(&writing).and_then(|()| destination.flush());
+            writing.clear();
+            writing.shrink_to(BUFFER_BYTES / 16);
+        } else if closed {
+            return;
+        }
+    }
+}
+
+/// Cuts text from outside to `limit` bytes at a character boundary.
+pub fn cut(text: &str, limit: usize) -> &str {
+    if text.len() <= limit {
+        return text;
+    }
+    let end = (0..=limit).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.split_at_checked(end).map_or("", |(head, _)| head)
+}
+
+/// The names of a query's parameters, joined by `&`, cut to a bound: `a=1&b=2` gives `a&b`. A parameter without `=` may be
+/// a bare secret, so it is shown as `-`.
+pub fn query_names(query: &str) -> String {
+    let names = query.split('&').take(20).map(|pair| pair.split_once('=').map_or("-", |(name, _)| cut(name, 40)));
+    names.collect::<Vec<_>>().join("&")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    struct Collect(mpsc::Sender<Vec<u8>>);
+    impl Write for Collect {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.send(bytes.to_vec());
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn line<'a>(path: &'a str) -> AccessLine<'a> {
+        AccessLine {
+            time: "t".into(),
+            request_id: "r",
+            client: "127.0.0.1".into(),
+            method: "GET",
+            host: "h",
+            path,
+            query: "",
+            status: 200,
+            reason: "ok",
+            fault: None,
+            detail: None,
+            route: "r",
+            upstream: None,
+            subject: None,
+            auth_method: None,
+            key_id: None,
+            session_id: None,
+            duration_us: 1,
+            bytes_sent: 2,
+            user_agent: "",
+        }
+    }
+
+    #[test]
+    fn every_line_is_one_json_object_even_with_control_bytes_in_it() {
+        let (sender, receiver) = mpsc::channel();
+        let log = AccessLog::start(Box::new(Collect(sender)), IntCounter::new("d", "d").unwrap()).unwrap();
+        log.write(&line("/a\n{\"forged\":1}\u{1b}[31m"));
+        log.write(&line("/b"));
+        drop(log);
+        let text = String::from_utf8(receiver.iter().flatten().collect()).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        for line in lines {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(value["status"], 200);
+            assert!(!line.chars().any(char::is_control));
+        }
+    }
+
+    #[test]
+    fn a_reader_that_stops_costs_lines_and_not_the_gateway() {
+        struct Stuck(mpsc::Receiver<()>);
+        impl Write for Stuck {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                let _ = self.0.recv();
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (release, stuck) = mpsc::channel();
+        let dropped = IntCounter::new("d", "d").unwrap();
+        let log = AccessLog::start(Box::new(Stuck(stuck)), dropped.clone()).unwrap();
+        let long = "x".repeat(100_000);
+        for _ in 0..200 {
+            log.write(&line(&long));
+        }
+        assert!(dropped.get() > 0);
+        drop(release);
+    }
+
+    #[test]
+    fn query_values_are_never_kept() {
+        assert_eq!(query_names("token=s3cret&x=1"), "token&x");
+        assert_eq!(query_names("s3cret"), "-");
+        assert_eq!(cut("aé", 2), "a");
+    }
+}

@@ -1,0 +1,251 @@
+//! Prometheus metrics. Every label value comes from a closed set: a route's name from the config, or an enum here. No
+//! path, host, user, key or address is ever a label, so hostile requests cannot grow the number of series.
+
+use std::time::Duration;
+
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::domain::denial::{Denial, Fault};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheName {
+    Users,
+    Sessions,
+    ApiKeys,
+    Tokens,
+}
+
+impl CacheName {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::Sessions => "sessions",
+            Self::ApiKeys => "api_keys",
+            Self::Tokens => "tokens",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheOutcome {
+    Hit,
+    Miss,
+    /// The store did not answer; what was known is served for a bounded time.
+    Stale,
+    Failed,
+}
+
+impl CacheOutcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Stale => "stale",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// How one request ended.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestOutcome<'a> {
+    /// The route's name, or `none`.
+    pub route: &'a str,
+    pub method: &'a str,
+    pub status: u16,
+    /// `None` when it was answered by the upstream or by an endpoint in the ordinary way.
+    pub denial: Option<Denial>,
+    pub duration: Duration,
+}
+
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    duration: HistogramVec,
+    pub in_flight: IntGauge,
+    cache: IntCounterVec,
+    pub cache_bytes: IntGaugeVec,
+    sign_ins: IntCounterVec,
+    pub hashing_waiting: IntGauge,
+    pub invalidation_epoch: IntGauge,
+    pub revocation_bound_seconds: prometheus::Gauge,
+    pub access_log_dropped: IntCounter,
+    pub panics: IntCounter,
+    pub store_up: IntGauge,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Metrics {
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str, labels: &[&str]| -> Result<IntCounterVec, prometheus::Error> {
+            let vec = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(vec.clone()))?;
+            Ok(vec)
+        };
+        let gauge = |name: &str, help: &str| -> Result<IntGauge, prometheus::Error> {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let single = |name: &str, help: &str| -> Result<IntCounter, prometheus::Error> {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        let duration = HistogramVec::new(
+            HistogramOpts::new(
+                "portcullis_request_duration_seconds",
+                "From the request's head to the end of its answer, by route.",
+            )
+            .buckets(vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]),
+            &["route"],
+        )?;
+        registry.register(Box::new(duration.clone()))?;
+        let cache_bytes =
+            IntGaugeVec::new(Opts::new("portcullis_cache_bytes", "Estimated bytes held, by cache."), &["cache"])?;
+        registry.register(Box::new(cache_bytes.clone()))?;
+        let revocation_bound_seconds = prometheus::Gauge::new(
+            "portcullis_revocation_bound_seconds",
+            "The longest time for which a revocation can go unnoticed here, as configured.",
+        )?;
+        registry.register(Box::new(revocation_bound_seconds.clone()))?;
+        Ok(Self {
+            requests: counter(
+                "portcullis_requests_total",
+                "Requests by route, method, status class, reason code and whose fault it was.",
+                &["route", "method", "status", "reason", "fault"],
+            )?,
+            duration,
+            in_flight: gauge("portcullis_requests_in_flight", "Requests that have arrived and are not answered yet.")?,
+            cache: counter(
+                "portcullis_cache_lookups_total",
+                "Cache look-ups by cache and outcome.",
+                &["cache", "outcome"],
+            )?,
+            cache_bytes,
+            sign_ins: counter("portcullis_sign_ins_total", "Sign-ins by outcome.", &["outcome"])?,
+            hashing_waiting: gauge(
+                "portcullis_hashing_waiting",
+                "Passwords that wait to be hashed or are being hashed.",
+            )?,
+            invalidation_epoch: gauge(
+                "portcullis_invalidation_epoch",
+                "The newest invalidation that this node has applied.",
+            )?,
+            revocation_bound_seconds,
+            access_log_dropped: single(
+                "portcullis_access_log_dropped_total",
+                "Access-log lines dropped because their reader did not keep up.",
+            )?,
+            panics: single("portcullis_panics_total", "Requests that ended in a caught panic.")?,
+            store_up: gauge("portcullis_store_up", "1 when the store answered the last time it was asked, else 0.")?,
+            registry,
+        })
+    }
+
+    pub fn request(&self, outcome: &RequestOutcome<'_>) {
+        let reason = outcome.denial.map_or("ok", Denial::code);
+        let fault = outcome.denial.map_or("none", |denial| denial.fault().as_str());
+        let labels = [outcome.route, method_class(outcome.method), status_class(outcome.status), reason, fault];
+        if let Ok(counter) = self.requests.get_metric_with_label_values(&labels) {
+            counter.inc();
+        }
+        if let Ok(histogram) = self.duration.get_metric_with_label_values(&[outcome.route]) {
+            histogram.observe(outcome.duration.as_secs_f64());
+        }
+    }
+
+    pub fn cache_lookup(&self, cache: CacheName, outcome: CacheOutcome) {
+        if let Ok(counter) = self.cache.get_metric_with_label_values(&[cache.as_str(), outcome.as_str()]) {
+            counter.inc();
+        }
+    }
+
+    pub fn cache_holds(&self, cache: CacheName, bytes: u64) {
+        if let Ok(gauge) = self.cache_bytes.get_metric_with_label_values(&[cache.as_str()]) {
+            gauge.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
+    }
+
+    pub fn sign_in(&self, outcome: SignIn) {
+        if let Ok(counter) = self.sign_ins.get_metric_with_label_values(&[outcome.as_str()]) {
+            counter.inc();
+        }
+    }
+
+    /// The text exposition format.
+    pub fn render(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        // Only a writer can fail, and this one is memory.
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut out);
+        out
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignIn {
+    Good,
+    Refused,
+    Busy,
+    Unavailable,
+}
+
+impl SignIn {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Refused => "refused",
+            Self::Busy => "busy",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+fn method_class(method: &str) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
+    KNOWN.into_iter().find(|known| *known == method).unwrap_or("other")
+}
+
+const fn status_class(status: u16) -> &'static str {
+    match status {
+        100..=199 => "1xx",
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        500..=599 => "5xx",
+        _ => "none",
+    }
+}
+
+/// For `Fault` labels in tests and dashboards.
+pub const FAULTS: [Fault; 4] = [Fault::Client, Fault::Gateway, Fault::Store, Fault::Upstream];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_stay_in_their_sets() {
+        let metrics = Metrics::new().unwrap();
+        for n in 0..10_000 {
+            metrics.request(&RequestOutcome {
+                route: "none",
+                method: &format!("M{n}"),
+                status: 400 + n % 300,
+                denial: Some(Denial::BadRequest),
+                duration: Duration::from_millis(1),
+            });
+        }
+        let text = String::from_utf8(metrics.render()).unwrap();
+        let series = text.lines().filter(|line| line.starts_with("portcullis_requests_total")).count();
+        assert!(series <= 3, "{text}");
+    }
+}

@@ -1,0 +1,6 @@
+//! Metrics with closed label sets, the access log, and diagnostics. Names no component: whoever is counted brings only
+//! words from `domain` or from the sets here.
+
+pub mod access_log;
+pub mod diagnostics;
+pub mod metrics;
