@@ -9,3 +9,4 @@ pub mod key_set;
 pub mod master_key;
 pub mod password;
 pub mod random;
+pub mod tokens;

@@ -43,7 +43,7 @@ pub enum KeyOwner {
 }
 
 /// A key as stored: everything but the key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
     pub id: ApiKeyId,
     /// The visible look-up part, without brand.

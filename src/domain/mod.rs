@@ -14,4 +14,5 @@ pub mod secret;
 pub mod session;
 pub mod signing_key;
 pub mod strict_json;
+pub mod token;
 pub mod user;

@@ -31,6 +31,15 @@ impl<T: Zeroize + Clone> Clone for Secret<T> {
     }
 }
 
+impl<T: Zeroize + PartialEq> PartialEq for Secret<T> {
+    /// For noticing that a stored value changed. To test a presented secret, digest it and use `crypto::digest::same`.
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl<T: Zeroize + Eq> Eq for Secret<T> {}
+
 impl<T: Zeroize> fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[secret]")

@@ -62,7 +62,7 @@ impl SessionEnd {
 }
 
 /// A session as stored.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     pub id: SessionId,
     pub user_id: UserId,

@@ -23,7 +23,7 @@ impl fmt::Display for UserId {
 }
 
 /// A user as stored.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     pub id: UserId,
     pub username: String,
@@ -39,7 +39,7 @@ pub struct User {
 }
 
 /// A stored password: a PHC string, or nothing that ever matches.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PasswordHash(pub Secret<String>);
 
 impl PasswordHash {

@@ -1,5 +1,7 @@
 //! API keys, by the digest of the whole key.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::Result;
@@ -13,7 +15,7 @@ pub trait ApiKeys: Send + Sync {
     async fn insert(&self, key: &ApiKey) -> Result<Insert>;
 
     /// Expired and revoked keys are found too: what to make of them is the gatekeeper's decision.
-    async fn find_by_digest(&self, digest: &Digest) -> Result<Option<ApiKey>>;
+    async fn find_by_digest(&self, digest: &Digest) -> Result<Option<Arc<ApiKey>>>;
 
     async fn find(&self, id: &ApiKeyId) -> Result<Option<ApiKey>>;
 

@@ -1,7 +1,8 @@
 //! The contract with whoever keeps our data: traits only.
 //!
 //! To add a stored noun: write its trait here, one file; implement it in `backends/sql`; describe what any backend
-//! must do in `tests/storage`; and, when reads are hot, decorate it in `cache`.
+//! must do in `tests/storage`; and, when reads are hot, decorate it in `cache` (those reads return an `Arc`, so that a
+//! cache hands out what it holds without copying it).
 //!
 //! Two rules hold for all of them. *Not found* is a case, not an error: look-ups return `Option`. And a change that
 //! other nodes must hear of writes its [`Invalidation`](crate::domain::invalidation::Invalidation) in the same

@@ -1,5 +1,7 @@
 //! Sessions: one row per sign-in, none per token.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::Result;
@@ -11,7 +13,7 @@ pub trait Sessions: Send + Sync {
     /// Inserts unless a session with this id is already there; either way the stored one is what counts.
     async fn insert(&self, session: &Session) -> Result<()>;
 
-    async fn find(&self, id: &SessionId) -> Result<Option<Session>>;
+    async fn find(&self, id: &SessionId) -> Result<Option<Arc<Session>>>;
 
     /// One atomic compare-and-set: raises the counter from `from` to `from + 1` if it still is `from` and the session
     /// has not ended. `true` for exactly one of any number of parallel callers.

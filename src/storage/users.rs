@@ -1,5 +1,7 @@
 //! Users, by id and by name.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::Result;
@@ -17,7 +19,7 @@ pub enum Insert {
 pub trait Users: Send + Sync {
     async fn insert(&self, user: &User) -> Result<Insert>;
 
-    async fn find(&self, id: &UserId) -> Result<Option<User>>;
+    async fn find(&self, id: &UserId) -> Result<Option<Arc<User>>>;
 
     /// Exact: case-sensitive, no normalisation.
     async fn find_by_username(&self, username: &str) -> Result<Option<User>>;

@@ -1,0 +1,90 @@
+//! API keys, remembered by the digest of the whole key.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::Forget;
+use super::remembered::{Bounds, Remembered, Surroundings, Weigh};
+use crate::domain::api_key::{ApiKey, ApiKeyId, KeyOwner};
+use crate::domain::clock::Timestamp;
+use crate::domain::digest::Digest;
+use crate::domain::invalidation::Invalidation;
+use crate::storage::Result;
+use crate::storage::api_keys::ApiKeys;
+use crate::storage::users::Insert;
+use crate::telemetry::metrics::CacheName;
+
+pub struct CachedApiKeys {
+    inner: Arc<dyn ApiKeys>,
+    by_digest: Remembered<Digest, ApiKey>,
+}
+
+impl Weigh for ApiKey {
+    fn bytes(&self) -> usize {
+        let owner = match &self.owner {
+            KeyOwner::User(id) => id.0.len(),
+            KeyOwner::Service(name) => name.len(),
+        };
+        let scopes = self.scopes.iter().map(|scope| scope.as_str().len() + 24).sum::<usize>();
+        size_of::<Self>() + self.id.0.len() + self.prefix.len() + self.name.len() + owner + scopes
+    }
+}
+
+impl CachedApiKeys {
+    pub fn new(inner: Arc<dyn ApiKeys>, bounds: Bounds, surroundings: Surroundings) -> Self {
+        Self { inner, by_digest: Remembered::new(CacheName::ApiKeys, bounds, surroundings) }
+    }
+
+    /// Forgets the key and all absences: one of those may by now be this very key.
+    fn forget_key(&self, id: &ApiKeyId) {
+        self.by_digest.forget_where(|key| key.is_none_or(|key| key.id == *id));
+    }
+}
+
+impl Forget for CachedApiKeys {
+    fn forget(&self, what: &Invalidation) {
+        if let Invalidation::ApiKey(id) = what {
+            self.forget_key(id);
+        }
+    }
+
+    fn forget_all(&self) {
+        self.by_digest.forget_all();
+    }
+}
+
+#[async_trait]
+impl ApiKeys for CachedApiKeys {
+    async fn insert(&self, key: &ApiKey) -> Result<Insert> {
+        let done = self.inner.insert(key).await;
+        self.by_digest.forget(&key.digest);
+        done
+    }
+
+    async fn find_by_digest(&self, digest: &Digest) -> Result<Option<Arc<ApiKey>>> {
+        let load = || {
+            let (inner, digest) = (Arc::clone(&self.inner), *digest);
+            async move { inner.find_by_digest(&digest).await }
+        };
+        self.by_digest.get(digest, load).await
+    }
+
+    async fn find(&self, id: &ApiKeyId) -> Result<Option<ApiKey>> {
+        self.inner.find(id).await
+    }
+
+    async fn find_by_prefix(&self, prefix: &str) -> Result<Option<ApiKey>> {
+        self.inner.find_by_prefix(prefix).await
+    }
+
+    async fn list(&self, offset: u32, limit: u32) -> Result<Vec<ApiKey>> {
+        self.inner.list(offset, limit).await
+    }
+
+    async fn revoke(&self, id: &ApiKeyId, reason: &str, now: Timestamp) -> Result<bool> {
+        let done = self.inner.revoke(id, reason, now).await;
+        self.forget_key(id);
+        done
+    }
+}

@@ -1,0 +1,216 @@
+//! A bounded memory of records by key: one load at a time per key, absences remembered briefly, and what is known still
+//! served for a bounded time while the store does not answer.
+
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use tokio::runtime::Handle;
+
+use crate::domain::clock::{Clock, Timestamp};
+use crate::storage::{Result, StoreError};
+use crate::telemetry::metrics::{CacheName, CacheOutcome, Metrics};
+
+/// How long a store may take for one answer.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(2);
+/// After a failed load, how long nobody tries again: a hung store must not hang each request in turn.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// The times and sizes of a cache.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub bytes: u64,
+    pub max_age: Duration,
+    pub negative_max_age: Duration,
+    pub stale_ok: Duration,
+}
+
+/// What a cache needs from its surroundings.
+#[derive(Clone)]
+pub struct Surroundings {
+    pub clock: Arc<dyn Clock>,
+    pub metrics: Arc<Metrics>,
+    /// Where loads run: on the runtime that owns the store's connections, so that a client that hangs up never cuts a
+    /// call to the store short.
+    pub runtime: Handle,
+}
+
+/// A value that knows roughly how many bytes it holds.
+pub trait Weigh {
+    fn bytes(&self) -> usize;
+}
+
+#[derive(Debug)]
+struct Entry<V> {
+    known: Option<Arc<V>>,
+    loaded_at: Timestamp,
+    /// Set when the last load failed: until then nobody tries again.
+    retry_at: Option<Timestamp>,
+}
+
+impl<V> Clone for Entry<V> {
+    fn clone(&self) -> Self {
+        Self { known: self.known.clone(), loaded_at: self.loaded_at, retry_at: self.retry_at }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct ByBytes;
+
+impl<K, V: Weigh> Weighter<K, Entry<V>> for ByBytes {
+    fn weight(&self, _: &K, entry: &Entry<V>) -> u64 {
+        // The key, the entry and the cache's own bookkeeping come on top of the value.
+        let overhead = size_of::<K>() + size_of::<Entry<V>>() + 96;
+        (overhead + entry.known.as_ref().map_or(0, |value| value.bytes())) as u64
+    }
+}
+
+pub struct Remembered<K, V> {
+    name: CacheName,
+    bounds: Bounds,
+    surroundings: Surroundings,
+    entries: Cache<K, Entry<V>, ByBytes>,
+    /// Raised by every forgetting, so that a load that was under way is not taken for news.
+    generation: AtomicU64,
+}
+
+impl<K, V> Remembered<K, V>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Weigh + PartialEq + Send + Sync + 'static,
+{
+    pub fn new(name: CacheName, bounds: Bounds, surroundings: Surroundings) -> Self {
+        let items = usize::try_from(bounds.bytes / 512).unwrap_or(usize::MAX).clamp(16, 1 << 20);
+        Self {
+            name,
+            bounds,
+            surroundings,
+            entries: Cache::with_weighter(items, bounds.bytes, ByBytes),
+            generation: AtomicU64::new(0),
+        }
+    }
+
+    /// What is known under `key`, loaded when nothing recent is.
+    pub async fn get<F, L>(&self, key: &K, load: F) -> Result<Option<Arc<V>>>
+    where
+        F: Fn() -> L + Send + Sync,
+        L: Future<Output = Result<Option<Arc<V>>>> + Send + 'static,
+    {
+        let now = self.surroundings.clock.now();
+        let mut older = None;
+        if let Some(entry) = self.entries.get(key) {
+            if self.is_fresh(&entry, now) {
+                self.count(CacheOutcome::Hit);
+                return Ok(entry.known);
+            }
+            if entry.retry_at.is_some_and(|at| now < at) {
+                return self.stale(Some(&entry), now);
+            }
+            let loaded_at = entry.loaded_at;
+            self.entries.remove_if(key, |held| held.loaded_at == loaded_at);
+            older = Some(entry);
+        }
+        match self.entries.get_value_or_guard_async(key).await {
+            // Somebody else has loaded it in the meantime, or has just failed to.
+            Ok(entry) if entry.retry_at.is_some() => self.stale(Some(&entry), now),
+            Ok(entry) => {
+                self.count(CacheOutcome::Hit);
+                Ok(entry.known)
+            }
+            Err(guard) => {
+                let before = self.generation.load(Ordering::SeqCst);
+                match self.load(&load).await {
+                    Ok(found) => {
+                        self.count(CacheOutcome::Miss);
+                        // The same record keeps its identity, so that what was derived from it stays good.
+                        let known = match (&older.and_then(|entry| entry.known), found) {
+                            (Some(old), Some(new)) if **old == *new => Some(Arc::clone(old)),
+                            (_, found) => found,
+                        };
+                        let _ = guard.insert(Entry { known: known.clone(), loaded_at: now, retry_at: None });
+                        if self.generation.load(Ordering::SeqCst) != before {
+                            // It changed while it was being read: true for this request, but not to be kept.
+                            self.entries.remove(key);
+                        }
+                        self.surroundings.metrics.cache_holds(self.name, self.entries.weight());
+                        Ok(known)
+                    }
+                    Err(error) => {
+                        let retry_at = Some(now.plus(RETRY_PAUSE));
+                        let entry = match older {
+                            Some(entry) => Entry { retry_at, ..entry },
+                            None => Entry { known: None, loaded_at: Timestamp::from_micros(i64::MIN), retry_at },
+                        };
+                        let answer = self.stale(Some(&entry), now);
+                        let _ = guard.insert(entry);
+                        answer.map_err(|_| error)
+                    }
+                }
+            }
+        }
+    }
+
+    async fn load<F, L>(&self, load: &F) -> Result<Option<Arc<V>>>
+    where
+        F: Fn() -> L,
+        L: Future<Output = Result<Option<Arc<V>>>> + Send + 'static,
+    {
+        let task = self.surroundings.runtime.spawn(tokio::time::timeout(LOAD_TIMEOUT, load()));
+        let answer = match task.await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(StoreError::Unavailable("no answer in time".to_owned())),
+            Err(gone) => Err(StoreError::Unavailable(gone.to_string())),
+        };
+        self.surroundings.metrics.store_up.set(i64::from(answer.is_ok()));
+        answer
+    }
+
+    fn is_fresh(&self, entry: &Entry<V>, now: Timestamp) -> bool {
+        let max_age = if entry.known.is_some() { self.bounds.max_age } else { self.bounds.negative_max_age };
+        entry.retry_at.is_none() && now.since(entry.loaded_at) < max_age
+    }
+
+    /// What may still be said while the store is silent. An absence is never served stale: it could by now be a user.
+    fn stale(&self, entry: Option<&Entry<V>>, now: Timestamp) -> Result<Option<Arc<V>>> {
+        match entry {
+            Some(Entry { known: Some(known), loaded_at, .. })
+                if now.since(*loaded_at) < self.bounds.max_age + self.bounds.stale_ok =>
+            {
+                self.count(CacheOutcome::Stale);
+                Ok(Some(Arc::clone(known)))
+            }
+            _ => {
+                self.count(CacheOutcome::Failed);
+                Err(StoreError::Unavailable("it did not answer a moment ago".to_owned()))
+            }
+        }
+    }
+
+    pub fn forget(&self, key: &K) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.entries.remove(key);
+    }
+
+    /// Forgets every entry for which `matches` says so; it is given `None` for a remembered absence.
+    pub fn forget_where(&self, matches: impl Fn(Option<&V>) -> bool) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.entries.retain(|_, entry| !matches(entry.known.as_deref()));
+    }
+
+    pub fn forget_all(&self) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.entries.clear();
+    }
+
+    fn count(&self, outcome: CacheOutcome) {
+        self.surroundings.metrics.cache_lookup(self.name, outcome);
+    }
+}
+
+#[cfg(test)]
+#[path = "remembered/tests.rs"]
+mod tests;

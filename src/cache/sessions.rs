@@ -1,0 +1,82 @@
+//! Sessions, remembered by id. A rotation changes what is remembered too, so it is forgotten like any other change.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::Forget;
+use super::remembered::{Bounds, Remembered, Surroundings, Weigh};
+use crate::domain::clock::Timestamp;
+use crate::domain::invalidation::Invalidation;
+use crate::domain::session::{Session, SessionEnd, SessionId};
+use crate::storage::Result;
+use crate::storage::sessions::Sessions;
+use crate::telemetry::metrics::CacheName;
+
+pub struct CachedSessions {
+    inner: Arc<dyn Sessions>,
+    by_id: Remembered<SessionId, Session>,
+}
+
+impl Weigh for Session {
+    fn bytes(&self) -> usize {
+        let texts = self.id.0.len() * 2 + self.user_id.0.len() + self.client_address.len() + self.user_agent.len();
+        size_of::<Self>() + texts
+    }
+}
+
+impl CachedSessions {
+    pub fn new(inner: Arc<dyn Sessions>, bounds: Bounds, surroundings: Surroundings) -> Self {
+        Self { inner, by_id: Remembered::new(CacheName::Sessions, bounds, surroundings) }
+    }
+}
+
+impl Forget for CachedSessions {
+    fn forget(&self, what: &Invalidation) {
+        match what {
+            Invalidation::Session(id) => self.by_id.forget(id),
+            // Whatever changed a user may have ended sessions, and no list of them comes with it.
+            Invalidation::User(user) => {
+                self.by_id.forget_where(|session| session.is_none_or(|session| session.user_id == *user));
+            }
+            Invalidation::ApiKey(_) | Invalidation::SigningKeys => {}
+        }
+    }
+
+    fn forget_all(&self) {
+        self.by_id.forget_all();
+    }
+}
+
+#[async_trait]
+impl Sessions for CachedSessions {
+    async fn insert(&self, session: &Session) -> Result<()> {
+        let done = self.inner.insert(session).await;
+        self.by_id.forget(&session.id);
+        done
+    }
+
+    async fn find(&self, id: &SessionId) -> Result<Option<Arc<Session>>> {
+        let load = || {
+            let (inner, id) = (Arc::clone(&self.inner), id.clone());
+            async move { inner.find(&id).await }
+        };
+        self.by_id.get(id, load).await
+    }
+
+    async fn rotate(&self, id: &SessionId, from: i64, now: Timestamp) -> Result<bool> {
+        let done = self.inner.rotate(id, from, now).await;
+        self.by_id.forget(id);
+        done
+    }
+
+    async fn end(&self, id: &SessionId, why: SessionEnd, now: Timestamp) -> Result<bool> {
+        let done = self.inner.end(id, why, now).await;
+        self.by_id.forget(id);
+        done
+    }
+
+    async fn delete_expired(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        self.inner.delete_expired(before, limit).await
+    }
+}

@@ -1,0 +1,91 @@
+//! Users, remembered by id.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::Forget;
+use super::remembered::{Bounds, Remembered, Surroundings, Weigh};
+use crate::domain::clock::Timestamp;
+use crate::domain::invalidation::Invalidation;
+use crate::domain::user::{PasswordHash, User, UserId};
+use crate::storage::Result;
+use crate::storage::users::{Insert, Users};
+use crate::telemetry::metrics::CacheName;
+
+pub struct CachedUsers {
+    inner: Arc<dyn Users>,
+    by_id: Remembered<UserId, User>,
+}
+
+impl Weigh for User {
+    fn bytes(&self) -> usize {
+        let texts = self.id.0.len() * 2 + self.username.len() + self.email.len() + self.password.text().len();
+        size_of::<Self>() + texts + self.scopes.iter().map(|scope| scope.as_str().len() + 24).sum::<usize>()
+    }
+}
+
+impl CachedUsers {
+    pub fn new(inner: Arc<dyn Users>, bounds: Bounds, surroundings: Surroundings) -> Self {
+        Self { inner, by_id: Remembered::new(CacheName::Users, bounds, surroundings) }
+    }
+}
+
+impl Forget for CachedUsers {
+    fn forget(&self, what: &Invalidation) {
+        if let Invalidation::User(id) = what {
+            self.by_id.forget(id);
+        }
+    }
+
+    fn forget_all(&self) {
+        self.by_id.forget_all();
+    }
+}
+
+#[async_trait]
+impl Users for CachedUsers {
+    async fn insert(&self, user: &User) -> Result<Insert> {
+        let done = self.inner.insert(user).await;
+        self.by_id.forget(&user.id);
+        done
+    }
+
+    async fn find(&self, id: &UserId) -> Result<Option<Arc<User>>> {
+        let load = || {
+            let (inner, id) = (Arc::clone(&self.inner), id.clone());
+            async move { inner.find(&id).await }
+        };
+        self.by_id.get(id, load).await
+    }
+
+    async fn find_by_username(&self, username: &str) -> Result<Option<User>> {
+        self.inner.find_by_username(username).await
+    }
+
+    async fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<User>> {
+        self.inner.list(after, limit).await
+    }
+
+    async fn count(&self) -> Result<u64> {
+        self.inner.count().await
+    }
+
+    async fn set_active(&self, id: &UserId, active: bool, now: Timestamp) -> Result<bool> {
+        let done = self.inner.set_active(id, active, now).await;
+        self.by_id.forget(id);
+        done
+    }
+
+    async fn set_password(&self, id: &UserId, password: &PasswordHash, now: Timestamp) -> Result<bool> {
+        let done = self.inner.set_password(id, password, now).await;
+        self.by_id.forget(id);
+        done
+    }
+
+    async fn upgrade_password(&self, id: &UserId, seen: &PasswordHash, better: &PasswordHash) -> Result<bool> {
+        let done = self.inner.upgrade_password(id, seen, better).await;
+        self.by_id.forget(id);
+        done
+    }
+}
