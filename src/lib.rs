@@ -4,6 +4,7 @@
 //! [`domain`] (words and rules), [`storage`] (the contract with whoever keeps our data), `routing`, `crypto`,
 //! `telemetry`, `config`, `backends`, `cache`, `identity`, `access`, `api`, `jobs`, `edge`, `server`, `cli`.
 
+pub mod access;
 pub mod cache;
 pub mod config;
 pub mod crypto;

@@ -61,6 +61,7 @@ pub enum Denial {
     KeyUnknown,
     KeyExpired,
     KeyRevoked,
+    KeyOwnerInactive,
     // Authorisation.
     ScopeMissing,
     // Limits.
@@ -75,7 +76,7 @@ pub enum Denial {
 }
 
 impl Denial {
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::BadRequest,
         Self::BadPath,
         Self::BadHost,
@@ -109,6 +110,7 @@ impl Denial {
         Self::KeyUnknown,
         Self::KeyExpired,
         Self::KeyRevoked,
+        Self::KeyOwnerInactive,
         Self::ScopeMissing,
         Self::TooManyUnknownKeys,
         Self::Unavailable,
@@ -155,6 +157,7 @@ impl Denial {
             Self::KeyUnknown => "key_unknown",
             Self::KeyExpired => "key_expired",
             Self::KeyRevoked => "key_revoked",
+            Self::KeyOwnerInactive => "key_owner_inactive",
             Self::ScopeMissing => "scope_missing",
             Self::TooManyUnknownKeys => "too_many_unknown_keys",
             Self::Unavailable => "unavailable",

@@ -1,5 +1,7 @@
 //! A verified subject.
 
+use std::sync::Arc;
+
 use super::api_key::ApiKeyId;
 use super::clock::Timestamp;
 use super::scope::ScopeSet;
@@ -34,11 +36,11 @@ pub enum Method {
 }
 
 impl Method {
+    /// The credential that names the subject. That a key came along shows in the key's id.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Jwt => "jwt",
+            Self::Jwt | Self::JwtAndApiKey => "jwt",
             Self::ApiKey => "api_key",
-            Self::JwtAndApiKey => "jwt+api_key",
         }
     }
 }
@@ -66,4 +68,20 @@ pub struct Principal {
     /// Different for every `Principal` ever made in this process: the key under which derived values (headers,
     /// assertions) may be remembered without comparing all of it.
     pub serial: u64,
+}
+
+/// Who is asking.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    Anonymous,
+    Known(Arc<Principal>),
+}
+
+impl Caller {
+    pub const fn principal(&self) -> Option<&Arc<Principal>> {
+        match self {
+            Self::Anonymous => None,
+            Self::Known(principal) => Some(principal),
+        }
+    }
 }

@@ -52,6 +52,15 @@ impl ScopeSet {
         self.0.iter()
     }
 
+    /// What both hold.
+    pub fn intersection(&self, other: &Self) -> Self {
+        self.0.iter().filter(|scope| other.contains(scope)).cloned().collect()
+    }
+
+    pub fn union(&self, other: &Self) -> Self {
+        self.0.iter().chain(&other.0).cloned().collect()
+    }
+
     /// Reads the space-separated form of RFC 6749 3.3.
     pub fn parse(text: &str) -> Result<Self, InvalidScope> {
         text.split_ascii_whitespace().map(Scope::parse).collect()

@@ -1,0 +1,163 @@
+//! The one function that decides.
+
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+
+use super::arrival::Arrival;
+use super::key_check::KeyCheck;
+use super::permit::Permit;
+use super::serial::Serial;
+use super::token_check::TokenCheck;
+use crate::domain::access_policy::{AccessPolicy, CredentialKind, Kinds, Requirement};
+use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::credential::{MalformedCredential, Presented};
+use crate::domain::denial::Denial;
+use crate::domain::principal::{Caller, Method, Principal};
+use crate::routing::route::Route;
+
+/// What counts when credentials come together, or broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialRule {
+    /// Every credential that is presented must be valid.
+    AllPresented,
+    /// As the Django stack decides: a valid token makes an accompanying bad key irrelevant, and a bad key counts as none.
+    Django,
+}
+
+pub struct Gatekeeper {
+    tokens: TokenCheck,
+    keys: KeyCheck,
+    rule: CredentialRule,
+    clock: Arc<dyn Clock>,
+    serial: Arc<Serial>,
+    /// Callers who show a token and a key together, by the serials of the two: so that what is derived from a principal
+    /// (a signed assertion) is derived once for them too.
+    pairs: Cache<(u64, u64), Arc<Principal>>,
+}
+
+/// Pairs remembered at a time.
+const PAIRS: usize = 16_384;
+
+impl Gatekeeper {
+    pub fn new(
+        tokens: TokenCheck,
+        keys: KeyCheck,
+        rule: CredentialRule,
+        clock: Arc<dyn Clock>,
+        serial: Arc<Serial>,
+    ) -> Self {
+        Self { tokens, keys, rule, clock, serial, pairs: Cache::new(PAIRS) }
+    }
+
+    /// May this request use this route? A store that does not answer is a denial too, and never the client's fault.
+    pub async fn admit(&self, arrival: &Arrival, route: &Arc<Route>) -> Result<Permit, Denial> {
+        let caller = match &route.access {
+            AccessPolicy::Public => Caller::Anonymous,
+            AccessPolicy::Requires(requirement) => {
+                let principal = self.authenticate(arrival, requirement).await?;
+                // Judged on every request: a remembered record carries attributes, never a verdict.
+                if !principal.scopes.contains_all(&requirement.scopes) {
+                    return Err(Denial::ScopeMissing);
+                }
+                Caller::Known(principal)
+            }
+        };
+        Ok(Permit::new(Arc::clone(route), caller))
+    }
+
+    async fn authenticate(&self, arrival: &Arrival, requirement: &Requirement) -> Result<Arc<Principal>, Denial> {
+        let now = self.clock.now();
+        let bearer = self.bearer(arrival, now).await?;
+        let key = match self.rule {
+            CredentialRule::AllPresented => self.api_key(arrival, now).await?,
+            CredentialRule::Django if bearer.is_some() && requirement.kinds != Kinds::All => None,
+            CredentialRule::Django => match self.api_key(arrival, now).await {
+                // Our own outage is never the client's missing credential.
+                Err(denial @ (Denial::Unavailable | Denial::Busy | Denial::TooManyUnknownKeys)) => return Err(denial),
+                Err(_) => None,
+                Ok(key) => key,
+            },
+        };
+        if bearer.is_none() && key.is_none() {
+            return Err(Denial::CredentialMissing);
+        }
+        let kinds = requirement.kinds;
+        if !kinds.satisfied_by(bearer.is_some(), key.is_some()) {
+            // One of two that are needed is a missing credential; the wrong one alone is not accepted.
+            return Err(if kinds == Kinds::All {
+                Denial::CredentialMissing
+            } else {
+                Denial::CredentialKindNotAccepted
+            });
+        }
+        let bearer = bearer.filter(|_| kinds.accepts(CredentialKind::Jwt));
+        let key = key.filter(|_| kinds.accepts(CredentialKind::ApiKey));
+        match (bearer, key) {
+            (Some(user), Some(key)) => Ok(self.joined(&user, &key, kinds)),
+            (Some(one), None) | (None, Some(one)) => Ok(one),
+            (None, None) => Err(Denial::CredentialMissing),
+        }
+    }
+
+    async fn bearer(&self, arrival: &Arrival, now: Timestamp) -> Result<Option<Arc<Principal>>, Denial> {
+        match &arrival.credentials.bearer {
+            Presented::Absent => Ok(None),
+            Presented::Malformed(fault) => Err(bearer_denial(*fault)),
+            Presented::WellFormed(token) => self.tokens.check(token, now).await.map(Some),
+        }
+    }
+
+    async fn api_key(&self, arrival: &Arrival, now: Timestamp) -> Result<Option<Arc<Principal>>, Denial> {
+        match &arrival.credentials.api_key {
+            Presented::Absent => Ok(None),
+            Presented::Malformed(MalformedCredential::Repeated) => Err(Denial::CredentialRepeated),
+            Presented::Malformed(_) => Err(Denial::KeyMalformed),
+            Presented::WellFormed(key) => self.keys.check(key, arrival.client, now).await.map(Some),
+        }
+    }
+
+    /// Both were shown: the token names the subject. Where both are demanded, only what both may do is allowed.
+    fn joined(&self, user: &Principal, key: &Principal, kinds: Kinds) -> Arc<Principal> {
+        let pair = (user.serial, key.serial);
+        let scopes = if kinds == Kinds::All { user.scopes.intersection(&key.scopes) } else { user.scopes.clone() };
+        if let Some(known) = self.pairs.get(&pair)
+            && known.scopes == scopes
+        {
+            return known;
+        }
+        let principal = Arc::new(Principal {
+            method: Method::JwtAndApiKey,
+            scopes,
+            key_id: key.key_id.clone(),
+            expires_at: match (user.expires_at, key.expires_at) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (one, other) => one.or(other),
+            },
+            serial: self.serial.next(),
+            ..user.clone()
+        });
+        self.pairs.insert(pair, Arc::clone(&principal));
+        principal
+    }
+
+    /// After signing keys changed.
+    pub fn forget_tokens(&self) {
+        self.tokens.forget_all();
+    }
+
+    pub fn token_bytes_held(&self) -> u64 {
+        self.tokens.bytes_held()
+    }
+}
+
+const fn bearer_denial(fault: MalformedCredential) -> Denial {
+    match fault {
+        MalformedCredential::Repeated => Denial::CredentialRepeated,
+        MalformedCredential::BearerShape => Denial::BadAuthorizationHeader,
+        MalformedCredential::TooLong => Denial::TokenInvalid,
+        MalformedCredential::Scheme | MalformedCredential::Key(_) | MalformedCredential::NotText => {
+            Denial::CredentialMalformed
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! From an API key to a principal.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+
+use super::miss_budget::MissBudget;
+use super::serial::Serial;
+use crate::crypto::digest::sha256;
+use crate::domain::api_key::{ApiKey, KeyOwner, PresentedKey};
+use crate::domain::clock::Timestamp;
+use crate::domain::denial::Denial;
+use crate::domain::digest::Digest;
+use crate::domain::principal::{Assurance, Method, Principal, Subject};
+use crate::domain::user::User;
+use crate::storage::api_keys::ApiKeys;
+use crate::storage::users::Users;
+
+/// Principals remembered at a time. Forgetting one costs building it again.
+const PRINCIPALS: usize = 65_536;
+
+pub struct KeyCheck {
+    keys: Arc<dyn ApiKeys>,
+    users: Arc<dyn Users>,
+    budget: MissBudget,
+    derived: Cache<Digest, Derived>,
+    serial: Arc<Serial>,
+}
+
+/// A principal, good as long as the records it was made from are these very ones.
+#[derive(Clone)]
+struct Derived {
+    key: Arc<ApiKey>,
+    owner: Option<Arc<User>>,
+    principal: Arc<Principal>,
+}
+
+impl KeyCheck {
+    pub fn new(keys: Arc<dyn ApiKeys>, users: Arc<dyn Users>, budget: MissBudget, serial: Arc<Serial>) -> Self {
+        Self { keys, users, budget, derived: Cache::new(PRINCIPALS), serial }
+    }
+
+    pub async fn check(&self, key: &PresentedKey, client: IpAddr, now: Timestamp) -> Result<Arc<Principal>, Denial> {
+        let digest = sha256(key.expose().as_bytes());
+        if self.budget.wait(client, now).is_some() && self.derived.get(&digest).is_none() {
+            return Err(Denial::TooManyUnknownKeys);
+        }
+        let found = self.keys.find_by_digest(&digest).await.map_err(|_| Denial::Unavailable)?;
+        let Some(record) = found else {
+            self.budget.charge(client, now);
+            return Err(Denial::KeyUnknown);
+        };
+        if record.revoked.is_some() {
+            return Err(Denial::KeyRevoked);
+        }
+        if record.is_expired(now) {
+            return Err(Denial::KeyExpired);
+        }
+        let owner = match &record.owner {
+            KeyOwner::Service(_) => None,
+            KeyOwner::User(id) => {
+                let user = self.users.find(id).await.map_err(|_| Denial::Unavailable)?;
+                Some(user.filter(|user| user.is_active).ok_or(Denial::KeyOwnerInactive)?)
+            }
+        };
+        Ok(self.principal(digest, record, owner))
+    }
+
+    fn principal(&self, digest: Digest, key: Arc<ApiKey>, owner: Option<Arc<User>>) -> Arc<Principal> {
+        if let Some(derived) = self.derived.get(&digest)
+            && Arc::ptr_eq(&derived.key, &key)
+            && derived.owner.as_ref().map(Arc::as_ptr) == owner.as_ref().map(Arc::as_ptr)
+        {
+            return derived.principal;
+        }
+        let subject = match (&owner, &key.owner) {
+            (Some(user), _) => {
+                Subject::User { id: user.id.clone(), username: user.username.clone(), email: user.email.clone() }
+            }
+            (None, KeyOwner::Service(name)) => Subject::Service { name: name.clone() },
+            (None, KeyOwner::User(id)) => {
+                Subject::User { id: id.clone(), username: String::new(), email: String::new() }
+            }
+        };
+        let principal = Arc::new(Principal {
+            subject,
+            method: Method::ApiKey,
+            scopes: key.scopes.clone(),
+            key_id: Some(key.id.clone()),
+            session_id: None,
+            amr: Vec::new(),
+            assurance: Assurance::OneFactor,
+            expires_at: key.expires_at,
+            serial: self.serial.next(),
+        });
+        self.derived.insert(digest, Derived { key, owner, principal: Arc::clone(&principal) });
+        principal
+    }
+}

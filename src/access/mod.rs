@@ -1,0 +1,10 @@
+//! May this request pass? Checks and never writes. One function decides, [`gatekeeper::Gatekeeper::admit`], and only it
+//! can make a [`permit::Permit`].
+
+pub mod arrival;
+pub mod gatekeeper;
+pub mod key_check;
+pub mod miss_budget;
+pub mod permit;
+pub mod serial;
+pub mod token_check;

@@ -1,0 +1,147 @@
+//! From a bearer token to a principal.
+//!
+//! A signature is checked once per token: what it said is remembered under the token's full SHA-256 until it expires.
+//! Whether its session lives and its user is active is asked on every request, of stores that remember.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use super::serial::Serial;
+use crate::crypto::digest::sha256;
+use crate::crypto::tokens::Tokens;
+use crate::domain::clock::Timestamp;
+use crate::domain::credential::BearerToken;
+use crate::domain::denial::Denial;
+use crate::domain::digest::Digest;
+use crate::domain::principal::{Assurance, Method, Principal, Subject};
+use crate::domain::scope::ScopeSet;
+use crate::domain::token::{TokenClaims, TokenFault, TokenType};
+use crate::domain::user::User;
+use crate::storage::sessions::Sessions;
+use crate::storage::users::Users;
+
+pub struct TokenCheck {
+    tokens: Tokens,
+    sessions: Arc<dyn Sessions>,
+    users: Arc<dyn Users>,
+    admin_scopes: ScopeSet,
+    seen: Cache<Digest, Arc<Seen>, ByBytes>,
+    serial: Arc<Serial>,
+}
+
+/// A token whose signature and claims held, and the principal last derived from it.
+struct Seen {
+    claims: TokenClaims,
+    bytes: u64,
+    /// Good as long as the user's record is this very one.
+    derived: RwLock<Option<(Arc<User>, Arc<Principal>)>>,
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl Weighter<Digest, Arc<Seen>> for ByBytes {
+    fn weight(&self, _: &Digest, seen: &Arc<Seen>) -> u64 {
+        seen.bytes
+    }
+}
+
+impl TokenCheck {
+    pub fn new(
+        tokens: Tokens,
+        sessions: Arc<dyn Sessions>,
+        users: Arc<dyn Users>,
+        admin_scopes: ScopeSet,
+        cache_bytes: u64,
+        serial: Arc<Serial>,
+    ) -> Self {
+        let items = usize::try_from(cache_bytes / 2048).unwrap_or(usize::MAX).clamp(16, 1 << 20);
+        let seen = Cache::with_weighter(items, cache_bytes, ByBytes);
+        Self { tokens, sessions, users, admin_scopes, seen, serial }
+    }
+
+    pub async fn check(&self, token: &BearerToken, now: Timestamp) -> Result<Arc<Principal>, Denial> {
+        let seen = self.read(token, now)?;
+        let claims = &seen.claims;
+        let user_id = claims.user_id.as_ref().ok_or(Denial::TokenNoUser)?;
+        if let Some(id) = &claims.session_id {
+            let session = self.sessions.find(id).await.map_err(|_| Denial::Unavailable)?;
+            let live = session.is_some_and(|session| session.is_live(now) && session.user_id == *user_id);
+            if !live {
+                return Err(Denial::SessionEnded);
+            }
+        }
+        let user = self.users.find(user_id).await.map_err(|_| Denial::Unavailable)?;
+        let user = user.ok_or(Denial::UserNotFound)?;
+        if !user.is_active {
+            return Err(Denial::UserInactive);
+        }
+        Ok(self.principal(&seen, user))
+    }
+
+    fn read(&self, token: &BearerToken, now: Timestamp) -> Result<Arc<Seen>, Denial> {
+        let digest = sha256(token.expose().as_bytes());
+        if let Some(seen) = self.seen.get(&digest) {
+            // Everything else about it was true then and is true still; only time has gone on.
+            if seen.claims.expires_at <= now.minus(self.tokens.rules().leeway) {
+                self.seen.remove(&digest);
+                return Err(Denial::TokenExpired);
+            }
+            return Ok(seen);
+        }
+        let claims = self.tokens.read(token.expose(), Some(TokenType::Access), now).map_err(denial_of)?;
+        // The text of the token bounds what its claims hold; a map of them takes some four times as much.
+        let bytes = (size_of::<Seen>() + 4 * token.expose().len() + 512) as u64;
+        let seen = Arc::new(Seen { claims, bytes, derived: RwLock::new(None) });
+        self.seen.insert(digest, Arc::clone(&seen));
+        Ok(seen)
+    }
+
+    fn principal(&self, seen: &Seen, user: Arc<User>) -> Arc<Principal> {
+        let derived = seen.derived.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((from, principal)) = derived.as_ref()
+            && Arc::ptr_eq(from, &user)
+        {
+            return Arc::clone(principal);
+        }
+        drop(derived);
+        let claims = &seen.claims;
+        let two_factors = claims.amr.iter().any(|method| matches!(method.as_str(), "otp" | "mfa" | "recovery_code"));
+        let principal = Arc::new(Principal {
+            subject: Subject::User { id: user.id.clone(), username: user.username.clone(), email: user.email.clone() },
+            method: Method::Jwt,
+            scopes: if user.is_admin { user.scopes.union(&self.admin_scopes) } else { user.scopes.clone() },
+            key_id: None,
+            session_id: claims.session_id.clone(),
+            amr: claims.amr.clone(),
+            assurance: if two_factors { Assurance::TwoFactors } else { Assurance::OneFactor },
+            expires_at: Some(claims.expires_at),
+            serial: self.serial.next(),
+        });
+        *seen.derived.write().unwrap_or_else(PoisonError::into_inner) = Some((user, Arc::clone(&principal)));
+        principal
+    }
+
+    /// After signing keys changed: a token may have lost the key that vouched for it.
+    pub fn forget_all(&self) {
+        self.seen.clear();
+    }
+
+    pub fn bytes_held(&self) -> u64 {
+        self.seen.weight()
+    }
+}
+
+pub const fn denial_of(fault: TokenFault) -> Denial {
+    match fault {
+        TokenFault::Invalid => Denial::TokenInvalid,
+        TokenFault::Expired => Denial::TokenExpired,
+        TokenFault::Ended => Denial::TokenRevoked,
+        TokenFault::NoExpiry => Denial::TokenNoExpiry,
+        TokenFault::NoId => Denial::TokenNoId,
+        TokenFault::NoType => Denial::TokenNoType,
+        TokenFault::WrongType => Denial::TokenWrongType,
+    }
+}
