@@ -5,10 +5,12 @@
 //! `telemetry`, `config`, `backends`, `cache`, `identity`, `access`, `api`, `jobs`, `edge`, `server`, `cli`.
 
 pub mod access;
+pub mod api;
 pub mod cache;
 pub mod config;
 pub mod crypto;
 pub mod domain;
+pub mod identity;
 pub mod routing;
 pub mod storage;
 pub mod telemetry;

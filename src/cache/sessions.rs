@@ -64,6 +64,10 @@ impl Sessions for CachedSessions {
         self.by_id.get(id, load).await
     }
 
+    async fn find_fresh(&self, id: &SessionId) -> Result<Option<Arc<Session>>> {
+        self.inner.find_fresh(id).await
+    }
+
     async fn rotate(&self, id: &SessionId, from: i64, now: Timestamp) -> Result<bool> {
         let done = self.inner.rotate(id, from, now).await;
         self.by_id.forget(id);

@@ -1,4 +1,4 @@
-//! Reasons to say no: a closed set, each with the code that client, log and metric share.
+//! Reasons to say no: a closed set, each with the reason that log and metric share and the code that the client is told.
 
 use std::time::Duration;
 
@@ -37,6 +37,13 @@ pub enum Denial {
     VersionUnsupported,
     UpgradeUnsupported,
     HeadTimeout,
+    // What the gateway's own routes refuse.
+    NotAcceptable,
+    UnsupportedMediaType,
+    ParseError,
+    InvalidFields,
+    SignInRefused,
+    RefreshReused,
     // Routing.
     NoRoute,
     MethodNotAllowed,
@@ -76,7 +83,7 @@ pub enum Denial {
 }
 
 impl Denial {
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 48] = [
         Self::BadRequest,
         Self::BadPath,
         Self::BadHost,
@@ -88,6 +95,12 @@ impl Denial {
         Self::VersionUnsupported,
         Self::UpgradeUnsupported,
         Self::HeadTimeout,
+        Self::NotAcceptable,
+        Self::UnsupportedMediaType,
+        Self::ParseError,
+        Self::InvalidFields,
+        Self::SignInRefused,
+        Self::RefreshReused,
         Self::NoRoute,
         Self::MethodNotAllowed,
         Self::CredentialMissing,
@@ -121,8 +134,32 @@ impl Denial {
         Self::UpstreamTimeout,
     ];
 
-    /// The reason in the access log and the metric.
+    /// The code that the client is told. It is coarser than the reason where the difference would help a guesser: which
+    /// check a token or a key failed at is for the log.
     pub const fn code(self) -> &'static str {
+        match self {
+            Self::TokenInvalid
+            | Self::TokenExpired
+            | Self::TokenWrongType
+            | Self::TokenNoExpiry
+            | Self::TokenNoId
+            | Self::TokenNoType
+            | Self::TokenNoUser
+            | Self::TokenRevoked
+            | Self::RefreshReused => "token_not_valid",
+            Self::KeyMalformed | Self::KeyUnknown | Self::KeyExpired | Self::KeyRevoked | Self::KeyOwnerInactive => {
+                "key_not_valid"
+            }
+            Self::CredentialMissing | Self::CredentialKindNotAccepted => "not_authenticated",
+            Self::SignInRefused => "no_active_account",
+            Self::ScopeMissing => "permission_denied",
+            Self::NoRoute => "not_found",
+            _ => self.reason(),
+        }
+    }
+
+    /// The reason in the access log and the metric: one per variant.
+    pub const fn reason(self) -> &'static str {
         match self {
             Self::BadRequest => "bad_request",
             Self::BadPath => "bad_path",
@@ -135,6 +172,12 @@ impl Denial {
             Self::VersionUnsupported => "version_unsupported",
             Self::UpgradeUnsupported => "upgrade_unsupported",
             Self::HeadTimeout => "head_timeout",
+            Self::NotAcceptable => "not_acceptable",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::ParseError => "parse_error",
+            Self::InvalidFields => "invalid",
+            Self::SignInRefused => "sign_in_refused",
+            Self::RefreshReused => "refresh_reused",
             Self::NoRoute => "no_route",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::CredentialMissing => "credential_missing",
@@ -194,8 +237,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_distinct() {
-        let codes: HashSet<_> = Denial::ALL.iter().map(|denial| denial.code()).collect();
+    fn reasons_are_distinct() {
+        let codes: HashSet<_> = Denial::ALL.iter().map(|denial| denial.reason()).collect();
         let denials: HashSet<_> = Denial::ALL.iter().collect();
         assert_eq!(codes.len(), denials.len());
     }

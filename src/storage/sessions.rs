@@ -15,6 +15,11 @@ pub trait Sessions: Send + Sync {
 
     async fn find(&self, id: &SessionId) -> Result<Option<Arc<Session>>>;
 
+    /// As [`Sessions::find`], but never from a memory: for refreshing, where a counter that is a moment old is wrong.
+    async fn find_fresh(&self, id: &SessionId) -> Result<Option<Arc<Session>>> {
+        self.find(id).await
+    }
+
     /// One atomic compare-and-set: raises the counter from `from` to `from + 1` if it still is `from` and the session
     /// has not ended. `true` for exactly one of any number of parallel callers.
     async fn rotate(&self, id: &SessionId, from: i64, now: Timestamp) -> Result<bool>;

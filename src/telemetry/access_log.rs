@@ -32,7 +32,11 @@ pub struct AccessLine<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     pub query: &'a str,
     pub status: u16,
+    /// `ok`, or the reason of the refusal or failure.
     pub reason: &'a str,
+    /// The code that the client was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<&'a str>,
     /// What the log may know beyond the reason code.
@@ -193,6 +197,7 @@ mod tests {
             query: "",
             status: 200,
             reason: "ok",
+            code: None,
             fault: None,
             detail: None,
             route: "r",

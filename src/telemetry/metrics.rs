@@ -7,7 +7,7 @@ use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use crate::domain::denial::{Denial, Fault};
+use crate::domain::denial::Denial;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheName {
@@ -67,7 +67,6 @@ pub struct Metrics {
     pub in_flight: IntGauge,
     cache: IntCounterVec,
     pub cache_bytes: IntGaugeVec,
-    sign_ins: IntCounterVec,
     pub hashing_waiting: IntGauge,
     pub invalidation_epoch: IntGauge,
     pub revocation_bound_seconds: prometheus::Gauge,
@@ -120,7 +119,7 @@ impl Metrics {
         Ok(Self {
             requests: counter(
                 "portcullis_requests_total",
-                "Requests by route, method, status class, reason code and whose fault it was.",
+                "Requests by route, method, status class, reason and whose fault it was.",
                 &["route", "method", "status", "reason", "fault"],
             )?,
             duration,
@@ -131,7 +130,6 @@ impl Metrics {
                 &["cache", "outcome"],
             )?,
             cache_bytes,
-            sign_ins: counter("portcullis_sign_ins_total", "Sign-ins by outcome.", &["outcome"])?,
             hashing_waiting: gauge(
                 "portcullis_hashing_waiting",
                 "Passwords that wait to be hashed or are being hashed.",
@@ -152,7 +150,7 @@ impl Metrics {
     }
 
     pub fn request(&self, outcome: &RequestOutcome<'_>) {
-        let reason = outcome.denial.map_or("ok", Denial::code);
+        let reason = outcome.denial.map_or("ok", Denial::reason);
         let fault = outcome.denial.map_or("none", |denial| denial.fault().as_str());
         let labels = [outcome.route, method_class(outcome.method), status_class(outcome.status), reason, fault];
         if let Ok(counter) = self.requests.get_metric_with_label_values(&labels) {
@@ -175,37 +173,12 @@ impl Metrics {
         }
     }
 
-    pub fn sign_in(&self, outcome: SignIn) {
-        if let Ok(counter) = self.sign_ins.get_metric_with_label_values(&[outcome.as_str()]) {
-            counter.inc();
-        }
-    }
-
     /// The text exposition format.
     pub fn render(&self) -> Vec<u8> {
         let mut out = Vec::new();
         // Only a writer can fail, and this one is memory.
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut out);
         out
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignIn {
-    Good,
-    Refused,
-    Busy,
-    Unavailable,
-}
-
-impl SignIn {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Good => "good",
-            Self::Refused => "refused",
-            Self::Busy => "busy",
-            Self::Unavailable => "unavailable",
-        }
     }
 }
 
@@ -224,9 +197,6 @@ const fn status_class(status: u16) -> &'static str {
         _ => "none",
     }
 }
-
-/// For `Fault` labels in tests and dashboards.
-pub const FAULTS: [Fault; 4] = [Fault::Client, Fault::Gateway, Fault::Store, Fault::Upstream];
 
 #[cfg(test)]
 mod tests {

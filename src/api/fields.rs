@@ -1,0 +1,106 @@
+//! Text fields, judged as clients of Django REST framework expect: every fault collected, white space stripped.
+
+use serde_json::{Map, Value, json};
+
+/// What a body said, by field name.
+#[derive(Debug, Default)]
+pub struct Fields {
+    values: Map<String, Value>,
+    faults: Map<String, Value>,
+}
+
+/// Stands before the four hex digits of a lone surrogate, which no Rust string can hold. A noncharacter, so it means
+/// nothing in any text.
+pub const SURROGATE_MARK: char = '\u{10FFFE}';
+
+impl Fields {
+    pub fn new(values: Map<String, Value>) -> Self {
+        Self { values, faults: Map::new() }
+    }
+
+    /// A required text. When it does not fit, the fault is noted and the text is empty: ask [`Fields::finish`] before using it.
+    pub fn text(&mut self, name: &str) -> String {
+        match read(self.values.get(name)) {
+            Ok(text) => text,
+            Err(fault) => {
+                self.fault(name, &fault);
+                String::new()
+            }
+        }
+    }
+
+    pub fn fault(&mut self, name: &str, message: &str) {
+        self.faults.insert(name.to_owned(), json!([message]));
+    }
+
+    /// The collected faults, if there are any.
+    pub fn finish(self) -> Result<(), Value> {
+        if self.faults.is_empty() { Ok(()) } else { Err(Value::Object(self.faults)) }
+    }
+}
+
+fn read(value: Option<&Value>) -> Result<String, String> {
+    let text = match value {
+        None => return Err("This field is required.".to_owned()),
+        Some(Value::Null) => return Err("This field may not be null.".to_owned()),
+        Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => return Err("Not a valid string.".to_owned()),
+        Some(Value::Number(number)) => number.to_string(),
+        Some(Value::String(text)) => strip(text).to_owned(),
+    };
+    if text.is_empty() {
+        return Err("This field may not be blank.".to_owned());
+    }
+    if text.contains('\0') {
+        return Err("Null characters are not allowed.".to_owned());
+    }
+    if let Some((_, rest)) = text.split_once(SURROGATE_MARK) {
+        let digits: String = rest.chars().take(4).collect();
+        return Err(format!("Surrogate characters are not allowed: U+{digits}."));
+    }
+    Ok(text)
+}
+
+/// White space as Python's `str.strip` knows it: Unicode's, and the four information separators.
+fn strip(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(value: Value) -> Result<String, String> {
+        let mut fields = Fields::new(json!({ "f": value }).as_object().unwrap().clone());
+        let text = fields.text("f");
+        fields.finish().map(|()| text).map_err(|faults| faults["f"][0].as_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn texts_and_numbers_are_taken_and_stripped() {
+        assert_eq!(judge(json!("  a b\u{a0}")), Ok("a b".into()));
+        assert_eq!(judge(json!(5)), Ok("5".into()));
+        assert_eq!(judge(json!(1.5)), Ok("1.5".into()));
+        assert_eq!(judge(json!("\u{202e}rtl")), Ok("\u{202e}rtl".into()));
+    }
+
+    #[test]
+    fn every_fault_has_its_sentence() {
+        for (value, sentence) in [
+            (json!(null), "This field may not be null."),
+            (json!(""), "This field may not be blank."),
+            (json!(" \t\u{1f}"), "This field may not be blank."),
+            (json!(true), "Not a valid string."),
+            (json!([1]), "Not a valid string."),
+            (json!({}), "Not a valid string."),
+            (json!("a\u{0}b"), "Null characters are not allowed."),
+            (json!("a\u{10FFFE}D800"), "Surrogate characters are not allowed: U+D800."),
+        ] {
+            assert_eq!(judge(value.clone()), Err(sentence.into()), "{value}");
+        }
+        let mut fields = Fields::default();
+        fields.text("a");
+        fields.text("b");
+        let required = json!(["This field is required."]);
+        assert_eq!(fields.finish().unwrap_err(), json!({"a": required, "b": required}));
+    }
+}

@@ -1,0 +1,37 @@
+//! `me/`: who the caller is, and how that was established.
+
+use axum::Extension;
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use serde_json::json;
+
+use super::answer;
+use super::context::RequestContext;
+use super::refusal::refuse;
+use crate::domain::denial::Denial;
+use crate::domain::principal::{Assurance, Subject};
+
+pub async fn show(Extension(context): Extension<RequestContext>) -> Response<Body> {
+    let Some(principal) = context.permit.principal() else { return refuse(Denial::CredentialMissing) };
+    let (username, email) = match &principal.subject {
+        Subject::User { username, email, .. } => (Some(username.as_str()), Some(email.as_str())),
+        Subject::Service { .. } => (None, None),
+    };
+    let assurance = match principal.assurance {
+        Assurance::OneFactor => "one_factor",
+        Assurance::TwoFactors => "two_factors",
+    };
+    let body = json!({
+        "id": principal.subject.id(),
+        "username": username,
+        "email": email,
+        "method": principal.method.as_str(),
+        "scopes": principal.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
+        "amr": principal.amr,
+        "assurance": assurance,
+        "session_id": principal.session_id.as_ref().map(|id| id.as_str()),
+        "key_id": principal.key_id.as_ref().map(|id| id.as_str()),
+        "expires_at": principal.expires_at.map(|at| at.rfc3339()),
+    });
+    answer::secret_json(StatusCode::OK, &body)
+}

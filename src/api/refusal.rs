@@ -1,0 +1,216 @@
+//! Every refusal's status and body: the one table.
+
+use axum::body::Body;
+use axum::http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::answer::{self, Refused};
+use crate::domain::denial::Denial;
+
+/// RFC 9110 11.6.1; the text is what existing clients compare with.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"api\"");
+
+pub const fn status(denial: Denial) -> StatusCode {
+    use Denial as D;
+    match denial {
+        D::BadRequest | D::BadPath | D::BadHost | D::ReservedHeader | D::UpgradeUnsupported | D::CredentialRepeated => {
+            StatusCode::BAD_REQUEST
+        }
+        D::ParseError | D::InvalidFields => StatusCode::BAD_REQUEST,
+        D::HeaderTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        D::TargetTooLong => StatusCode::URI_TOO_LONG,
+        D::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        D::MethodUnsupported | D::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        D::VersionUnsupported => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+        D::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
+        D::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+        D::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        D::NoRoute => StatusCode::NOT_FOUND,
+        D::CredentialMissing
+        | D::CredentialMalformed
+        | D::CredentialKindNotAccepted
+        | D::BadAuthorizationHeader
+        | D::TokenInvalid
+        | D::TokenExpired
+        | D::TokenWrongType
+        | D::TokenNoExpiry
+        | D::TokenNoId
+        | D::TokenNoType
+        | D::TokenNoUser
+        | D::TokenRevoked
+        | D::SessionEnded
+        | D::UserNotFound
+        | D::UserInactive
+        | D::KeyMalformed
+        | D::KeyUnknown
+        | D::KeyExpired
+        | D::KeyRevoked
+        | D::KeyOwnerInactive
+        | D::SignInRefused
+        | D::RefreshReused => StatusCode::UNAUTHORIZED,
+        D::ScopeMissing => StatusCode::FORBIDDEN,
+        D::TooManyUnknownKeys => StatusCode::TOO_MANY_REQUESTS,
+        D::Unavailable | D::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        D::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        D::UpstreamUnreachable | D::UpstreamBroken => StatusCode::BAD_GATEWAY,
+        D::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+    }
+}
+
+const fn detail(denial: Denial) -> &'static str {
+    use Denial as D;
+    match denial {
+        D::BadRequest => "The request is malformed.",
+        D::BadPath => "The path is ambiguous.",
+        D::BadHost => "The Host is missing or malformed.",
+        D::HeaderTooLarge => "The request's header fields are too large or too many.",
+        D::TargetTooLong => "The request's target is too long.",
+        D::BodyTooLarge => "The request's body is too large.",
+        D::ReservedHeader => "A header field is spelled like one that only the gateway may set.",
+        D::MethodUnsupported | D::MethodNotAllowed => "Method not allowed.",
+        D::VersionUnsupported => "HTTP version not supported.",
+        D::UpgradeUnsupported => "This upgrade is not supported.",
+        D::HeadTimeout => "The request did not arrive in time.",
+        D::NotAcceptable => "Could not satisfy the request Accept header.",
+        D::UnsupportedMediaType => "Unsupported media type.",
+        D::ParseError => "The body could not be read.",
+        D::InvalidFields => "Invalid input.",
+        D::NoRoute => "Not found.",
+        D::CredentialMissing | D::CredentialKindNotAccepted => "Authentication credentials were not provided.",
+        D::CredentialMalformed => "The Authorization header holds no bearer token.",
+        D::CredentialRepeated => "A credential was given more than once.",
+        D::BadAuthorizationHeader => "Authorization header must contain two space-delimited values",
+        D::TokenInvalid
+        | D::TokenExpired
+        | D::TokenWrongType
+        | D::TokenNoExpiry
+        | D::TokenNoId
+        | D::TokenNoType
+        | D::TokenRevoked => "Given token not valid for any token type",
+        D::TokenNoUser => "Token contained no recognizable user identification",
+        D::SessionEnded => "The session has ended.",
+        D::UserNotFound => "User not found",
+        D::UserInactive => "User is inactive",
+        D::KeyMalformed | D::KeyUnknown | D::KeyExpired | D::KeyRevoked | D::KeyOwnerInactive => {
+            "The API key is not valid."
+        }
+        D::SignInRefused => "No active account found with the given credentials",
+        D::RefreshReused => "Token is blacklisted",
+        D::ScopeMissing => "You do not have permission to perform this action.",
+        D::TooManyUnknownKeys => "Request was throttled.",
+        D::Unavailable => "The service is temporarily unavailable.",
+        D::Busy => "Too many sign-ins at once. Try again in a moment.",
+        D::Internal => "Internal error.",
+        D::UpstreamUnreachable => "The upstream could not be reached.",
+        D::UpstreamBroken => "The upstream's answer was broken.",
+        D::UpstreamTimeout => "The upstream did not answer in time.",
+    }
+}
+
+/// The message of a token's first failed check, as existing clients know it.
+pub const fn token_message(denial: Denial) -> &'static str {
+    match denial {
+        Denial::TokenExpired => "Token is expired",
+        Denial::TokenRevoked | Denial::RefreshReused => "Token is blacklisted",
+        Denial::TokenNoExpiry => "Token has no 'exp' claim",
+        Denial::TokenNoId => "Token has no id",
+        Denial::TokenNoType => "Token has no type",
+        Denial::TokenWrongType => "Token has wrong type",
+        _ => "Token is invalid",
+    }
+}
+
+/// `{"detail": …, "code": …}`, with the list of failed token classes where existing clients look for it.
+pub fn body(denial: Denial) -> Value {
+    let mut body = json!({ "detail": detail(denial), "code": denial.code() });
+    let token_class = matches!(
+        denial,
+        Denial::TokenInvalid
+            | Denial::TokenExpired
+            | Denial::TokenWrongType
+            | Denial::TokenNoExpiry
+            | Denial::TokenNoId
+            | Denial::TokenNoType
+            | Denial::TokenRevoked
+    );
+    if let (true, Some(body)) = (token_class, body.as_object_mut()) {
+        let message = json!({ "token_class": "AccessToken", "token_type": "access", "message": token_message(denial) });
+        body.insert("messages".to_owned(), json!([message]));
+    }
+    body
+}
+
+/// A refusal on any route.
+pub fn refuse(denial: Denial) -> Response<Body> {
+    refuse_with(denial, &body(denial))
+}
+
+/// A refusal on a token endpoint, where the message itself is the detail.
+pub fn refuse_token(denial: Denial) -> Response<Body> {
+    refuse_with(denial, &json!({ "detail": token_message(denial), "code": denial.code() }))
+}
+
+/// A wrong method; `allow` as in the field of that name.
+pub fn refuse_method(denial: Denial, method: &str, allow: &[String]) -> Response<Body> {
+    let method: String = method.chars().take(40).collect();
+    let detail = format!("Method \"{method}\" not allowed.");
+    let mut response = refuse_with(denial, &json!({ "detail": detail, "code": denial.code() }));
+    if let Ok(allow) = HeaderValue::from_str(&allow.join(", ")) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
+}
+
+pub fn refuse_with(denial: Denial, body: &Value) -> Response<Body> {
+    let status = status(denial);
+    let mut response = answer::json(status, body);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, CHALLENGE);
+    }
+    if let Some(wait) = denial.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    }
+    response.extensions_mut().insert(Refused(denial));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_a_body_with_its_code_and_the_headers_of_its_status() {
+        for denial in Denial::ALL {
+            let response = refuse(denial);
+            let status = response.status();
+            assert!(status.is_client_error() || status.is_server_error(), "{denial:?}");
+            assert_eq!(
+                status == StatusCode::UNAUTHORIZED,
+                response.headers().contains_key(WWW_AUTHENTICATE),
+                "{denial:?}"
+            );
+            let retry = matches!(status.as_u16(), 429 | 503);
+            assert_eq!(retry, response.headers().contains_key(RETRY_AFTER), "{denial:?}");
+            let body = body(denial);
+            assert_eq!(body["code"], denial.code());
+            assert!(!body["detail"].as_str().unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn bad_keys_of_every_kind_are_answered_alike() {
+        let bodies: Vec<_> = [
+            Denial::KeyUnknown,
+            Denial::KeyMalformed,
+            Denial::KeyExpired,
+            Denial::KeyRevoked,
+            Denial::KeyOwnerInactive,
+        ]
+        .map(|denial| (status(denial), body(denial)))
+        .to_vec();
+        assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]));
+    }
+}

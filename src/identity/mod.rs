@@ -1,0 +1,8 @@
+//! Who exists and what do they hold? Issues, changes and revokes; never decides about a request.
+
+pub mod api_keys;
+pub mod passwords;
+pub mod public_keys;
+pub mod sessions;
+pub mod signing_keys;
+pub mod users;

@@ -1,0 +1,326 @@
+//! Signing in, and staying signed in.
+//!
+//! A sign-in makes one session. Its refresh token names the session and the counter it was made at; each refresh raises
+//! the counter by one compare-and-set, so of any number of parallel uses one makes a successor. The previous token gets
+//! the same successor again for a short while (two tabs, a lost answer); anything older is a copy in other hands, and
+//! ends the session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::passwords::{Passwords, Unfit};
+use crate::crypto::digest::sha256;
+use crate::crypto::password::Verdict;
+use crate::crypto::tokens::Tokens;
+use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::digest::hex;
+use crate::domain::random::{self, Random};
+use crate::domain::secret::Secret;
+use crate::domain::session::{CounterVerdict, Session, SessionEnd, SessionId};
+use crate::domain::token::{Claims, TokenClaims, TokenFault, TokenType};
+use crate::domain::user::{User, UserId};
+use crate::storage::StoreError;
+use crate::storage::sessions::Sessions;
+use crate::storage::users::Users;
+
+/// How long things live, and whether refresh tokens are exchanged at each use.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetimes {
+    pub access: Duration,
+    /// Idle: counted from the last rotation.
+    pub refresh: Duration,
+    /// Absolute: no rotation extends it.
+    pub session: Duration,
+    pub rotate: bool,
+    pub reuse_grace: Duration,
+}
+
+/// What a sign-in or refresh gives.
+#[derive(Debug)]
+pub struct TokenPair {
+    pub access: Secret<String>,
+    /// `None` when the presented refresh token stays good.
+    pub refresh: Option<Secret<String>>,
+}
+
+/// Where a sign-in came from.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    pub address: String,
+    pub user_agent: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// Unknown user, wrong password and inactive user alike.
+    #[error("no active account with these credentials")]
+    Refused,
+    #[error("{0}")]
+    Unfit(#[from] Unfit),
+    #[error("too many sign-ins at once")]
+    Busy,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("a token could not be signed")]
+    Signing,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    #[error("the token does not hold: {0:?}")]
+    Token(TokenFault),
+    #[error("the user is not active")]
+    Inactive,
+    /// A spent token came back; the session is over now.
+    #[error("the refresh token was used before")]
+    Reused(SessionId),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("a token could not be signed")]
+    Signing,
+}
+
+pub struct SessionDesk {
+    users: Arc<dyn Users>,
+    sessions: Arc<dyn Sessions>,
+    passwords: Arc<Passwords>,
+    tokens: Tokens,
+    lifetimes: Lifetimes,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+impl SessionDesk {
+    pub fn new(
+        users: Arc<dyn Users>,
+        sessions: Arc<dyn Sessions>,
+        passwords: Arc<Passwords>,
+        tokens: Tokens,
+        lifetimes: Lifetimes,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Self {
+        Self { users, sessions, passwords, tokens, lifetimes, clock, random }
+    }
+
+    /// One hash is computed whoever is named, so the time tells nothing.
+    pub async fn sign_in(
+        &self,
+        username: &str,
+        password: Secret<String>,
+        origin: Origin,
+    ) -> Result<(UserId, TokenPair), SignInError> {
+        self.passwords.check_length(&password)?;
+        let user = self.users.find_by_username(username).await?;
+        let again = password.clone();
+        let stored = user.as_ref().map(|user| &user.password);
+        let verdict = self.passwords.verify(password, stored).await.map_err(|_| SignInError::Busy)?;
+        let user = user.filter(|user| user.is_active && verdict != Verdict::Wrong).ok_or(SignInError::Refused)?;
+        if verdict == Verdict::RightButWeak {
+            self.upgrade(&user, again).await;
+        }
+        let now = self.clock.now();
+        let session = Session {
+            id: SessionId(random::uuid(self.random.as_ref())),
+            user_id: user.id.clone(),
+            counter: 0,
+            rotated_at: now,
+            created_at: now,
+            last_used_at: now,
+            expires_at: now.plus(self.lifetimes.session),
+            ended: None,
+            client_address: origin.address,
+            user_agent: origin.user_agent,
+        };
+        self.sessions.insert(&session).await?;
+        let claims = self.first_claims(&user.id, &session, now);
+        let pair = self.pair(&claims, &session, true, now).map_err(|_| SignInError::Signing)?;
+        Ok((user.id, pair))
+    }
+
+    /// A hash that is cheaper than a new one would be is replaced now that the password is at hand. Not being able to is
+    /// no reason to turn the user away.
+    async fn upgrade(&self, user: &User, password: Secret<String>) {
+        if let Ok(better) = self.passwords.hash(password).await {
+            let _ = self.users.upgrade_password(&user.id, &user.password, &better).await;
+        }
+    }
+
+    pub async fn refresh(&self, token: &str) -> Result<(UserId, TokenPair), RefreshError> {
+        let now = self.clock.now();
+        let claims = self.tokens.read(token, Some(TokenType::Refresh), now).map_err(RefreshError::Token)?;
+        let invalid = || RefreshError::Token(TokenFault::Invalid);
+        let user_id = claims.user_id.clone().ok_or_else(invalid)?;
+        let user = self.users.find(&user_id).await?.ok_or_else(invalid)?;
+        if !user.is_active {
+            return Err(RefreshError::Inactive);
+        }
+        let Some(session) = self.session_of(&claims, &user_id, now).await? else {
+            // A token that names no session, where tokens are not exchanged: good until it expires.
+            let access = self.access_token(&claims.all, now).map_err(|()| RefreshError::Signing)?;
+            return Ok((user_id, TokenPair { access, refresh: None }));
+        };
+        let pair = self.refresh_session(&claims, session, now).await?;
+        Ok((user_id, pair))
+    }
+
+    /// The session of a refresh token. A token from before this gateway names none: where tokens are exchanged it gets a
+    /// session of its own, made at its first use and found again at its second.
+    async fn session_of(
+        &self,
+        claims: &TokenClaims,
+        user_id: &UserId,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Session>>, RefreshError> {
+        let id = match &claims.session_id {
+            Some(id) => id.clone(),
+            None if self.lifetimes.rotate => {
+                let id = SessionId(format!("adopted:{}", claims.id));
+                let session = Session {
+                    id: id.clone(),
+                    user_id: user_id.clone(),
+                    counter: 0,
+                    rotated_at: now,
+                    created_at: now,
+                    last_used_at: now,
+                    expires_at: now.plus(self.lifetimes.session),
+                    ended: None,
+                    client_address: String::new(),
+                    user_agent: String::new(),
+                };
+                self.sessions.insert(&session).await?;
+                id
+            }
+            None => return Ok(None),
+        };
+        let session = self.sessions.find_fresh(&id).await?.ok_or(RefreshError::Token(TokenFault::Ended))?;
+        if session.user_id != *user_id {
+            return Err(RefreshError::Token(TokenFault::Invalid));
+        }
+        Ok(Some(session))
+    }
+
+    async fn refresh_session(
+        &self,
+        claims: &TokenClaims,
+        session: Arc<Session>,
+        now: Timestamp,
+    ) -> Result<TokenPair, RefreshError> {
+        let presented = claims.counter.unwrap_or(0);
+        let mut session = session;
+        // At most one other caller can win between reading and setting; what is read after that is final.
+        for _ in 0..2 {
+            if !session.is_live(now) {
+                return Err(RefreshError::Token(TokenFault::Ended));
+            }
+            match session.judge_counter(presented, self.lifetimes.reuse_grace, now) {
+                CounterVerdict::Unknown => return Err(RefreshError::Token(TokenFault::Invalid)),
+                CounterVerdict::Reused => {
+                    self.sessions.end(&session.id, SessionEnd::RefreshReuse, now).await?;
+                    return Err(RefreshError::Reused(session.id.clone()));
+                }
+                CounterVerdict::Previous => {
+                    return self.pair(&claims.all, &session, true, now).map_err(|()| RefreshError::Signing);
+                }
+                CounterVerdict::Current if !self.lifetimes.rotate => {
+                    return self.pair(&claims.all, &session, false, now).map_err(|()| RefreshError::Signing);
+                }
+                CounterVerdict::Current => {
+                    if self.sessions.rotate(&session.id, presented, now).await? {
+                        let next = Session { counter: presented + 1, rotated_at: now, ..(*session).clone() };
+                        return self.pair(&claims.all, &next, true, now).map_err(|()| RefreshError::Signing);
+                    }
+                    let reread = self.sessions.find_fresh(&session.id).await?;
+                    session = reread.ok_or(RefreshError::Token(TokenFault::Ended))?;
+                }
+            }
+        }
+        Err(RefreshError::Token(TokenFault::Ended))
+    }
+
+    /// Whether a token of any type still holds.
+    pub async fn verify(&self, token: &str) -> Result<(), RefreshError> {
+        let now = self.clock.now();
+        let claims = self.tokens.read(token, None, now).map_err(RefreshError::Token)?;
+        if let Some(id) = &claims.session_id {
+            let session = self.sessions.find(id).await?;
+            if !session.is_some_and(|session| session.is_live(now)) {
+                return Err(RefreshError::Token(TokenFault::Ended));
+            }
+        }
+        Ok(())
+    }
+
+    /// The claims that both tokens of a new session have in common, in the order that existing clients know.
+    fn first_claims(&self, user_id: &UserId, session: &Session, now: Timestamp) -> Claims {
+        let mut claims = Claims::new();
+        claims.insert("user_id".into(), json!(user_id.as_str()));
+        let rules = self.tokens.rules();
+        if let Some(audience) = &rules.audience {
+            claims.insert("aud".into(), json!(audience));
+        }
+        if let Some(issuer) = &rules.issuer {
+            claims.insert("iss".into(), json!(issuer));
+        }
+        if rules.strict {
+            claims.insert("sub".into(), json!(user_id.as_str()));
+        }
+        claims.insert("sid".into(), json!(session.id.as_str()));
+        claims.insert("amr".into(), json!(["pwd"]));
+        claims.insert("auth_time".into(), json!(now.as_secs()));
+        claims
+    }
+
+    fn pair(&self, claims: &Claims, session: &Session, with_refresh: bool, now: Timestamp) -> Result<TokenPair, ()> {
+        let mut claims = claims.clone();
+        // A token from before this gateway names no session; its successors name the one it was given.
+        if with_refresh {
+            claims.insert("sid".into(), json!(session.id.as_str()));
+        }
+        let access = self.access_token(&claims, now)?;
+        let refresh = if with_refresh { Some(self.refresh_token(&claims, session)?) } else { None };
+        Ok(TokenPair { access, refresh })
+    }
+
+    fn access_token(&self, claims: &Claims, now: Timestamp) -> Result<Secret<String>, ()> {
+        let id = random::hex_id(self.random.as_ref());
+        self.token(TokenType::Access, claims, now, now.plus(self.lifetimes.access), id, None)
+    }
+
+    /// The refresh token of a session at its present counter. Everything in it follows from the session, so that the one
+    /// successor of a spent token can be given out twice without there being two.
+    fn refresh_token(&self, claims: &Claims, session: &Session) -> Result<Secret<String>, ()> {
+        let issued_at = session.rotated_at;
+        let expires_at = issued_at.plus(self.lifetimes.refresh).min(session.expires_at);
+        let named = format!("refresh {} {}", session.id, session.counter);
+        let id = hex(sha256(named.as_bytes()).0.get(..16).unwrap_or_default());
+        self.token(TokenType::Refresh, claims, issued_at, expires_at, id, Some(session.counter))
+    }
+
+    fn token(
+        &self,
+        token_type: TokenType,
+        carried: &Claims,
+        issued_at: Timestamp,
+        expires_at: Timestamp,
+        id: String,
+        counter: Option<i64>,
+    ) -> Result<Secret<String>, ()> {
+        let mut claims = Claims::new();
+        claims.insert("token_type".into(), json!(token_type.as_str()));
+        claims.insert("exp".into(), json!(expires_at.as_secs()));
+        claims.insert("iat".into(), json!(issued_at.as_secs()));
+        claims.insert("jti".into(), json!(id));
+        for (name, value) in carried {
+            if !matches!(name.as_str(), "token_type" | "exp" | "iat" | "jti" | "ctr") {
+                claims.insert(name.clone(), value.clone());
+            }
+        }
+        if let Some(counter) = counter {
+            claims.insert("ctr".into(), json!(counter));
+        }
+        self.tokens.write(&claims).map(Secret::new).map_err(|_| ())
+    }
+}

@@ -1,0 +1,94 @@
+//! Signing keys, opened from the store or made on first use.
+
+use std::sync::Arc;
+
+use crate::crypto::key_pair::{self, BadKey, KeyPair};
+use crate::crypto::key_set::KeySet;
+use crate::crypto::master_key::{MasterKey, Unsealing};
+use crate::domain::clock::Clock;
+use crate::domain::random::Random;
+use crate::domain::signing_key::{KeyState, KeyUse, SigningAlgorithm, SigningKey};
+use crate::storage::StoreError;
+use crate::storage::signing_keys::SigningKeys;
+
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    #[error("the signing key {kid} was sealed under another master key; give back the master key it was made with")]
+    OtherMasterKey { kid: String },
+    #[error("the signing key {kid} in the store is damaged")]
+    Damaged { kid: String },
+    #[error("a signing key could not be made or sealed: {0}")]
+    Making(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+pub struct SigningKeyring<'a> {
+    pub store: &'a dyn SigningKeys,
+    pub master_key: &'a MasterKey,
+    pub clock: &'a dyn Clock,
+    pub random: &'a dyn Random,
+}
+
+impl SigningKeyring<'_> {
+    /// All keys for one use, of which the active one signs. Makes the first one; nodes that start at once agree on one.
+    pub async fn open_or_create(&self, key_use: KeyUse, algorithm: SigningAlgorithm) -> Result<KeySet, KeysError> {
+        if self.store.find_active(key_use, algorithm).await?.is_none() {
+            self.make_first(key_use, algorithm).await?;
+        }
+        let mut active = None;
+        let mut others = Vec::new();
+        for stored in self.store.list().await? {
+            if stored.key_use != key_use {
+                continue;
+            }
+            let pair = Arc::new(self.unseal(&stored)?);
+            if stored.state == KeyState::Active && stored.algorithm == algorithm && active.is_none() {
+                active = Some(pair);
+            } else {
+                // Also of other algorithms: tokens signed before the setting changed live on until they expire.
+                others.push(pair);
+            }
+        }
+        let active = active.ok_or_else(|| KeysError::Making("no active key came of it".to_owned()))?;
+        Ok(KeySet::new(active, others))
+    }
+
+    async fn make_first(&self, key_use: KeyUse, algorithm: SigningAlgorithm) -> Result<(), KeysError> {
+        let making = |error: BadKey| KeysError::Making(error.to_string());
+        let private = key_pair::generate(algorithm).map_err(making)?;
+        let pair = KeyPair::from_pkcs8(algorithm, &private).map_err(making)?;
+        let sealed_private = self
+            .master_key
+            .seal(&purpose(pair.kid()), private.expose(), self.random)
+            .map_err(|e| KeysError::Making(e.to_string()))?;
+        let key = SigningKey {
+            kid: pair.kid().to_owned(),
+            algorithm,
+            key_use,
+            state: KeyState::Active,
+            sealed_private,
+            created_at: self.clock.now(),
+        };
+        self.store.insert_first(&key).await?;
+        Ok(())
+    }
+
+    fn unseal(&self, stored: &SigningKey) -> Result<KeyPair, KeysError> {
+        let kid = stored.kid.clone();
+        let opened = self.master_key.open(&purpose(&kid), &stored.sealed_private);
+        let private = match opened {
+            Ok(private) => private,
+            Err(Unsealing::OtherKey) => return Err(KeysError::OtherMasterKey { kid }),
+            Err(Unsealing::Damaged) => return Err(KeysError::Damaged { kid }),
+        };
+        match KeyPair::from_pkcs8(stored.algorithm, &private) {
+            Ok(pair) if pair.kid() == kid => Ok(pair),
+            _ => Err(KeysError::Damaged { kid }),
+        }
+    }
+}
+
+fn purpose(kid: &str) -> String {
+    format!("signing key {kid}")
+}
