@@ -5,4 +5,5 @@
 //! `telemetry`, `config`, `backends`, `cache`, `identity`, `access`, `api`, `jobs`, `edge`, `server`, `cli`.
 
 pub mod domain;
+pub mod edge;
 pub mod storage;

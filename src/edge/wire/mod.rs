@@ -1,0 +1,18 @@
+//! The client's bytes, judged before Pingora sees them.
+//!
+//! Pingora's own parser takes what two parsers may read differently: a bare LF, a Content-Length beside a
+//! lets through only whole request heads and whole body frames that can be read in one way, answers everything else
+//! itself, and from then on looks like a connection that the client has closed.
+//!
+
+pub mod fault;
+pub mod head;
+
+mod fields;
+mod host;
+mod octets;
+mod request_line;
+
+pub use fault::WireFault;
+pub use fields::{BodyFraming, UpgradeKind};
+pub use head::{HeadLimits, HeadScanner, HeadState, RequestHead, inspect};
