@@ -10,12 +10,18 @@
 pub mod chunks;
 pub mod fault;
 pub mod head;
+pub mod response_watch;
 
+mod farewell;
 mod fields;
+mod guarded_stream;
 mod host;
 mod octets;
+mod refusal;
 mod request_line;
 
 pub use fault::WireFault;
 pub use fields::{BodyFraming, UpgradeKind};
+pub use guarded_stream::{GuardedStream, WireSettings};
 pub use head::{HeadLimits, HeadScanner, HeadState, RequestHead, inspect};
+pub use refusal::{Refusal, WireObserver};
