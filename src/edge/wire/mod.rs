@@ -14,6 +14,7 @@ pub mod response_watch;
 
 mod farewell;
 mod fields;
+mod guarded_app;
 mod guarded_stream;
 mod host;
 mod octets;
@@ -22,6 +23,7 @@ mod request_line;
 
 pub use fault::WireFault;
 pub use fields::{BodyFraming, UpgradeKind};
+pub use guarded_app::GuardedApp;
 pub use guarded_stream::{GuardedStream, WireSettings};
 pub use head::{HeadLimits, HeadScanner, HeadState, RequestHead, inspect};
 pub use refusal::{Refusal, WireObserver};
