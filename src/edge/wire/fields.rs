@@ -9,8 +9,8 @@ use super::request_line::RequestLine;
 
 /// 10^18 - 1 fits every integer that a peer may count with.
 const LENGTH_DIGITS: usize = 18;
-/// Pingora gives up at a few more, after the gateway has already decided.
-const CONNECTION_OPTIONS: usize = 16;
+/// Pingora gives up at the tenth, after the gateway has already decided.
+const CONNECTION_OPTIONS: usize = 9;
 
 /// Where the body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
