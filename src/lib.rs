@@ -10,6 +10,7 @@ pub mod cache;
 pub mod config;
 pub mod crypto;
 pub mod domain;
+pub mod edge;
 pub mod identity;
 pub mod routing;
 pub mod storage;
