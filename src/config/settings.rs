@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::fault::Fault;
 use crate::domain::scope::ScopeSet;
 use crate::domain::secret::Secret;
 use crate::domain::signing_key::SigningAlgorithm;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub workers: Workers,
     pub upstreams: Vec<Upstream>,
     pub routes: Vec<Route>,
+    /// Settings that are weaker than their default or easily misused, for the log at start.
+    pub warnings: Vec<Fault>,
 }
 
 #[derive(Clone, Debug)]

@@ -165,7 +165,7 @@ mod tests {
             assert!(PresentedKey::parse(std::str::from_utf8(&other).unwrap()).is_err(), "changed at {position}");
         }
         assert!(PresentedKey::parse(&format!("{text}0")).is_err());
-        assert!(PresentedKey::parse(text.get(..text.len() - 1).unwrap()).is_err());
+        assert!(PresentedKey::parse(text.split_at(text.len() - 1).0).is_err());
         assert!(PresentedKey::parse(&text.to_uppercase()).is_err());
         assert!(PresentedKey::parse("").is_err());
     }

@@ -1,0 +1,77 @@
+//! One file for each part of the configuration. Each states its keys, defaults and bounds in one place.
+
+mod access;
+mod api;
+mod cache;
+mod identity;
+mod limits;
+mod listen;
+mod log;
+mod master_key;
+mod passwords;
+mod roles;
+mod route_name;
+mod routes;
+mod server_address;
+mod signing;
+mod storage;
+mod tokens;
+mod trusted_proxies;
+mod upstreams;
+mod workers;
+
+use super::section::Section;
+use super::settings::{Compatibility, Settings};
+
+/// Reads all sections, whatever is wrong with the others. `None` when something required is missing, which is then
+/// among the faults.
+pub fn read(root: &mut Section<'_>) -> Option<Settings> {
+    let compatibility = compatibility(root);
+    let listen = listen::read(root.section("listen"));
+    let storage = storage::read(root.section("storage"));
+    let cache = cache::read(root.section("cache"));
+    let master_key = master_key::read(root.section("secrets"));
+    let tokens = tokens::read(root.section("tokens"), compatibility);
+    let passwords = passwords::read(root.section("passwords"));
+    let api = api::read(root.section("api"));
+    let identity = identity::read(root.section("identity"));
+    let admin_scopes = roles::read(root.section("roles"));
+    let trusted_proxies = trusted_proxies::read(root);
+    let limits = limits::read(root.section("limits"));
+    let log = log::read(root.section("log"));
+    let workers = workers::read(root.section("workers"));
+    let upstreams = upstreams::read(root);
+    let routes = routes::read(root, &upstreams);
+    Some(Settings {
+        listen,
+        storage: storage?,
+        cache,
+        master_key: master_key?,
+        compatibility,
+        tokens: tokens?,
+        passwords,
+        api,
+        identity,
+        admin_scopes,
+        trusted_proxies,
+        limits,
+        log,
+        workers,
+        upstreams,
+        routes,
+        warnings: Vec::new(),
+    })
+}
+
+fn compatibility(root: &mut Section<'_>) -> Compatibility {
+    let words = [("none", Compatibility::None), ("django", Compatibility::Django)];
+    let compatibility = root.choice("compatibility", Compatibility::None, &words);
+    if compatibility == Compatibility::Django {
+        root.warn(
+            "compatibility",
+            "tokens and credentials are judged as a Django installation judges them, which is less strict",
+            "return to none when the last such client is gone",
+        );
+    }
+    compatibility
+}

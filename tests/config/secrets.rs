@@ -1,0 +1,178 @@
+//! Secrets from files and from the environment.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use portcullis::config;
+use portcullis::config::fault::Faults;
+use portcullis::config::settings::{MasterKeySource, Settings, Signing};
+use tempfile::TempDir;
+
+use crate::{environment, refused, warnings, with};
+
+const STRONG: &str = "GqWm3e0ZpHc5ZQ8v0n1uJb2kX7sTyRfA4dLoVhNiEwM";
+
+fn folder(files: &[(&str, &[u8], u32)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content, mode) in files {
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(*mode)).unwrap();
+    }
+    folder
+}
+
+fn read_in(folder: &Path, snippet: &str, variables: &[(&str, &str)]) -> Result<Settings, Faults> {
+    config::read(&with(snippet), "portcullis.yaml", folder, &environment(variables))
+}
+
+fn hs256(secret: &str, compatibility: &str) -> Result<Settings, Faults> {
+    let snippet = format!(
+        "compatibility: {compatibility}\ntokens: {{ signing: {{ algorithm: HS256, secret: \"${{SECRET}}\" }} }}"
+    );
+    read_in(Path::new("/nonexistent"), &snippet, &[("SECRET", secret)])
+}
+
+#[test]
+fn a_file_gives_its_secret_without_the_newline() {
+    for (content, expected) in [
+        (format!("{STRONG}\n"), STRONG.to_owned()),
+        (format!("{STRONG}\r\n"), STRONG.to_owned()),
+        (STRONG.to_owned(), STRONG.to_owned()),
+        (format!("{STRONG} \n\n"), format!("{STRONG} \n")),
+    ] {
+        let folder = folder(&[("hmac", content.as_bytes(), 0o600)]);
+        let snippet = "tokens: { signing: { algorithm: HS256, secret: { file: hmac } } }";
+        let settings = read_in(folder.path(), snippet, &[]).unwrap();
+        assert!(matches!(&settings.tokens.signing, Signing::SharedSecret(s) if *s.expose() == expected));
+        assert!(settings.warnings.is_empty());
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_named() {
+    let folder = folder(&[("empty", b"\n", 0o600), ("bytes", b"\xff\xfe", 0o600), ("big", &[b'x'; 70_000], 0o600)]);
+    fs::create_dir(folder.path().join("dir")).unwrap();
+    for (file, part) in [
+        ("missing", "cannot be read (No such file"),
+        ("empty", "is empty"),
+        ("bytes", "is not text"),
+        ("big", "is larger than 64 KiB"),
+        ("dir", "is not a plain file"),
+    ] {
+        let snippet = format!("tokens:\n  signing: {{ algorithm: HS256, secret: {{ file: {file} }} }}");
+        let faults = read_in(folder.path(), &snippet, &[]).unwrap_err();
+        let fault = faults.iter().next().unwrap();
+        assert_eq!((faults.len(), fault.line, fault.path.as_str()), (1, 6, "tokens.signing.secret"));
+        let path = folder.path().join(file);
+        assert!(fault.problem.starts_with(&format!("the file {} {part}", path.display())), "{}", fault.problem);
+    }
+}
+
+#[test]
+fn a_file_open_to_others_is_warned_of() {
+    let folder = folder(&[("hmac", STRONG.as_bytes(), 0o640), ("key", b"x", 0o604)]);
+    let snippet =
+        "secrets: { master_key: { file: key } }\ntokens: { signing: { algorithm: HS256, secret: { file: hmac } } }";
+    let settings = read_in(folder.path(), snippet, &[]).unwrap();
+    assert_eq!(warnings(&settings), ["5: secrets.master_key", "6: tokens.signing.secret"]);
+}
+
+#[test]
+fn the_master_key_comes_from_the_environment_or_stays_in_its_file() {
+    let base64 = "aGVsbG8gaGVsbG8gaGVsbG8gaGVsbG8gaGVsbG8gMDA=";
+    for key in ["ab".repeat(32).as_str(), base64, base64.trim_end_matches('=')] {
+        let settings = read_in(Path::new(""), "secrets: { master_key: \"${KEY}\" }", &[("KEY", key)]).unwrap();
+        assert!(matches!(&settings.master_key, MasterKeySource::Value(value) if value.expose() == key));
+        assert!(!format!("{settings:?}").contains(key));
+    }
+    // It need not exist: the first start makes it.
+    let settings = read_in(Path::new("/base"), "secrets: { master_key: { file: a/b.key } }", &[]).unwrap();
+    assert!(matches!(&settings.master_key, MasterKeySource::File(path) if path == Path::new("/base/a/b.key")));
+    let settings = read_in(Path::new(""), "secrets: { master_key: { file: a/b.key } }", &[]).unwrap();
+    assert!(matches!(&settings.master_key, MasterKeySource::File(path) if path == Path::new("a/b.key")));
+}
+
+#[test]
+fn a_secret_in_the_configuration_itself_is_refused_and_not_repeated() {
+    for snippet in [
+        format!("secrets: {{ master_key: {} }}", "ab".repeat(32)),
+        format!("tokens: {{ signing: {{ algorithm: HS256, secret: {STRONG} }} }}"),
+    ] {
+        let faults = refused(&with(&snippet), &[]);
+        assert!(faults.len() == 1 && faults[0].contains("does not stand in the configuration itself"), "{faults:?}");
+        assert!(!faults[0].contains(STRONG) && !faults[0].contains("abab"), "{faults:?}");
+    }
+}
+
+#[test]
+fn weak_hmac_secrets_are_refused() {
+    assert!(hs256(STRONG, "none").unwrap().warnings.is_empty());
+    for (secret, part) in [
+        ("hunter2", "shorter than 16 bytes"),
+        ("GqWm3e0ZpHc5ZQ8v0n1uJb2kX7sTyRf", "shorter than 32 bytes"),
+        ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "only a few different characters"),
+        ("GqWm3e0ZGqWm3e0ZGqWm3e0ZGqWm3e0Z", "repeats a shorter one"),
+        ("please-change-me-before-going-live-0815", "made of a well-known one"),
+        ("django-insecure-GqWm3e0ZpHc5ZQ8v0n1uJb2kX7sTyRfA4d", "begins with django-insecure-"),
+        ("9f2c51b07d3e4a86c0b1f5e2d7a39488", "64 of them for 32 bytes"),
+    ] {
+        let faults = hs256(secret, "none").unwrap_err();
+        assert!(faults.len() == 1 && faults.to_string().contains(part), "{faults}");
+        assert!(!faults.to_string().contains(secret), "{faults}");
+    }
+}
+
+#[test]
+fn an_existing_django_secret_is_taken_with_a_warning() {
+    let lines = |secret: &str| warnings(&hs256(secret, "django").unwrap());
+    assert_eq!(lines(STRONG), ["5: compatibility"]);
+    for secret in [
+        "GqWm3e0ZpHc5ZQ8v0n1u",
+        "9f2c51b07d3e4a86c0b1f5e2d7a39488",
+        "django-insecure-GqWm3e0ZpHc5ZQ8v0n1uJb2kX7sTyRfA4d",
+    ] {
+        assert_eq!(lines(secret), ["5: compatibility", "6: tokens.signing.secret"], "{secret}");
+    }
+    for secret in [
+        "GqWm3e0ZpHc5ZQ8",
+        "GqWm3e0ZGqWm3e0ZGqWm3e0ZGqWm3e0Z",
+        "django-insecure-secret-secret-secret",
+        "django-insecure-q0v9m2x7n4b",
+    ] {
+        assert_eq!(hs256(secret, "django").unwrap_err().len(), 1, "{secret}");
+    }
+}
+
+#[test]
+fn private_keys_are_pkcs8() {
+    let pem = |label: &str| format!("-----BEGIN {label}-----\nMIG2\n-----END {label}-----\n");
+    let read = |label: &str| {
+        let folder = folder(&[("key.pem", pem(label).as_bytes(), 0o600)]);
+        read_in(folder.path(), "tokens: { signing: { algorithm: RS256, key: { file: key.pem } } }", &[])
+    };
+    assert!(matches!(read("PRIVATE KEY").unwrap().tokens.signing, Signing::Pem { .. }));
+    for (label, part) in [
+        ("RSA PRIVATE KEY", "not in PKCS#8"),
+        ("EC PRIVATE KEY", "not in PKCS#8"),
+        ("ENCRYPTED PRIVATE KEY", "is encrypted"),
+        ("PUBLIC KEY", "this is public"),
+        ("CERTIFICATE", "this is public"),
+        ("NOTHING", "not a private key in PEM"),
+    ] {
+        assert!(read(label).unwrap_err().to_string().contains(part), "{label}");
+    }
+}
+
+#[test]
+fn a_store_password_comes_from_elsewhere() {
+    let settings =
+        read_in(Path::new(""), "storage: { url: \"postgres://app:${PW}@db/portcullis\" }", &[("PW", "hunter2$x")])
+            .unwrap();
+    assert_eq!(settings.storage.url.expose(), "postgres://app:hunter2$x@db/portcullis");
+    assert!(settings.warnings.is_empty() && !format!("{settings:?}").contains("hunter2"));
+    let settings = read_in(Path::new(""), "storage: { url: \"postgres://app:hunter2@db/x\" }", &[]).unwrap();
+    assert_eq!(warnings(&settings), ["5: storage.url"]);
+    assert!(!settings.warnings[0].to_string().contains("hunter2"));
+}

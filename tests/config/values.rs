@@ -1,0 +1,157 @@
+//! Values other than the defaults, and what is warned of.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use portcullis::config::settings::{AccessLog, Compatibility, HeaderPreset, Server, Signing};
+use portcullis::domain::access_policy::{AccessPolicy, Kinds};
+use portcullis::domain::signing_key::SigningAlgorithm;
+use portcullis::routing::route::Methods;
+
+use crate::{accepted, read, warnings, with};
+
+#[test]
+fn values_are_read_as_they_are_meant() {
+    let settings = accepted(
+        r#"
+listen: { http: "[::]:80", ops: "[::1]:9000" }
+storage: { url: "postgresql://db/x", migrate: manual }
+cache: { size: 1 GiB, max_age: 0s, stale_ok: 2m }
+tokens: { access_lifetime: 250ms0 }
+"#
+        .replace("250ms0", "90s")
+        .as_str(),
+    );
+    assert_eq!(settings.listen.http, "[::]:80".parse::<SocketAddr>().unwrap());
+    assert!(!settings.storage.migrate);
+    assert_eq!((settings.cache.bytes, settings.cache.stale_ok), (1 << 30, Duration::from_secs(120)));
+    assert_eq!(settings.tokens.access_lifetime, Duration::from_secs(90));
+    assert_eq!(settings.warnings, []);
+
+    let settings = accepted(
+        "passwords: { memory: 46MiB, iterations: 1 }\nidentity: { headers: oauth2-proxy }\napi: { prefix: /auth/ }\n\
+         trusted_proxies: [10.0.0.0/8, '::1']\nlog: { access: { file: /var/log/a }, level: 'warn,portcullis=debug' }\n\
+         workers: { threads: 3 }\nroles: { admin: { scopes: [all] } }\n",
+    );
+    assert_eq!((settings.passwords.memory_kib, settings.passwords.iterations), (46 * 1024, 1));
+    assert_eq!(settings.identity.preset, HeaderPreset::OAuth2Proxy);
+    assert_eq!(settings.api.prefix, "/auth");
+    assert_eq!(format!("{:?}", settings.trusted_proxies), "[10.0.0.0/8, ::1/128]");
+    assert_eq!(settings.log.access, AccessLog::File("/var/log/a".into()));
+    assert_eq!(settings.log.level, "warn,portcullis=debug");
+    assert_eq!(settings.workers.threads, 3);
+    assert_eq!(settings.admin_scopes.to_string(), "all");
+}
+
+#[test]
+fn generated_keys_are_named_by_their_algorithm() {
+    for algorithm in [SigningAlgorithm::Es256, SigningAlgorithm::EdDsa, SigningAlgorithm::Rs256] {
+        let settings = accepted(&format!("tokens: {{ signing: {algorithm} }}"));
+        assert!(matches!(settings.tokens.signing, Signing::Generated(read) if read == algorithm));
+    }
+}
+
+#[test]
+fn django_compatibility_changes_the_defaults() {
+    let settings = accepted("compatibility: django\ntokens: { signing: RS256 }");
+    assert_eq!(settings.compatibility, Compatibility::Django);
+    assert_eq!((settings.tokens.issuer, settings.tokens.audience, settings.tokens.rotate), (None, None, false));
+    let settings =
+        accepted("compatibility: django\ntokens: { signing: RS256, issuer: me, audience: us, rotate: true }");
+    let tokens = &settings.tokens;
+    assert_eq!((tokens.issuer.as_deref(), tokens.audience.as_deref(), tokens.rotate), (Some("me"), Some("us"), true));
+    assert_eq!(warnings(&settings), ["5: compatibility"]);
+}
+
+#[test]
+fn servers_and_tls_are_read_from_both_forms() {
+    let upstream = |text: &str| accepted(&format!("upstreams: {{ backend: {text} }}")).upstreams.remove(0);
+    let plain = upstream("{ servers: [\"127.0.0.1:8000\", \"app:81\"], host: Backend.internal }");
+    assert_eq!(plain.servers[0], Server::Address("127.0.0.1:8000".parse().unwrap()));
+    assert_eq!(plain.servers[1], Server::Name { host: "app".into(), port: 81 });
+    assert!(plain.tls.is_none());
+    assert_eq!(plain.host.as_deref(), Some("Backend.internal"));
+    let http = upstream("{ servers: [\"http://app/\"] }");
+    assert_eq!(http.servers, [Server::Name { host: "app".into(), port: 80 }]);
+    let https = upstream("{ servers: [\"https://api.example.com\"] }");
+    assert_eq!(https.servers, [Server::Name { host: "api.example.com".into(), port: 443 }]);
+    assert_eq!(https.tls.unwrap().server_name, "api.example.com");
+    let named = upstream("{ servers: [\"10.0.0.1:443\"], tls: { server_name: API.example.com } }");
+    assert_eq!(named.tls.unwrap().server_name, "api.example.com");
+    let implied = upstream("{ servers: [\"app:443\"], tls: true }");
+    assert_eq!(implied.tls.unwrap().server_name, "app");
+}
+
+#[test]
+fn routes_are_read_with_all_their_parts() {
+    let settings = accepted(
+        r#"
+routes:
+  - { path: /a/, upstream: backend, access: public }
+  - { path: /a, host: "*.Example.com", upstream: backend, access: { all: [jwt, api_key], scopes: ["b:x", "a:x"] }, strip_prefix: true }
+  - { path: /b/*/c, methods: [GET, PURGE], upstream: backend, access: { any: [api_key] } }
+  - { path: /b/*/c, methods: [POST], exact: true, upstream: backend, access: { all: [jwt] }, name: "/a/" }
+"#,
+    );
+    let names: Vec<&str> = settings.routes.iter().map(|route| &*route.name).collect();
+    assert_eq!(names, ["/a/#2", "*.example.com/a/", "GET,PURGE /b/*/c/", "/a/"]);
+    let [public, both, key, token] = settings.routes.as_slice() else { panic!("four routes") };
+    assert_eq!((&public.access, public.strip_prefix.as_deref()), (&AccessPolicy::Public, None));
+    assert_eq!(public.methods, Methods::Standard);
+    assert_eq!(both.access.to_string(), "jwt and api_key, scopes a:x b:x");
+    assert_eq!(both.strip_prefix.as_deref(), Some("/a/"));
+    assert!(matches!(&key.access, AccessPolicy::Requires(r) if r.kinds == Kinds::API_KEY));
+    assert!(matches!(&token.access, AccessPolicy::Requires(r) if r.kinds == Kinds::JWT));
+    assert!(token.path.exact);
+}
+
+#[test]
+fn many_routes_are_read_quickly_and_named_apart() {
+    let routes: String =
+        (0..5_000).map(|n| format!("  - {{ path: /r{n}/, upstream: backend, access: {{ any: [jwt] }} }}\n")).collect();
+    assert_eq!(accepted(&format!("routes:\n{routes}")).routes.len(), 5_000);
+}
+
+#[test]
+fn the_environment_fills_in_any_value() {
+    let text = with(
+        "listen: { http: \"127.0.0.1:${PORT}\" }\nroutes: [{ path: \"/$${P}${PORT}\", upstream: \"${UP}\", access: \"${ACCESS}\" }]",
+    );
+    let faults = read(&text, &[("PORT", "81"), ("UP", "backend"), ("ACCESS", "public")]).unwrap_err();
+    assert!(faults.to_string().contains("a path pattern is a plain path"), "{faults}");
+    let settings =
+        read(&text.replace("$${P}", "$$x"), &[("PORT", "81"), ("UP", "backend"), ("ACCESS", "public")]).unwrap();
+    assert_eq!(settings.listen.http.port(), 81);
+    assert_eq!(settings.routes[0].path.to_string(), "/$x81/");
+}
+
+#[test]
+fn weakened_settings_are_warned_of() {
+    for (snippet, warned) in [
+        ("listen: { ops: 0.0.0.0:9180 }", "listen.ops"),
+        ("cache: { max_age: 2m }", "cache.max_age"),
+        ("cache: { stale_ok: 10m }", "cache.stale_ok"),
+        ("storage: { url: \"sqlite::memory:\" }", "storage.url"),
+        ("tokens: { access_lifetime: 2h }", "tokens.access_lifetime"),
+        ("tokens: { session_lifetime: 91d }", "tokens.session_lifetime"),
+        ("tokens: { rotate: false }", "tokens.rotate"),
+        ("passwords: { min_length: 7 }", "passwords.min_length"),
+        ("identity: { assertion: false }", "identity.assertion"),
+        ("trusted_proxies: [0.0.0.0/0]", "trusted_proxies[0]"),
+        ("limits: { header_size: 64KiB }", "limits.header_size"),
+        ("limits: { header_count: 101 }", "limits.header_count"),
+        ("limits: { head_timeout: 11s }", "limits.head_timeout"),
+        ("limits: { unknown_keys_burst: 101 }", "limits.unknown_keys_burst"),
+        ("log: { access: off }", "log.access"),
+        (
+            "routes: [{ path: /, upstream: backend, access: public, forward_credentials: true }]",
+            "routes[0].forward_credentials",
+        ),
+        ("routes: [{ path: /, upstream: backend, access: public, allow: [semicolon] }]", "routes[0].allow"),
+    ] {
+        assert_eq!(warnings(&accepted(snippet)), [format!("5: {warned}")], "{snippet}");
+    }
+    for stronger in ["limits: { header_size: 8KiB, head_timeout: 1s, drain_timeout: 5m }", "cache: { max_age: 0s }"] {
+        assert_eq!(accepted(stronger).warnings, [], "{stronger}");
+    }
+}
