@@ -8,3 +8,4 @@ pub mod miss_budget;
 pub mod permit;
 pub mod serial;
 pub mod token_check;
+pub mod voucher;

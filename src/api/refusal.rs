@@ -17,7 +17,8 @@ pub const fn status(denial: Denial) -> StatusCode {
         D::BadRequest | D::BadPath | D::BadHost | D::ReservedHeader | D::UpgradeUnsupported | D::CredentialRepeated => {
             StatusCode::BAD_REQUEST
         }
-        D::ParseError | D::InvalidFields => StatusCode::BAD_REQUEST,
+        // Nobody reads the answer to a client that has left.
+        D::ParseError | D::InvalidFields | D::ClientGone => StatusCode::BAD_REQUEST,
         D::HeaderTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         D::TargetTooLong => StatusCode::URI_TOO_LONG,
         D::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -105,6 +106,7 @@ const fn detail(denial: Denial) -> &'static str {
         D::UpstreamUnreachable => "The upstream could not be reached.",
         D::UpstreamBroken => "The upstream's answer was broken.",
         D::UpstreamTimeout => "The upstream did not answer in time.",
+        D::ClientGone => "The client closed the connection.",
     }
 }
 

@@ -80,10 +80,12 @@ pub enum Denial {
     UpstreamUnreachable,
     UpstreamBroken,
     UpstreamTimeout,
+    /// The client left before the answer was complete.
+    ClientGone,
 }
 
 impl Denial {
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 49] = [
         Self::BadRequest,
         Self::BadPath,
         Self::BadHost,
@@ -132,6 +134,7 @@ impl Denial {
         Self::UpstreamUnreachable,
         Self::UpstreamBroken,
         Self::UpstreamTimeout,
+        Self::ClientGone,
     ];
 
     /// The code that the client is told. It is coarser than the reason where the difference would help a guesser: which
@@ -209,6 +212,7 @@ impl Denial {
             Self::UpstreamUnreachable => "upstream_unreachable",
             Self::UpstreamBroken => "upstream_broken",
             Self::UpstreamTimeout => "upstream_timeout",
+            Self::ClientGone => "client_gone",
         }
     }
 

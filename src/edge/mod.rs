@@ -1,3 +1,17 @@
-//! The life of a request. Pingora is spoken here, and only here.
+//! The life of a request. Pingora is spoken here, and in `server`.
+//!
+//! Read [`gateway`] first: its phases are the list of what happens to a request, in order.
 
+pub mod body;
+pub mod context;
+pub mod echo;
+pub mod gateway;
+pub mod identity_headers;
+pub mod in_flight;
+pub mod ops;
+pub mod record;
+pub mod reserved;
+pub mod respond;
+pub mod sanitise;
+pub mod upstreams;
 pub mod wire;

@@ -1,0 +1,339 @@
+//! The phases of a request, in order: arrive, sanitise, route, authenticate and authorise, identify, forward, record.
+//! Each is a few lines that call a well-named neighbour.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::body::Body;
+use axum::http::Response;
+use http::header::{AUTHORIZATION, HOST};
+use pingora_core::modules::http::HttpModules;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{Error, ErrorSource, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, ProxyHttp, Session};
+
+use super::body::{self, BodyLimits};
+use super::context::{Admitted, Progress, RequestContext};
+use super::identity_headers::IdentityHeaders;
+use super::in_flight::InFlight;
+use super::record::Recorder;
+use super::respond;
+use super::sanitise::{Sanitised, Sanitiser};
+use super::upstreams::{Upstream, Upstreams};
+use crate::access::gatekeeper::Gatekeeper;
+use crate::api::answer::{About, Refused};
+use crate::api::context::RequestContext as ApiContext;
+use crate::api::refusal;
+use crate::api::router::Api;
+use crate::domain::denial::Denial;
+use crate::routing::route::{Route, Target};
+use crate::routing::table::{NotRouted, RouteTable};
+
+/// Everything a request meets.
+pub struct Gateway {
+    pub sanitiser: Sanitiser,
+    pub table: Arc<RouteTable>,
+    pub gatekeeper: Arc<Gatekeeper>,
+    pub api: Api,
+    pub identity: IdentityHeaders,
+    pub upstreams: Upstreams,
+    pub recorder: Recorder,
+    pub in_flight: InFlight,
+    pub body_limits: BodyLimits,
+    /// How long a connection may wait for its next request, in seconds.
+    pub idle_timeout: u64,
+}
+
+/// What becomes of a request after it was judged.
+enum Next {
+    Forward,
+    Answer(Response<Body>),
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = RequestContext;
+
+    fn new_ctx(&self) -> RequestContext {
+        RequestContext::new(self.recorder.clock.now(), self.in_flight.enter())
+    }
+
+    /// Bodies pass as they are: nothing here compresses or rewrites them.
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<bool> {
+        self.settle_connection(session);
+        match self.judge(session, context).await {
+            Next::Forward => Ok(false),
+            Next::Answer(response) => {
+                if let Some(Refused(denial)) = response.extensions().get() {
+                    context.denial = Some(*denial);
+                }
+                if let Some(About(subject)) = response.extensions().get() {
+                    context.about = Some(subject.clone());
+                }
+                respond::write(session, response, &context.request_id).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, _: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
+        context.connect_attempts += 1;
+        let unreachable =
+            || Error::explain(ErrorType::ConnectError, "no server of the upstream can be addressed").into_up();
+        let upstream = self.upstream(context).ok_or_else(unreachable)?;
+        self.upstreams.next_peer(upstream).await.map_err(|_| unreachable())
+    }
+
+    /// Runs after hop-by-hop fields, and whatever `Connection` named, are gone: what is set here arrives. May run again
+    /// for a retry, and then does the same again.
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        request: &mut RequestHeader,
+        context: &mut RequestContext,
+    ) -> Result<()> {
+        // No permit, no request: this cannot happen, and must not be survivable if it does.
+        let admitted = context
+            .admitted()
+            .ok_or_else(|| Error::explain(ErrorType::InternalError, "forwarding without a permit"))?;
+        self.aim(request, admitted)?;
+        if !admitted.permit.route().forward_credentials {
+            request.remove_header(&AUTHORIZATION);
+            request.remove_header("x-api-key");
+        }
+        if let Target::Upstream(name) = &admitted.permit.route().target {
+            let now = self.recorder.clock.now();
+            self.identity
+                .write(request, &admitted.permit, name, now)
+                .map_err(|_| Error::explain(ErrorType::InternalError, "the identity could not be written"))?;
+        }
+        let forwarded = &admitted.forwarded;
+        request.insert_header("X-Forwarded-For", forwarded.for_chain.as_str())?;
+        request.insert_header("X-Forwarded-Proto", forwarded.proto)?;
+        request.insert_header("X-Forwarded-Host", forwarded.host.as_str())?;
+        request.insert_header("X-Real-IP", admitted.arrival.client.to_string())?;
+        request.insert_header("X-Request-Id", admitted.arrival.request_id.as_str())?;
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        _: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut RequestContext,
+    ) -> Result<()> {
+        response.insert_header("X-Request-Id", context.request_id.as_str())?;
+        Ok(())
+    }
+
+    /// Nothing was sent yet, so another server may be tried; never more often than there are servers.
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        context: &mut RequestContext,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        let servers = self.upstream(context).map_or(1, Upstream::server_count);
+        error.set_retry(context.connect_attempts < servers);
+        error
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
+        let denial = denial_of(error);
+        context.denial = Some(denial);
+        if denial == Denial::Internal {
+            tracing::error!(request_id = %context.request_id, error = %error.etype().as_str(), "a request failed inside the gateway");
+        }
+        let mut error_code = 0;
+        // An answer that has begun cannot be replaced; closing the connection tells the client that it is incomplete.
+        if denial != Denial::ClientGone && session.response_written().is_none() {
+            session.set_keepalive(None);
+            let response = refusal::refuse(denial);
+            error_code = response.status().as_u16();
+            let _ = respond::write(session, response, &context.request_id).await;
+        }
+        FailToProxy { error_code, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut RequestContext) {
+        if let (Some(error), None) = (error, context.denial) {
+            context.denial = Some(denial_of(error));
+        }
+        let status = session.response_written().map_or(0, |response| response.status.as_u16());
+        let bytes = session.body_bytes_sent() as u64;
+        self.recorder.request(session.req_header(), context, status, bytes);
+    }
+
+    /// Pingora's own log lines are not kept; what they would say is in ours, without the request's text.
+    fn suppress_error_log(&self, _: &Session, _: &RequestContext, _: &Error) -> bool {
+        true
+    }
+}
+
+impl Gateway {
+    /// Keep-alive is set on every request: without it Pingora waits for the next head for ever.
+    fn settle_connection(&self, session: &mut Session) {
+        let persistent = session.req_header().version == http::Version::HTTP_11 && !self.in_flight.is_draining();
+        // Only ever shortened: a request that said `Connection: close` stays closed.
+        if !persistent {
+            session.set_keepalive(None);
+        } else if session.get_keepalive().is_some() {
+            session.set_keepalive(Some(self.idle_timeout));
+        }
+        session.set_total_drain_timeout(Some(self.body_limits.timeout));
+    }
+
+    async fn judge(&self, session: &mut Session, context: &mut RequestContext) -> Next {
+        let peer = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
+        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+        let sanitised = match self.sanitiser.sanitise(session.req_header_mut(), peer, tls) {
+            Ok(sanitised) => sanitised,
+            Err(insane) => {
+                context.client = Some(insane.client);
+                context.request_id = insane.request_id;
+                return Next::Answer(refusal::refuse(insane.denial));
+            }
+        };
+        context.request_id.clone_from(&sanitised.arrival.request_id);
+        context.client = Some(sanitised.arrival.client);
+        let arrival = &sanitised.arrival;
+        let route = match self.table.find(arrival.host.as_ref(), &arrival.path, &arrival.method) {
+            Ok(route) => Arc::clone(route),
+            Err(not_routed) => return Next::Answer(refuse_route(&not_routed, &arrival.method)),
+        };
+        let place = match &route.target {
+            Target::Nothing => return self.refuse(context, sanitised, route, Denial::NoRoute),
+            Target::Local(place) => Some(Arc::clone(place)),
+            Target::Upstream(_) => None,
+        };
+        if let Some(place) = &place {
+            let query = sanitised.query.as_deref();
+            if let Err(denial) = self.api.negotiate(place, &session.req_header().headers, query) {
+                return self.refuse(context, sanitised, route, denial);
+            }
+        }
+        let permit = match self.gatekeeper.admit(&sanitised.arrival, &route).await {
+            Ok(permit) => permit,
+            Err(denial) => return self.refuse(context, sanitised, route, denial),
+        };
+        let target = match forwarded_target(&sanitised, &route) {
+            Ok(target) => target,
+            Err(denial) => return self.refuse(context, sanitised, route, denial),
+        };
+        let Sanitised { arrival, forwarded, .. } = sanitised;
+        context.progress = Progress::Admitted(Box::new(Admitted { arrival, permit, target: Some(target), forwarded }));
+        match place {
+            Some(place) => Next::Answer(self.serve_here(session, context, &place).await),
+            None => Next::Forward,
+        }
+    }
+
+    fn refuse(&self, context: &mut RequestContext, sanitised: Sanitised, route: Arc<Route>, denial: Denial) -> Next {
+        let mut response = refusal::refuse(denial);
+        if let Target::Local(place) = &route.target {
+            self.api.put_allow(place, response.headers_mut());
+        }
+        context.progress = Progress::Routed { arrival: sanitised.arrival, route };
+        Next::Answer(response)
+    }
+
+    async fn serve_here(&self, session: &mut Session, context: &RequestContext, place: &str) -> Response<Body> {
+        let bytes = match body::read(session, self.body_limits).await {
+            Ok(bytes) => bytes,
+            Err(denial) => {
+                let mut response = refusal::refuse(denial);
+                self.api.put_allow(place, response.headers_mut());
+                return response;
+            }
+        };
+        let Some(admitted) = context.admitted() else { return refusal::refuse(Denial::Internal) };
+        let head = session.req_header();
+        let mut request = http::Request::new(Body::from(bytes));
+        *request.method_mut() = head.method.clone();
+        request.headers_mut().clone_from(&head.headers);
+        let target = admitted.target.as_deref().unwrap_or_default();
+        let Ok(uri) = target.parse() else { return refusal::refuse(Denial::BadPath) };
+        *request.uri_mut() = uri;
+        request.extensions_mut().insert(ApiContext {
+            permit: admitted.permit.clone(),
+            client: admitted.arrival.client,
+            request_id: admitted.arrival.request_id.clone(),
+        });
+        self.api.serve(place, request).await
+    }
+
+    fn upstream(&self, context: &RequestContext) -> Option<&Upstream> {
+        match &context.admitted()?.permit.route().target {
+            Target::Upstream(name) => self.upstreams.find(name),
+            Target::Local(_) | Target::Nothing => None,
+        }
+    }
+
+    /// What was matched is what is forwarded: the path in normal form, in origin form.
+    fn aim(&self, request: &mut RequestHeader, admitted: &Admitted) -> Result<()> {
+        if let Some(target) = &admitted.target
+            && request.raw_path() != target.as_bytes()
+        {
+            request.set_raw_path(target.as_bytes())?;
+        }
+        if let Target::Upstream(name) = &admitted.permit.route().target
+            && let Some(host) = self.upstreams.find(name).and_then(Upstream::host)
+        {
+            request.insert_header(HOST, host)?;
+        }
+        Ok(())
+    }
+}
+
+/// The normal path, cut if the route says so and judged again, and the query as it came.
+fn forwarded_target(sanitised: &Sanitised, route: &Route) -> Result<String, Denial> {
+    let path = &sanitised.arrival.path;
+    let cut = match &route.strip_prefix {
+        Some(prefix) => Some(path.strip_prefix(prefix).ok_or(Denial::BadPath)?),
+        None => None,
+    };
+    let path = cut.as_ref().unwrap_or(path).as_str();
+    Ok(match &sanitised.query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    })
+}
+
+fn refuse_route(not_routed: &NotRouted, method: &str) -> Response<Body> {
+    if not_routed.denial == Denial::MethodNotAllowed {
+        return refusal::refuse_method(not_routed.denial, method, &not_routed.allow);
+    }
+    refusal::refuse(not_routed.denial)
+}
+
+/// Whose fault it was, in our words.
+fn denial_of(error: &Error) -> Denial {
+    use ErrorType as E;
+    match (error.esource(), error.etype()) {
+        (ErrorSource::Upstream, E::ConnectTimedout | E::ReadTimedout | E::WriteTimedout | E::TLSHandshakeTimedout) => {
+            Denial::UpstreamTimeout
+        }
+        (
+            ErrorSource::Upstream,
+            E::ConnectRefused
+            | E::ConnectNoRoute
+            | E::ConnectError
+            | E::ConnectProxyFailure
+            | E::BindError
+            | E::SocketError
+            | E::TLSHandshakeFailure
+            | E::InvalidCert,
+        ) => Denial::UpstreamUnreachable,
+        (ErrorSource::Upstream, _) => Denial::UpstreamBroken,
+        (ErrorSource::Downstream, E::InvalidHTTPHeader) => Denial::BadRequest,
+        (ErrorSource::Downstream, E::ReadTimedout) => Denial::HeadTimeout,
+        (ErrorSource::Downstream, _) => Denial::ClientGone,
+        (ErrorSource::Internal | ErrorSource::Unset, _) => Denial::Internal,
+    }
+}

@@ -1,0 +1,184 @@
+//! Names of header fields that no client may set.
+//!
+//! Backends fold names in their own ways: CGI and WSGI turn `-` into `_`, some servers do the same with dots. So names are
+//! compared after folding: letters in lower case, everything that is neither letter nor digit as `-`.
+
+use std::collections::HashSet;
+
+use crate::domain::denial::Denial;
+
+/// Identity fields of every preset, whichever is in use: a backend made for another gateway would believe its names.
+const IDENTITY: &[&str] = &[
+    // Our own.
+    "x-auth-user-id",
+    "x-auth-username",
+    "x-auth-email",
+    "x-auth-method",
+    "x-auth-scopes",
+    "x-auth-key-id",
+    "x-auth-amr",
+    "x-auth-session-id",
+    "x-auth-assertion",
+    // oauth2-proxy.
+    "x-forwarded-user",
+    "x-forwarded-email",
+    "x-forwarded-groups",
+    "x-forwarded-preferred-username",
+    "x-forwarded-access-token",
+    "x-auth-request-user",
+    "x-auth-request-email",
+    "x-auth-request-groups",
+    "x-auth-request-preferred-username",
+    "x-auth-request-access-token",
+    "x-auth-request-redirect",
+    // Authelia, and Django's RemoteUserMiddleware behind a header.
+    "remote-user",
+    "remote-groups",
+    "remote-name",
+    "remote-email",
+    "x-remote-user",
+    "x-remote-groups",
+    "x-remote-email",
+    // Kong.
+    "x-consumer-id",
+    "x-consumer-custom-id",
+    "x-consumer-username",
+    "x-consumer-groups",
+    "x-credential-identifier",
+    "x-credential-username",
+    "x-anonymous-consumer",
+    "x-authenticated-userid",
+    "x-authenticated-groups",
+    "x-authenticated-scope",
+];
+
+/// Fields by which a request claims another address, host, path or method than it has.
+const FORWARDING: &[&str] = &[
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-remote-ip",
+    "x-remote-addr",
+    "x-original-forwarded-for",
+    "x-original-host",
+    "x-original-url",
+    "x-original-uri",
+    "x-original-method",
+    "x-rewrite-url",
+    "x-accel-redirect",
+    "x-sendfile",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-host",
+    "x-proxyuser-ip",
+    "x-envoy-external-address",
+    "x-envoy-original-path",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "fastly-client-ip",
+    "client-ip",
+    "x-request-id",
+];
+
+/// Fields with one right spelling; an alias would be read by some backend as the real one.
+const EXACT: &[&str] =
+    &["authorization", "x-api-key", "cookie", "host", "content-length", "transfer-encoding", "connection", "upgrade"];
+
+#[derive(Debug)]
+pub struct ReservedNames {
+    dropped: HashSet<&'static [u8]>,
+    exact: HashSet<&'static [u8]>,
+}
+
+impl Default for ReservedNames {
+    fn default() -> Self {
+        let bytes = |names: &[&'static str]| names.iter().map(|name| name.as_bytes()).collect::<HashSet<_>>();
+        let mut dropped = bytes(IDENTITY);
+        dropped.extend(bytes(FORWARDING));
+        Self { dropped, exact: bytes(EXACT) }
+    }
+}
+
+/// The longest name that is compared; no reserved name is nearly as long.
+const LONGEST: usize = 48;
+
+impl ReservedNames {
+    /// Whether a field of this name must not be forwarded as it came.
+    pub fn reserve(&self, name: &str) -> bool {
+        if name.len() > LONGEST {
+            return false;
+        }
+        let mut buffer = [0_u8; LONGEST];
+        let mut aliased = false;
+        for (slot, byte) in buffer.iter_mut().zip(name.bytes()) {
+            *slot = match byte {
+                b'0'..=b'9' | b'a'..=b'z' | b'-' => byte,
+                b'A'..=b'Z' => byte.to_ascii_lowercase(),
+                _ => {
+                    aliased = true;
+                    b'-'
+                }
+            };
+        }
+        let folded = buffer.get(..name.len()).unwrap_or_default();
+        folded.starts_with(b"x-forwarded-") || self.dropped.contains(folded) || (aliased && self.exact.contains(folded))
+    }
+
+    /// All names that are stripped whatever is configured, for `explain` and the documentation.
+    pub fn identity() -> &'static [&'static str] {
+        IDENTITY
+    }
+}
+
+/// Methods that no route can list (RFC 9110 9.3.6 and 9.3.8, and TRACE's cousin).
+pub fn refuse_method(method: &str) -> Result<(), Denial> {
+    if ["CONNECT", "TRACE", "TRACK"].iter().any(|refused| method.eq_ignore_ascii_case(refused)) {
+        return Err(Denial::MethodUnsupported);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_reserved_name_is_reserved() {
+        let reserved = ReservedNames::default();
+        for name in IDENTITY.iter().chain(FORWARDING) {
+            assert!(reserved.reserve(name));
+            assert!(reserved.reserve(&name.to_uppercase()));
+            for alias in ["_", ".", "!", "~", "'"] {
+                assert!(reserved.reserve(&name.replace('-', alias)), "{name} with {alias}");
+            }
+        }
+        assert!(reserved.reserve("X-Forwarded-Anything"));
+        assert!(reserved.reserve("x_forwarded_for"));
+    }
+
+    #[test]
+    fn exact_names_pass_and_their_aliases_do_not() {
+        let reserved = ReservedNames::default();
+        for name in ["Authorization", "X-API-Key", "Cookie", "Host", "Content-Length"] {
+            assert!(!reserved.reserve(name), "{name}");
+        }
+        for alias in ["X_API_Key", "x.api.key", "X-API_KEY", "Content_Length", "Transfer_Encoding"] {
+            assert!(reserved.reserve(alias), "{alias}");
+        }
+        for name in ["Accept", "X-Custom", "X-Auth-Token", "User-Agent", "X-Forwarde"] {
+            assert!(!reserved.reserve(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn tunnels_and_echoes_are_refused_in_any_case() {
+        for method in ["CONNECT", "TRACE", "TRACK", "trace"] {
+            assert!(refuse_method(method).is_err());
+        }
+        assert!(refuse_method("GET").is_ok());
+    }
+}
