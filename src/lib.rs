@@ -4,5 +4,6 @@
 //! [`domain`] (words and rules), [`storage`] (the contract with whoever keeps our data), `routing`, `crypto`,
 //! `telemetry`, `config`, `backends`, `cache`, `identity`, `access`, `api`, `jobs`, `edge`, `server`, `cli`.
 
+pub mod backends;
 pub mod domain;
 pub mod storage;
