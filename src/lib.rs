@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod api;
+pub mod backends;
 pub mod cache;
 pub mod config;
 pub mod crypto;

@@ -135,6 +135,16 @@ impl SessionDesk {
             user_agent: origin.user_agent,
         };
         self.sessions.insert(&session).await?;
+        // A password changed, or a user switched off, while the hash was computed ends the sessions there were; this one
+        // was not among them yet.
+        let now_stored = self.users.find_by_username(username).await?;
+        let unchanged = now_stored.is_some_and(|now| {
+            now.is_active && now.id == user.id && now.password_changed_at == user.password_changed_at
+        });
+        if !unchanged {
+            self.sessions.end(&session.id, SessionEnd::PasswordChange, now).await?;
+            return Err(SignInError::Refused);
+        }
         let claims = self.first_claims(&user.id, &session, now);
         let pair = self.pair(&claims, &session, true, now).map_err(|_| SignInError::Signing)?;
         Ok((user.id, pair))

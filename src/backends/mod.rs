@@ -1,0 +1,3 @@
+//! Those who keep the contract of [`storage`](crate::storage).
+
+pub mod sql;

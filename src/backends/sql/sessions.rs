@@ -1,0 +1,186 @@
+//! Sessions: one row per sign-in.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sqlx::AnyConnection;
+
+use super::answer::{corrupt, within_deadline};
+use super::invalidations::{advance, record};
+use super::pool::Pool;
+use crate::domain::clock::Timestamp;
+use crate::domain::invalidation::Invalidation;
+use crate::domain::session::{Session, SessionEnd, SessionId};
+use crate::domain::user::UserId;
+use crate::storage::sessions::Sessions;
+use crate::storage::{Result, StoreError};
+
+const TABLE: &str = "sessions";
+
+#[derive(Clone)]
+pub struct SqlSessions {
+    pool: Pool,
+}
+
+impl SqlSessions {
+    pub const fn new(pool: Pool) -> Self {
+        Self { pool }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    user_id: String,
+    counter: i64,
+    rotated_at: i64,
+    created_at: i64,
+    last_used_at: i64,
+    expires_at: i64,
+    ended_at: Option<i64>,
+    end_reason: Option<String>,
+    client_address: String,
+    user_agent: String,
+}
+
+impl TryFrom<Row> for Session {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let ended = match (row.ended_at, row.end_reason.as_deref()) {
+            (None, None) => None,
+            (Some(at), Some(why)) => {
+                let why = SessionEnd::parse(why).ok_or_else(|| corrupt(TABLE, &row.id, "unknown end_reason"))?;
+                Some((Timestamp::from_micros(at), why))
+            }
+            _ => return Err(corrupt(TABLE, &row.id, "ended_at and end_reason contradict each other")),
+        };
+        Ok(Self {
+            id: SessionId(row.id),
+            user_id: UserId(row.user_id),
+            counter: row.counter,
+            rotated_at: Timestamp::from_micros(row.rotated_at),
+            created_at: Timestamp::from_micros(row.created_at),
+            last_used_at: Timestamp::from_micros(row.last_used_at),
+            expires_at: Timestamp::from_micros(row.expires_at),
+            ended,
+            client_address: row.client_address,
+            user_agent: row.user_agent,
+        })
+    }
+}
+
+#[async_trait]
+impl Sessions for SqlSessions {
+    async fn insert(&self, session: &Session) -> Result<()> {
+        let statement = sqlx::query(
+            "INSERT INTO sessions (id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, \
+             ended_at, end_reason, client_address, user_agent) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING",
+        )
+        .bind(session.id.as_str())
+        .bind(session.user_id.as_str())
+        .bind(session.counter)
+        .bind(session.rotated_at.as_micros())
+        .bind(session.created_at.as_micros())
+        .bind(session.last_used_at.as_micros())
+        .bind(session.expires_at.as_micros())
+        .bind(session.ended.map(|(at, _)| at.as_micros()))
+        .bind(session.ended.map(|(_, why)| why.as_str()))
+        .bind(session.client_address.as_str())
+        .bind(session.user_agent.as_str());
+        within_deadline(TABLE, self.pool.write(statement)).await?;
+        Ok(())
+    }
+
+    async fn find(&self, id: &SessionId) -> Result<Option<Arc<Session>>> {
+        let row: Option<Row> = within_deadline(
+            TABLE,
+            sqlx::query_as(
+                "SELECT id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, ended_at, end_reason, \
+                 client_address, user_agent FROM sessions WHERE id = $1",
+            )
+            .bind(id.as_str())
+            .fetch_optional(self.pool.reads()),
+        )
+        .await?;
+        Ok(row.map(Session::try_from).transpose()?.map(Arc::new))
+    }
+
+    async fn rotate(&self, id: &SessionId, from: i64, now: Timestamp) -> Result<bool> {
+        let statement = sqlx::query(
+            "UPDATE sessions SET counter = counter + 1, rotated_at = $1, last_used_at = $1 \
+             WHERE id = $2 AND counter = $3 AND ended_at IS NULL",
+        )
+        .bind(now.as_micros())
+        .bind(id.as_str())
+        .bind(from);
+        Ok(within_deadline(TABLE, self.pool.write(statement)).await? == 1)
+    }
+
+    async fn end(&self, id: &SessionId, why: SessionEnd, now: Timestamp) -> Result<bool> {
+        within_deadline(TABLE, async {
+            let mut transaction = self.pool.begin().await?;
+            let done =
+                sqlx::query("UPDATE sessions SET ended_at = $1, end_reason = $2 WHERE id = $3 AND ended_at IS NULL")
+                    .bind(now.as_micros())
+                    .bind(why.as_str())
+                    .bind(id.as_str())
+                    .execute(&mut *transaction)
+                    .await?;
+            if done.rows_affected() == 0 {
+                return Ok(false);
+            }
+            record(&mut transaction, &Invalidation::Session(id.clone()), Some(now)).await?;
+            transaction.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn delete_expired(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        let statement = sqlx::query(
+            "DELETE FROM sessions WHERE id IN \
+             (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
+        )
+        .bind(before.as_micros())
+        .bind(i64::from(limit));
+        within_deadline(TABLE, self.pool.write(statement)).await
+    }
+}
+
+/// Ends every session of a user, expired ones too: the clock of another node may think otherwise. The number of
+/// statements does not grow with the number of sessions, or a user with very many could not be shut out in time.
+pub(super) async fn end_all(
+    connection: &mut AnyConnection,
+    user: &UserId,
+    why: SessionEnd,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let done =
+        sqlx::query("UPDATE sessions SET ended_at = $1, end_reason = $2 WHERE user_id = $3 AND ended_at IS NULL")
+            .bind(now.as_micros())
+            .bind(why.as_str())
+            .bind(user.as_str())
+            .execute(&mut *connection)
+            .await?;
+    if done.rows_affected() == 0 {
+        return Ok(());
+    }
+    // Taken before the entries are numbered: it is the lock.
+    let epoch = advance(connection, 0).await?;
+    let entries = sqlx::query(
+        "INSERT INTO invalidations (epoch, kind, subject, written_at) \
+         SELECT $1 + ROW_NUMBER() OVER (ORDER BY id), 'session', id, ended_at FROM sessions \
+         WHERE user_id = $2 AND ended_at = $3 AND end_reason = $4",
+    )
+    .bind(epoch)
+    .bind(user.as_str())
+    .bind(now.as_micros())
+    .bind(why.as_str())
+    .execute(&mut *connection)
+    .await?;
+    let steps = i64::try_from(entries.rows_affected()).map_err(|e| sqlx::Error::Protocol(e.to_string()))?;
+    advance(connection, steps).await?;
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! Signing keys, sealed.
+
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::answer::{corrupt, within_deadline};
+use super::invalidations::record;
+use super::pool::Pool;
+use crate::domain::clock::Timestamp;
+use crate::domain::invalidation::Invalidation;
+use crate::domain::signing_key::{KeyState, KeyUse, SigningAlgorithm, SigningKey};
+use crate::storage::signing_keys::SigningKeys;
+use crate::storage::{Result, StoreError};
+
+const TABLE: &str = "signing_keys";
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!("SELECT kid, algorithm, key_use, state, sealed_private, created_at FROM signing_keys ", $rest)
+    };
+}
+
+const ACTIVE: &str = select!("WHERE key_use = $1 AND algorithm = $2 AND state = 'active'");
+
+#[derive(Clone)]
+pub struct SqlSigningKeys {
+    pool: Pool,
+}
+
+impl SqlSigningKeys {
+    pub const fn new(pool: Pool) -> Self {
+        Self { pool }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    kid: String,
+    algorithm: String,
+    key_use: String,
+    state: String,
+    sealed_private: String,
+    created_at: i64,
+}
+
+impl TryFrom<Row> for SigningKey {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let unknown = |what| corrupt(TABLE, &row.kid, what);
+        Ok(Self {
+            algorithm: SigningAlgorithm::parse(&row.algorithm).ok_or_else(|| unknown("unknown algorithm"))?,
+            key_use: KeyUse::parse(&row.key_use).ok_or_else(|| unknown("unknown key_use"))?,
+            state: KeyState::parse(&row.state).ok_or_else(|| unknown("unknown state"))?,
+            sealed_private: STANDARD.decode(&row.sealed_private).map_err(|_| unknown("sealed_private is no base64"))?,
+            created_at: Timestamp::from_micros(row.created_at),
+            kid: row.kid,
+        })
+    }
+}
+
+#[async_trait]
+impl SigningKeys for SqlSigningKeys {
+    async fn list(&self) -> Result<Vec<SigningKey>> {
+        let statement = sqlx::query_as(select!("ORDER BY created_at, kid"));
+        let rows: Vec<Row> = within_deadline(TABLE, statement.fetch_all(self.pool.reads())).await?;
+        rows.into_iter().map(SigningKey::try_from).collect()
+    }
+
+    async fn insert_first(&self, key: &SigningKey) -> Result<SigningKey> {
+        let stored: Option<Row> = within_deadline(TABLE, async {
+            let mut transaction = self.pool.begin().await?;
+            // The index over active keys is what conflicts when another node was first.
+            let done = sqlx::query(
+                "INSERT INTO signing_keys (kid, algorithm, key_use, state, sealed_private, created_at) \
+                 VALUES ($1, $2, $3, 'active', $4, $5) ON CONFLICT DO NOTHING",
+            )
+            .bind(key.kid.as_str())
+            .bind(key.algorithm.as_str())
+            .bind(key.key_use.as_str())
+            .bind(STANDARD.encode(&key.sealed_private))
+            .bind(key.created_at.as_micros())
+            .execute(&mut *transaction)
+            .await?;
+            let stored = sqlx::query_as(ACTIVE)
+                .bind(key.key_use.as_str())
+                .bind(key.algorithm.as_str())
+                .fetch_optional(&mut *transaction)
+                .await?;
+            if done.rows_affected() == 1 {
+                record(&mut transaction, &Invalidation::SigningKeys, Some(key.created_at)).await?;
+            }
+            transaction.commit().await?;
+            Ok(stored)
+        })
+        .await?;
+        stored.ok_or_else(|| corrupt(TABLE, &key.kid, "stored already, but not as the active key"))?.try_into()
+    }
+
+    async fn find_active(&self, key_use: KeyUse, algorithm: SigningAlgorithm) -> Result<Option<SigningKey>> {
+        let statement = sqlx::query_as(ACTIVE).bind(key_use.as_str()).bind(algorithm.as_str());
+        let row: Option<Row> = within_deadline(TABLE, statement.fetch_optional(self.pool.reads())).await?;
+        row.map(SigningKey::try_from).transpose()
+    }
+}

@@ -1,0 +1,120 @@
+//! What any store must do: one function per promise, run once per database.
+//!
+//! A further database needs a constructor like [`sqlite::world`] and one more line at the end of this file.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod api_keys;
+mod invalidations;
+mod sessions;
+mod signing_keys;
+mod sqlite;
+mod users;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use portcullis::domain::clock::Timestamp;
+use portcullis::domain::invalidation::{Epoch, Invalidation};
+use portcullis::storage::api_keys::ApiKeys;
+use portcullis::storage::invalidations::Invalidations;
+use portcullis::storage::sessions::Sessions;
+use portcullis::storage::signing_keys::SigningKeys;
+use portcullis::storage::users::Users;
+
+/// An empty store.
+pub struct World {
+    pub users: Arc<dyn Users>,
+    pub sessions: Arc<dyn Sessions>,
+    pub api_keys: Arc<dyn ApiKeys>,
+    pub signing_keys: Arc<dyn SigningKeys>,
+    pub invalidations: Arc<dyn Invalidations>,
+    /// Whatever must live as long as the store does.
+    pub keep: Box<dyn Any + Send + Sync>,
+}
+
+impl World {
+    /// What was invalidated after `epoch`, of kinds that are known.
+    pub async fn invalidated_after(&self, epoch: Epoch) -> Vec<Invalidation> {
+        let entries = self.invalidations.after(epoch, 1000).await.unwrap();
+        entries.into_iter().map(|(_, what)| what.unwrap()).collect()
+    }
+}
+
+pub fn at(secs: i64) -> Timestamp {
+    Timestamp::from_secs(1_800_000_000 + secs)
+}
+
+/// Text that was trouble somewhere.
+pub fn odd_texts() -> Vec<String> {
+    vec![
+        String::new(),
+        "'; DROP TABLE users; --".to_owned(),
+        "\"quoted\" `back` \\ % _ $1 ?1 :a @b".to_owned(),
+        "🦀 e\u{301} é ß İ ﬁ".to_owned(),
+        "\u{202e}right\u{200f} to left\u{feff}".to_owned(),
+        "line\nbreak\ttab\r".to_owned(),
+        "x".repeat(1_000_000),
+    ]
+}
+
+macro_rules! promises {
+    ($database:ident, $world:path; $($noun:ident: $($promise:ident)+;)+) => {
+        mod $database {
+            $(mod $noun {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $promise() {
+                    let world = $world().await;
+                    crate::$noun::$promise(&world).await;
+                })+
+            })+
+        }
+    };
+}
+
+macro_rules! contract {
+    ($database:ident, $world:path) => {
+        promises! {
+            $database, $world;
+            users:
+                come_back_as_they_were_stored
+                names_and_ids_are_unique
+                names_are_compared_exactly
+                odd_texts_come_back_unchanged
+                are_listed_by_name_in_pages
+                disabling_ends_the_sessions_and_enabling_revives_none
+                a_new_password_ends_the_sessions
+                changes_to_nobody_change_nothing
+                a_better_hash_is_lost_when_the_password_changed
+                a_user_with_very_many_sessions_can_be_disabled;
+            sessions:
+                come_back_as_they_were_stored
+                a_second_insert_changes_nothing
+                one_of_many_rotations_wins
+                an_ended_session_does_not_rotate
+                the_first_end_is_kept
+                one_of_many_ends_is_told
+                expired_ones_are_deleted_in_batches;
+            api_keys:
+                come_back_as_they_were_stored
+                id_prefix_and_digest_are_unique
+                the_first_revocation_is_kept
+                are_listed_newest_first_in_pages
+                odd_texts_come_back_unchanged;
+            signing_keys:
+                parallel_first_keys_agree
+                uses_and_algorithms_are_apart
+                a_known_key_that_is_not_active_is_no_answer;
+            invalidations:
+                start_at_zero
+                tell_of_every_change_in_order
+                are_not_written_for_what_did_not_happen
+                of_parallel_changes_have_no_gaps
+                are_read_in_pages
+                are_pruned_but_for_the_newest
+                without_a_time_go_with_later_ones;
+        }
+    };
+}
+
+contract!(on_sqlite, crate::sqlite::world);

@@ -1,0 +1,65 @@
+//! What is promised of signing keys.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use portcullis::domain::signing_key::{KeyState, KeyUse, SigningAlgorithm, SigningKey};
+use portcullis::storage::StoreError;
+
+use crate::{World, at};
+
+pub fn signing_key(kid: &str, key_use: KeyUse, algorithm: SigningAlgorithm) -> SigningKey {
+    SigningKey {
+        kid: kid.to_owned(),
+        algorithm,
+        key_use,
+        state: KeyState::Active,
+        sealed_private: (0..=255).collect(),
+        created_at: at(0),
+    }
+}
+
+pub async fn parallel_first_keys_agree(world: &World) {
+    let tasks: Vec<_> = (0..16)
+        .map(|number| {
+            let keys = Arc::clone(&world.signing_keys);
+            let key = signing_key(&format!("kid-{number}"), KeyUse::Tokens, SigningAlgorithm::Es256);
+            tokio::spawn(async move { keys.insert_first(&key).await.unwrap() })
+        })
+        .collect();
+    let mut agreed = BTreeSet::new();
+    for task in tasks {
+        agreed.insert(task.await.unwrap().kid);
+    }
+    assert_eq!(agreed.len(), 1);
+    let active = world.signing_keys.find_active(KeyUse::Tokens, SigningAlgorithm::Es256).await.unwrap().unwrap();
+    assert!(agreed.contains(&active.kid));
+    assert_eq!((active.state, active.created_at), (KeyState::Active, at(0)));
+    assert_eq!(active.sealed_private, (0..=255).collect::<Vec<u8>>());
+    assert_eq!(world.signing_keys.list().await.unwrap().len(), 1);
+    assert_eq!(world.invalidations.newest().await.unwrap().0, 1);
+}
+
+pub async fn uses_and_algorithms_are_apart(world: &World) {
+    let mut expected = Vec::new();
+    for key_use in [KeyUse::Tokens, KeyUse::Assertions] {
+        for algorithm in SigningAlgorithm::ALL {
+            assert!(world.signing_keys.find_active(key_use, algorithm).await.unwrap().is_none());
+            let kid = format!("{algorithm}-{}", key_use.as_str());
+            let stored = world.signing_keys.insert_first(&signing_key(&kid, key_use, algorithm)).await.unwrap();
+            assert_eq!((stored.kid.as_str(), stored.key_use, stored.algorithm), (kid.as_str(), key_use, algorithm));
+            assert_eq!(world.signing_keys.find_active(key_use, algorithm).await.unwrap().unwrap().kid, kid);
+            expected.push(kid);
+        }
+    }
+    let listed: BTreeSet<_> = world.signing_keys.list().await.unwrap().into_iter().map(|key| key.kid).collect();
+    assert_eq!(listed, expected.into_iter().collect());
+}
+
+pub async fn a_known_key_that_is_not_active_is_no_answer(world: &World) {
+    // The same key under another use: it may not be handed out for this one.
+    world.signing_keys.insert_first(&signing_key("kid", KeyUse::Tokens, SigningAlgorithm::Es256)).await.unwrap();
+    let refused =
+        world.signing_keys.insert_first(&signing_key("kid", KeyUse::Assertions, SigningAlgorithm::Es256)).await;
+    assert!(matches!(refused, Err(StoreError::Corrupt(_))));
+}
