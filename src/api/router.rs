@@ -41,9 +41,10 @@ impl Api {
         let services = Arc::new(services);
         let mut router = Router::new();
         let mut places = HashMap::new();
-        let mut routes = vec![nothing_below(prefix)?];
-        for endpoint in endpoints::all(prefix) {
-            let Endpoint { path, access, methods, allow, negotiates, description } = endpoint;
+        let endpoints = endpoints::all(prefix);
+        let routes = routes_to(prefix, &endpoints)?;
+        for endpoint in endpoints {
+            let Endpoint { path, methods, allow, negotiates, description, .. } = endpoint;
             let allow = HeaderValue::from_static(allow);
             let methods = methods
                 .options(move || {
@@ -54,7 +55,6 @@ impl Api {
                     refusal::refuse_method(Denial::MethodNotAllowed, method.as_str(), &[])
                 });
             router = router.route(&path, methods.clone()).route(&format!("{path}/"), methods);
-            routes.push(local_route(&path, access)?);
             places.insert(path, Place { allow, negotiates });
         }
         Ok((Self { router: router.with_state(services), places, runtime }, routes))
@@ -93,6 +93,15 @@ impl Api {
             None => response,
         }
     }
+}
+
+/// The routes that lead to `endpoints`.
+pub fn routes_to(prefix: &str, endpoints: &[Endpoint]) -> Result<Vec<Route>, BadPattern> {
+    let mut routes = vec![nothing_below(prefix)?];
+    for endpoint in endpoints {
+        routes.push(local_route(&endpoint.path, endpoint.access.clone())?);
+    }
+    Ok(routes)
 }
 
 /// Everything below the prefix is the gateway's own: what is not served there is not found, and goes to no upstream

@@ -1,0 +1,37 @@
+//! Durations as operators write them.
+
+use std::time::Duration;
+
+/// Reads `90d`, `12h`, `30m` or `45s`.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let fault = || format!("`{text}` is no duration; write for example 90d, 12h, 30m or 45s");
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = text.strip_prefix(digits).ok_or_else(fault)?;
+    let number: u64 = digits.parse().map_err(|_| fault())?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(fault()),
+    };
+    match number.checked_mul(seconds) {
+        // A thousand years is as good as for ever, and nothing that is added to it overflows.
+        Some(total) if (1..=31_536_000_000).contains(&total) => Ok(Duration::from_secs(total)),
+        _ => Err(fault()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_read_and_anything_else_is_refused() {
+        assert_eq!(parse_duration("90d"), Ok(Duration::from_secs(90 * 86_400)));
+        assert_eq!(parse_duration("1s"), Ok(Duration::from_secs(1)));
+        for text in ["", "d", "90", "0d", "-1d", "1w", "1.5h", "99999999999999999999d", "9999999999d"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What can an operator say? One file per noun; `main` parses, runs and chooses the exit code.
+
+pub mod arguments;
+pub mod check;
+pub mod credentials;
+pub mod dispatch;
+pub mod duration;
+pub mod failure;
+pub mod keys;
+pub mod migrate;
+pub mod output;
+pub mod quickstart;
+pub mod serve;
+pub mod users;

@@ -1,0 +1,27 @@
+//! `serve`: until a signal, then drain.
+
+use super::failure::Failure;
+use crate::config::settings::Settings;
+use crate::server::run::{Running, announce, report_panics};
+use crate::server::start_error::StartError;
+
+pub fn run(settings: &Settings) -> Result<(), Failure> {
+    let running = start(settings)?;
+    wait_and_drain(running)
+}
+
+/// Starts, with diagnostics on.
+pub fn start(settings: &Settings) -> Result<Running, StartError> {
+    announce(settings);
+    let running = Running::start(settings)?;
+    report_panics(running.metrics());
+    Ok(running)
+}
+
+pub fn wait_and_drain(running: Running) -> Result<(), Failure> {
+    let signal = running.wait_for_signal()?;
+    tracing::info!(signal, "draining");
+    let complete = running.drain();
+    tracing::info!(complete, "stopped");
+    Ok(())
+}

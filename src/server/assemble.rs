@@ -1,0 +1,289 @@
+//! Who gets whom. Settings reach the parts here and nowhere else.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use super::forgetting::GatekeeperForgets;
+use super::ground::{self, Nature, Stores};
+use super::start_error::StartError;
+use crate::access::gatekeeper::{CredentialRule, Gatekeeper};
+use crate::access::key_check::KeyCheck;
+use crate::access::miss_budget::MissBudget;
+use crate::access::serial::Serial;
+use crate::access::token_check::TokenCheck;
+use crate::access::voucher::Voucher;
+use crate::api::context::Services;
+use crate::api::router::Api;
+use crate::cache::api_keys::CachedApiKeys;
+use crate::cache::remembered::{Bounds, Surroundings};
+use crate::cache::sessions::CachedSessions;
+use crate::cache::users::CachedUsers;
+use crate::cache::{Forget, Forgetters};
+use crate::config::settings::{
+    self, AccessLog as AccessLogSetting, Compatibility, HeaderPreset, Settings, Signing, Upstream,
+};
+use crate::crypto::assertion::AssertionWriter;
+use crate::crypto::key_pair::KeyPair;
+use crate::crypto::key_set::KeySet;
+use crate::crypto::tokens::{Keys, Tokens};
+use crate::domain::signing_key::{KeyUse, SigningAlgorithm};
+use crate::domain::token::TokenRules;
+use crate::edge::body::BodyLimits;
+use crate::edge::gateway::Gateway;
+use crate::edge::identity_headers::{HeaderNames, IdentityHeaders};
+use crate::edge::in_flight::InFlight;
+use crate::edge::record::Recorder;
+use crate::edge::sanitise::Sanitiser;
+use crate::edge::upstreams::{ServerAddress, UpstreamSpec, Upstreams};
+use crate::edge::wire::{HeadLimits, WireSettings};
+use crate::identity::passwords::Passwords;
+use crate::identity::public_keys::PublicKeys;
+use crate::identity::sessions::{Lifetimes, SessionDesk};
+use crate::identity::signing_keys::SigningKeyring;
+use crate::jobs::delete_expired::DeleteExpired;
+use crate::jobs::follow_invalidations::FollowInvalidations;
+use crate::routing::client_address::TrustedProxies;
+use crate::routing::route::Route;
+use crate::routing::table::RouteTable;
+use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::metrics::Metrics;
+
+/// Everything that runs, put together and not yet started.
+pub struct Assembly {
+    pub gateway: Gateway,
+    pub wire: WireSettings,
+    pub metrics: Arc<Metrics>,
+    pub in_flight: InFlight,
+    pub gatekeeper: Arc<Gatekeeper>,
+    pub passwords: Arc<Passwords>,
+    pub stores: Stores,
+    pub follow_invalidations: Arc<FollowInvalidations>,
+    pub delete_expired: DeleteExpired,
+}
+
+/// The keys of an installation.
+struct Keyrings {
+    tokens: Keys,
+    assertions: Keys,
+}
+
+pub async fn assemble(settings: &Settings, nature: &Nature, runtime: &Handle) -> Result<Assembly, StartError> {
+    let stores = Stores::open(settings).await?;
+    let keyrings = keyrings(settings, &stores, nature).await?;
+    let metrics = Arc::new(Metrics::new().map_err(|error| StartError::Process(error.to_string()))?);
+    let passwords = ground::passwords(&settings.passwords, nature)?;
+
+    let bounds = Bounds {
+        bytes: settings.cache.bytes,
+        max_age: settings.cache.max_age,
+        negative_max_age: settings.cache.negative_max_age,
+        stale_ok: settings.cache.stale_ok,
+    };
+    metrics.revocation_bound_seconds.set(bounds.max_age.as_secs_f64());
+    let surroundings =
+        || Surroundings { clock: Arc::clone(&nature.clock), metrics: Arc::clone(&metrics), runtime: runtime.clone() };
+    let users = Arc::new(CachedUsers::new(Arc::clone(&stores.users), bounds, surroundings()));
+    let sessions = Arc::new(CachedSessions::new(Arc::clone(&stores.sessions), bounds, surroundings()));
+    let api_keys = Arc::new(CachedApiKeys::new(Arc::clone(&stores.api_keys), bounds, surroundings()));
+
+    let tokens = Tokens::new(keyrings.tokens.clone(), token_rules(settings));
+    let serial = Arc::new(Serial::default());
+    let gatekeeper = Arc::new(Gatekeeper::new(
+        TokenCheck::new(
+            tokens.clone(),
+            Arc::clone(&sessions) as _,
+            Arc::clone(&users) as _,
+            settings.admin_scopes.clone(),
+            settings.cache.bytes,
+            Arc::clone(&serial),
+        ),
+        KeyCheck::new(
+            Arc::clone(&api_keys) as _,
+            Arc::clone(&users) as _,
+            MissBudget::new(settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst),
+            Arc::clone(&serial),
+        ),
+        credential_rule(settings),
+        Arc::clone(&nature.clock),
+        serial,
+    ));
+
+    let desk = SessionDesk::new(
+        Arc::clone(&users) as _,
+        Arc::clone(&sessions) as _,
+        Arc::clone(&passwords),
+        tokens,
+        lifetimes(settings),
+        Arc::clone(&nature.clock),
+        Arc::clone(&nature.random),
+    );
+    let public_keys = PublicKeys { tokens: keyrings.tokens, assertions: keyrings.assertions.clone() };
+    let (api, table) = routes(settings, Services { sessions: desk, public_keys }, runtime)?;
+
+    let recorder = Recorder {
+        metrics: Arc::clone(&metrics),
+        log: Arc::new(access_log(settings, &metrics)?),
+        clock: Arc::clone(&nature.clock),
+    };
+    let in_flight = InFlight::new(metrics.in_flight.clone());
+    let django = settings.compatibility == Compatibility::Django;
+    let gateway = Gateway {
+        sanitiser: Sanitiser::new(
+            TrustedProxies::new(settings.trusted_proxies.clone()),
+            django,
+            nature.random.as_ref(),
+        ),
+        table: Arc::new(table),
+        gatekeeper: Arc::clone(&gatekeeper),
+        api,
+        identity: identity_headers(settings, keyrings.assertions, nature),
+        upstreams: Upstreams::new(upstreams(&settings.upstreams), Arc::clone(&nature.clock)),
+        recorder: recorder.clone(),
+        in_flight: in_flight.clone(),
+        body_limits: BodyLimits { bytes: settings.limits.body_bytes, timeout: settings.limits.body_timeout },
+        idle_timeout: settings.limits.idle_timeout.as_secs().max(1),
+    };
+    let wire = WireSettings {
+        limits: HeadLimits {
+            header_bytes: settings.limits.header_bytes,
+            header_fields: settings.limits.header_fields,
+            target_bytes: settings.limits.target_bytes,
+        },
+        head_timeout: settings.limits.head_timeout,
+        observer: Arc::new(recorder),
+    };
+    let forgetters: Vec<Arc<dyn Forget>> =
+        vec![users, Arc::clone(&sessions) as _, api_keys, Arc::new(GatekeeperForgets(Arc::clone(&gatekeeper)))];
+    Ok(Assembly {
+        gateway,
+        wire,
+        metrics,
+        in_flight,
+        gatekeeper,
+        passwords,
+        follow_invalidations: Arc::new(FollowInvalidations::new(
+            Arc::clone(&stores.invalidations),
+            Arc::new(Forgetters::new(forgetters)),
+        )),
+        delete_expired: DeleteExpired {
+            sessions,
+            invalidations: Arc::clone(&stores.invalidations),
+            clock: Arc::clone(&nature.clock),
+        },
+        stores,
+    })
+}
+
+async fn keyrings(settings: &Settings, stores: &Stores, nature: &Nature) -> Result<Keyrings, StartError> {
+    let master_key = ground::master_key(&settings.master_key)?;
+    let keyring = SigningKeyring {
+        store: stores.signing_keys.as_ref(),
+        master_key: &master_key,
+        clock: nature.clock.as_ref(),
+        random: nature.random.as_ref(),
+    };
+    let tokens = match &settings.tokens.signing {
+        Signing::Generated(algorithm) => keyring.open_or_create(KeyUse::Tokens, *algorithm).await?,
+        Signing::SharedSecret(secret) => KeySet::new(Arc::new(KeyPair::from_secret(secret)), []),
+        Signing::Pem { algorithm, pem } => {
+            let pair = KeyPair::from_pem(*algorithm, pem).map_err(|fault| StartError::TokenKey(fault.to_string()))?;
+            KeySet::new(Arc::new(pair), [])
+        }
+    };
+    // Never the key that signs tokens: a backend that trusts assertions must not come to trust tokens by it.
+    let assertions = keyring.open_or_create(KeyUse::Assertions, SigningAlgorithm::Es256).await?;
+    Ok(Keyrings { tokens: Keys::new(tokens), assertions: Keys::new(assertions) })
+}
+
+/// The configured routes and our own, in one table, and the router behind our own.
+fn routes(settings: &Settings, services: Services, runtime: &Handle) -> Result<(Api, RouteTable), StartError> {
+    let faulty = |fault: String| StartError::Routes(fault);
+    let (api, own) = Api::build(&settings.api.prefix, services, runtime.clone()).map_err(|e| faulty(e.to_string()))?;
+    let table = table(settings, own)?;
+    Ok((api, table))
+}
+
+/// The route table for `settings`, with the gateway's `own` routes in it.
+pub fn table(settings: &Settings, own: Vec<Route>) -> Result<RouteTable, StartError> {
+    let all = own.into_iter().chain(settings.routes.iter().cloned());
+    RouteTable::build(all).map_err(|overlap| StartError::Routes(overlap.to_string()))
+}
+
+fn token_rules(settings: &Settings) -> TokenRules {
+    let tokens = &settings.tokens;
+    TokenRules {
+        issuer: tokens.issuer.clone(),
+        audience: tokens.audience.clone(),
+        leeway: tokens.leeway,
+        strict: settings.compatibility == Compatibility::None,
+        max_access_lifetime: tokens.access_lifetime,
+        max_refresh_lifetime: tokens.refresh_lifetime,
+    }
+}
+
+const fn credential_rule(settings: &Settings) -> CredentialRule {
+    match settings.compatibility {
+        Compatibility::None => CredentialRule::AllPresented,
+        Compatibility::Django => CredentialRule::Django,
+    }
+}
+
+const fn lifetimes(settings: &Settings) -> Lifetimes {
+    let tokens = &settings.tokens;
+    Lifetimes {
+        access: tokens.access_lifetime,
+        refresh: tokens.refresh_lifetime,
+        session: tokens.session_lifetime,
+        rotate: tokens.rotate,
+        reuse_grace: tokens.reuse_grace,
+    }
+}
+
+/// The header names of a preset.
+pub fn header_names(preset: HeaderPreset) -> HeaderNames {
+    match preset {
+        HeaderPreset::Portcullis => HeaderNames::portcullis(),
+        HeaderPreset::OAuth2Proxy => HeaderNames::oauth2_proxy(),
+        HeaderPreset::Authelia => HeaderNames::authelia(),
+        HeaderPreset::Kong => HeaderNames::kong(),
+        HeaderPreset::Django => HeaderNames::django(),
+    }
+}
+
+fn identity_headers(settings: &Settings, keys: Keys, nature: &Nature) -> IdentityHeaders {
+    let identity = &settings.identity;
+    let writer = AssertionWriter { issuer: identity.assertion_issuer.clone(), lifetime: identity.assertion_lifetime };
+    let voucher = identity.assertion.then(|| Voucher::new(writer, keys, Arc::clone(&nature.random)));
+    IdentityHeaders::new(header_names(identity.preset), voucher)
+}
+
+fn upstreams(configured: &[Upstream]) -> Vec<UpstreamSpec> {
+    let address = |server: &settings::Server| match server {
+        settings::Server::Address(address) => ServerAddress::Fixed(*address),
+        settings::Server::Name { host, port } => ServerAddress::Named { host: host.clone(), port: *port },
+    };
+    configured
+        .iter()
+        .map(|upstream| UpstreamSpec {
+            name: Arc::clone(&upstream.name),
+            servers: upstream.servers.iter().map(address).collect(),
+            tls: upstream.tls.as_ref().map(|tls| tls.server_name.clone()),
+            host: upstream.host.clone(),
+            connect_timeout: upstream.connect_timeout,
+            read_timeout: upstream.read_timeout,
+            write_timeout: upstream.write_timeout,
+            idle_timeout: upstream.idle_timeout,
+        })
+        .collect()
+}
+
+fn access_log(settings: &Settings, metrics: &Metrics) -> Result<AccessLog, StartError> {
+    let dropped = metrics.access_log_dropped.clone();
+    let opened = match &settings.log.access {
+        AccessLogSetting::Off => Ok(AccessLog::off(dropped)),
+        AccessLogSetting::Stdout => AccessLog::stdout(dropped),
+        AccessLogSetting::File(path) => AccessLog::file(path, dropped),
+    };
+    opened.map_err(|error| StartError::AccessLog(error.to_string()))
+}

@@ -1,0 +1,149 @@
+//! What every command that touches data stands on: the open store, the master key, the clock, randomness.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::start_error::StartError;
+use crate::backends::sql::{self, Pool, SqlApiKeys, SqlInvalidations, SqlSessions, SqlSigningKeys, SqlUsers};
+use crate::config::settings::{MasterKeySource, Passwords as PasswordSettings, Settings};
+use crate::crypto::hashing_threads::HashingThreads;
+use crate::crypto::master_key::MasterKey;
+use crate::crypto::password::Cost;
+use crate::crypto::random::OsRandom;
+use crate::domain::clock::{Clock, SystemClock};
+use crate::domain::random::Random;
+use crate::domain::secret::Secret;
+use crate::identity::api_keys::KeyAdministration;
+use crate::identity::passwords::{Lengths, Passwords};
+use crate::identity::users::UserAdministration;
+use crate::storage::api_keys::ApiKeys;
+use crate::storage::invalidations::Invalidations;
+use crate::storage::sessions::Sessions;
+use crate::storage::signing_keys::SigningKeys;
+use crate::storage::users::Users;
+
+/// The stores of one database.
+#[derive(Clone)]
+pub struct Stores {
+    pub pool: Pool,
+    pub users: Arc<dyn Users>,
+    pub sessions: Arc<dyn Sessions>,
+    pub api_keys: Arc<dyn ApiKeys>,
+    pub signing_keys: Arc<dyn SigningKeys>,
+    pub invalidations: Arc<dyn Invalidations>,
+}
+
+impl Stores {
+    /// Opens what is there. Makes nothing, and migrates only if the settings say so.
+    pub async fn open(settings: &Settings) -> Result<Self, StartError> {
+        let pool = sql::open(settings.storage.url.expose(), false).await?;
+        let pending = sql::pending(&pool).await?;
+        if pending > 0 && !settings.storage.migrate {
+            return Err(StartError::Pending(pending));
+        }
+        if pending > 0 {
+            sql::migrate(&pool).await?;
+        }
+        Ok(Self::of(pool))
+    }
+
+    /// Opens the database, or makes it if there is none, and brings its schema up to date.
+    pub async fn prepare(settings: &Settings) -> Result<Self, StartError> {
+        let pool = sql::open(settings.storage.url.expose(), true).await?;
+        sql::migrate(&pool).await?;
+        Ok(Self::of(pool))
+    }
+
+    fn of(pool: Pool) -> Self {
+        Self {
+            users: Arc::new(SqlUsers::new(pool.clone())),
+            sessions: Arc::new(SqlSessions::new(pool.clone())),
+            api_keys: Arc::new(SqlApiKeys::new(pool.clone())),
+            signing_keys: Arc::new(SqlSigningKeys::new(pool.clone())),
+            invalidations: Arc::new(SqlInvalidations::new(pool.clone())),
+            pool,
+        }
+    }
+}
+
+/// Time and randomness, as every part is handed them.
+#[derive(Clone)]
+pub struct Nature {
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+}
+
+impl Nature {
+    pub fn real() -> Self {
+        Self { clock: Arc::new(SystemClock), random: Arc::new(OsRandom::new()) }
+    }
+}
+
+pub fn master_key(source: &MasterKeySource) -> Result<MasterKey, StartError> {
+    let text = match source {
+        MasterKeySource::Value(text) => text.clone(),
+        MasterKeySource::File(path) => match fs::read_to_string(path) {
+            Ok(text) => Secret::new(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(StartError::NoMasterKey { path: path.clone() });
+            }
+            Err(error) => {
+                return Err(StartError::UnreadableMasterKey { path: path.clone(), cause: error.to_string() });
+            }
+        },
+    };
+    MasterKey::parse(&text).map_err(|fault| StartError::BadMasterKey(fault.to_string()))
+}
+
+/// Makes a master key file, readable by its owner only, where there is none and nothing was sealed yet. `true` if it did.
+/// Never replaces a file, and never makes a key for a database that was sealed under another.
+pub async fn make_master_key(settings: &Settings, stores: &Stores, random: &dyn Random) -> Result<bool, StartError> {
+    let MasterKeySource::File(path) = &settings.master_key else { return Ok(false) };
+    if path.exists() {
+        return Ok(false);
+    }
+    let sealed = stores.signing_keys.list().await.map_err(|error| StartError::Process(error.to_string()))?;
+    if !sealed.is_empty() {
+        return Err(StartError::NoMasterKey { path: path.clone() });
+    }
+    let unwritable =
+        |error: std::io::Error| StartError::UnreadableMasterKey { path: path.clone(), cause: error.to_string() };
+    if let Some(parent) = path.parent().filter(|parent| *parent != Path::new("")) {
+        fs::create_dir_all(parent).map_err(unwritable)?;
+    }
+    let text = Secret::new(format!("{}\n", MasterKey::generate(random).expose()));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(unwritable)?;
+    file.write_all(text.expose().as_bytes()).and_then(|()| file.sync_all()).map_err(unwritable)?;
+    Ok(true)
+}
+
+/// Password hashing as the settings want it. Takes as long as one hash.
+pub fn passwords(settings: &PasswordSettings, nature: &Nature) -> Result<Arc<Passwords>, StartError> {
+    let cost =
+        Cost { memory_kib: settings.memory_kib, iterations: settings.iterations, parallelism: settings.parallelism };
+    let lengths = Lengths { min: settings.min_length, max: settings.max_length };
+    let threads = HashingThreads::start(settings.threads, settings.queue);
+    let threads = Arc::new(threads.map_err(|error| StartError::Process(error.to_string()))?);
+    let passwords = Passwords::new(threads, cost, lengths, Arc::clone(&nature.random));
+    passwords.map(Arc::new).map_err(|error| StartError::Process(error.to_string()))
+}
+
+/// For the commands that change users and keys, beside a running server or without one.
+pub struct Administration {
+    pub users: UserAdministration,
+    pub keys: KeyAdministration,
+}
+
+impl Administration {
+    pub fn new(settings: &Settings, stores: &Stores, nature: &Nature) -> Result<Self, StartError> {
+        let passwords = passwords(&settings.passwords, nature)?;
+        let (clock, random) = (&nature.clock, &nature.random);
+        Ok(Self {
+            users: UserAdministration::new(Arc::clone(&stores.users), passwords, Arc::clone(clock), Arc::clone(random)),
+            keys: KeyAdministration::new(Arc::clone(&stores.api_keys), Arc::clone(clock), Arc::clone(random)),
+        })
+    }
+}

@@ -1,0 +1,274 @@
+//! A process from start to drain.
+//!
+//! Two kinds of runtime: one that owns the stores and runs the jobs, and one of single-threaded workers that proxy. The
+//! first outlives the second, because requests in flight still ask the stores. Sockets are bound before anything runs, so
+//! that a port in use is a sentence and not a panic, and are handed to Pingora as it would get them from a predecessor.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::IntoRawFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora_core::apps::http_app::HttpServer;
+use pingora_core::server::Fds;
+use pingora_core::server::ListenFds;
+use pingora_core::server::configuration::ServerConf;
+use pingora_core::services::Service as _;
+use pingora_core::services::listening::Service;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::assemble::{Assembly, assemble};
+use super::ground::Nature;
+use super::start_error::StartError;
+use crate::config::settings::Settings;
+use crate::edge::echo::Echo;
+use crate::edge::in_flight::InFlight;
+use crate::edge::ops::{Ops, Readiness};
+use crate::edge::wire::GuardedApp;
+use crate::jobs;
+use crate::storage::invalidations::Invalidations;
+use crate::telemetry::diagnostics;
+use crate::telemetry::metrics::{CacheName, Metrics};
+
+/// How long connections get to hear `Connection: close` before the door shuts.
+const SETTLE: Duration = Duration::from_millis(300);
+const DELETE_EXPIRED_EVERY: Duration = Duration::from_secs(600);
+
+/// A gateway that serves.
+pub struct Running {
+    // Dropped in this order: workers before the stores that they ask.
+    workers: Option<pingora_runtime::Runtime>,
+    back_office: Option<Runtime>,
+    stop: watch::Sender<bool>,
+    in_flight: InFlight,
+    metrics: Arc<Metrics>,
+    drain_timeout: Duration,
+    http: SocketAddr,
+    ops: SocketAddr,
+}
+
+impl Running {
+    /// Starts with the machine's own clock and randomness.
+    pub fn start(settings: &Settings) -> Result<Self, StartError> {
+        Self::start_with(settings, &Nature::real())
+    }
+
+    pub fn start_with(settings: &Settings, nature: &Nature) -> Result<Self, StartError> {
+        // Everything that can be wrong with stores and keys is found before any socket opens.
+        let back_office = back_office()?;
+        let assembly = back_office.block_on(assemble(settings, nature, back_office.handle()))?;
+        let conf = Arc::new(server_conf(settings)?);
+        let (http, http_socket) = bind(settings.listen.http)?;
+        let (ops, ops_socket) = bind(settings.listen.ops)?;
+        let (stop, stopped) = watch::channel(false);
+
+        let Assembly { gateway, wire, metrics, in_flight, gatekeeper, passwords, stores, .. } = assembly;
+        let poll = Arc::clone(&assembly.follow_invalidations);
+        let epoch = metrics.invalidation_epoch.clone();
+        jobs::spawn(back_office.handle(), settings.cache.poll_interval, stopped.clone(), move || {
+            let (poll, epoch) = (Arc::clone(&poll), epoch.clone());
+            async move {
+                match poll.run_once().await {
+                    Ok(()) => epoch.set(poll.applied().0),
+                    Err(error) => tracing::warn!(%error, "the invalidation log could not be read"),
+                }
+            }
+        });
+        let delete = Arc::new(assembly.delete_expired);
+        jobs::spawn(back_office.handle(), DELETE_EXPIRED_EVERY, stopped.clone(), move || {
+            let delete = Arc::clone(&delete);
+            async move {
+                match delete.run_once().await {
+                    Ok(0) => {}
+                    Ok(deleted) => tracing::info!(deleted, "expired sessions deleted"),
+                    Err(error) => tracing::warn!(%error, "expired sessions could not be deleted"),
+                }
+            }
+        });
+
+        let ops_app = {
+            let metrics = Arc::clone(&metrics);
+            Ops {
+                metrics: Arc::clone(&metrics),
+                in_flight: in_flight.clone(),
+                readiness: Arc::new(StoreAnswers(stores.invalidations)),
+                refresh: Arc::new(move || {
+                    metrics.hashing_waiting.set(i64::try_from(passwords.waiting()).unwrap_or(i64::MAX));
+                    metrics.cache_holds(CacheName::Tokens, gatekeeper.token_bytes_held());
+                }),
+            }
+        };
+        serve_aside(back_office.handle(), "ops", HttpServer::new_app(ops_app), ops, ops_socket, stopped.clone());
+
+        let workers = pingora_runtime::Runtime::new_no_steal(settings.workers.threads.max(1), "edge");
+        let proxy = Arc::new(pingora_proxy::http_proxy(&conf, gateway));
+        let mut service = Service::new("edge".to_owned(), GuardedApp::new(proxy, Arc::new(wire)));
+        service.add_tcp(&http.to_string());
+        let sockets = sockets(http, http_socket);
+        workers.get_handle().spawn(async move { service.start_service(Some(sockets), stopped, 1).await });
+
+        let drain_timeout = settings.limits.drain_timeout;
+        Ok(Self {
+            workers: Some(workers),
+            back_office: Some(back_office),
+            stop,
+            in_flight,
+            metrics,
+            drain_timeout,
+            http,
+            ops,
+        })
+    }
+
+    /// Where requests are taken: the configured address, with the port that was given when it was 0.
+    pub const fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    pub const fn ops(&self) -> SocketAddr {
+        self.ops
+    }
+
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Serves a small echo backend on a free loopback port, for trying things out.
+    pub fn bind_echo() -> Result<(SocketAddr, TcpListener), StartError> {
+        bind(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    pub fn serve_echo(&self, address: SocketAddr, socket: TcpListener) {
+        if let Some(back_office) = &self.back_office {
+            let app = HttpServer::new_app(Echo);
+            serve_aside(back_office.handle(), "echo", app, address, socket, self.stop.subscribe());
+        }
+    }
+
+    /// Waits for SIGTERM or SIGINT.
+    pub fn wait_for_signal(&self) -> std::io::Result<&'static str> {
+        let Some(back_office) = &self.back_office else { return Ok("none") };
+        back_office.block_on(async {
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            Ok(tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            })
+        })
+    }
+
+    /// Stops taking requests, lets those in flight finish within the drain timeout, and stops. `true` when all of them did.
+    pub fn drain(mut self) -> bool {
+        self.in_flight.drain();
+        std::thread::sleep(SETTLE);
+        let _ = self.stop.send(true);
+        let pause = Duration::from_millis(10);
+        let mut left = self.drain_timeout;
+        while self.in_flight.count() > 0 && !left.is_zero() {
+            std::thread::sleep(pause);
+            left = left.saturating_sub(pause);
+        }
+        let done = self.in_flight.count() == 0;
+        self.shut_down();
+        done
+    }
+
+    fn shut_down(&mut self) {
+        let _ = self.stop.send(true);
+        if let Some(workers) = self.workers.take() {
+            // Answers that are complete for us may still be on their way through a socket buffer.
+            workers.shutdown_timeout(Duration::from_millis(500));
+        }
+        if let Some(back_office) = self.back_office.take() {
+            back_office.shutdown_timeout(Duration::from_millis(500));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+/// The runtime that owns the stores and runs the jobs, and what is served here.
+pub fn back_office() -> Result<Runtime, StartError> {
+    let built = Builder::new_multi_thread().worker_threads(2).thread_name("back-office").enable_all().build();
+    built.map_err(|error| StartError::Process(error.to_string()))
+}
+
+/// Starts diagnostics and says which settings are weaker than their default.
+pub fn announce(settings: &Settings) {
+    diagnostics::start(&settings.log.level);
+    for warning in &settings.warnings {
+        tracing::warn!(setting = %warning.path, problem = %warning.problem, "a setting is weaker than its default");
+    }
+}
+
+/// Counts and reports panics. What they say is not logged: it may quote what a client sent.
+pub fn report_panics(metrics: &Arc<Metrics>) {
+    let panics = metrics.panics.clone();
+    std::panic::set_hook(Box::new(move |panic| {
+        panics.inc();
+        let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
+        tracing::error!(place = place.as_deref().unwrap_or("unknown"), "a panic was caught; its request has failed");
+    }));
+}
+
+fn bind(address: SocketAddr) -> Result<(SocketAddr, TcpListener), StartError> {
+    let refused = |error: std::io::Error| StartError::Listen { address, cause: error.to_string() };
+    let socket = TcpListener::bind(address).map_err(refused)?;
+    socket.set_nonblocking(true).map_err(refused)?;
+    Ok((socket.local_addr().map_err(refused)?, socket))
+}
+
+/// A bound socket, as Pingora looks for one that a predecessor left.
+fn sockets(address: SocketAddr, socket: TcpListener) -> ListenFds {
+    let mut fds = Fds::new();
+    fds.add(address.to_string(), socket.into_raw_fd());
+    Arc::new(parking_lot::Mutex::new(fds))
+}
+
+fn serve_aside<A>(
+    runtime: &Handle,
+    name: &str,
+    app: A,
+    address: SocketAddr,
+    socket: TcpListener,
+    stopped: watch::Receiver<bool>,
+) where
+    A: pingora_core::apps::ServerApp + Send + Sync + 'static,
+{
+    let mut service = Service::new(name.to_owned(), app);
+    service.add_tcp(&address.to_string());
+    let sockets = sockets(address, socket);
+    runtime.spawn(async move { service.start_service(Some(sockets), stopped, 1).await });
+}
+
+fn server_conf(settings: &Settings) -> Result<ServerConf, StartError> {
+    let mut authorities = settings.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref()).map(|tls| &tls.ca);
+    let first = authorities.next().cloned().flatten();
+    if authorities.any(|other| *other != first) {
+        return Err(StartError::SeveralAuthorities);
+    }
+    Ok(ServerConf {
+        threads: settings.workers.threads.max(1),
+        work_stealing: false,
+        ca_file: first.map(|path| path.display().to_string()),
+        ..ServerConf::default()
+    })
+}
+
+struct StoreAnswers(Arc<dyn Invalidations>);
+
+#[async_trait]
+impl Readiness for StoreAnswers {
+    async fn is_ready(&self) -> bool {
+        let answer = tokio::time::timeout(Duration::from_secs(1), self.0.newest()).await;
+        matches!(answer, Ok(Ok(_)))
+    }
+}

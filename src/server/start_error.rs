@@ -1,0 +1,37 @@
+//! Why the process does not start: one clear sentence each, naming what to do.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::backends::sql::OpenError;
+use crate::identity::signing_keys::KeysError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot listen on {address}: {cause}; stop whatever uses it, or set another address under `listen`")]
+    Listen { address: SocketAddr, cause: String },
+    #[error("{0}")]
+    Store(#[from] OpenError),
+    #[error("the database is {0} schema migration(s) behind; run `portcullis migrate`, or set `storage.migrate: auto`")]
+    Pending(usize),
+    #[error("there is no master key at {path}; put back the one that belongs to this database, or make one for a new database with `portcullis migrate`", path = path.display())]
+    NoMasterKey { path: PathBuf },
+    #[error("the master key at {path} cannot be read: {cause}", path = path.display())]
+    UnreadableMasterKey { path: PathBuf, cause: String },
+    #[error("the master key is not usable: {0}")]
+    BadMasterKey(String),
+    #[error("{0}")]
+    Keys(#[from] KeysError),
+    #[error("tokens.signing: {0}")]
+    TokenKey(String),
+    #[error("the routes cannot be built: {0}")]
+    Routes(String),
+    #[error(
+        "upstreams: `tls.ca` differs between upstreams, and all of them share one set of trusted certificates; put all certificates in one file"
+    )]
+    SeveralAuthorities,
+    #[error("the access log cannot be opened: {0}")]
+    AccessLog(String),
+    #[error("the process could not start: {0}")]
+    Process(String),
+}
