@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::arguments::{Keys, OutputFormat};
-use super::dispatch::Desk;
+use super::desk::Desk;
 use super::failure::Failure;
 use super::output::{print, table};
 use super::users::read_scopes;

@@ -3,6 +3,7 @@
 pub mod arguments;
 pub mod check;
 pub mod credentials;
+pub mod desk;
 pub mod dispatch;
 pub mod duration;
 pub mod failure;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::arguments::{OutputFormat, Users};
 use super::credentials;
-use super::dispatch::Desk;
+use super::desk::Desk;
 use super::failure::Failure;
 use super::output::{print, table};
 use crate::domain::scope::{Scope, ScopeSet};

@@ -1,0 +1,23 @@
+//! What commands on users and keys work with.
+
+use tokio::runtime::Runtime;
+
+use super::failure::Failure;
+use crate::config::settings::Settings;
+use crate::server::ground::{Administration, Nature, Stores};
+use crate::server::run::back_office;
+
+/// The store, opened beside a running server or without one.
+pub struct Desk {
+    pub administration: Administration,
+    pub runtime: Runtime,
+}
+
+impl Desk {
+    pub fn open(settings: &Settings) -> Result<Self, Failure> {
+        let runtime = back_office()?;
+        let stores = runtime.block_on(Stores::open(settings))?;
+        let administration = Administration::new(settings, &stores, &Nature::real())?;
+        Ok(Self { administration, runtime })
+    }
+}

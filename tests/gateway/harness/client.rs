@@ -1,0 +1,167 @@
+//! An HTTP/1.1 client that sends exactly what it is told.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+pub struct Client {
+    stream: BufReader<TcpStream>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub status: u16,
+    /// In order, names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Client {
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        // A test that hangs says less than one that fails.
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream: BufReader::new(stream) }
+    }
+
+    /// Sends a request with a `Host`, and a `Content-Length` when there is a body, and reads the reply.
+    pub fn request(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        self.send(method, target, headers, body);
+        self.reply(method == "HEAD")
+    }
+
+    pub fn send(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) {
+        let mut head = format!("{method} {target} HTTP/1.1\r\n");
+        let has = |name: &str| headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+        if !has("host") {
+            head.push_str("Host: gateway.test\r\n");
+        }
+        if !body.is_empty() && !has("content-length") && !has("transfer-encoding") {
+            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str("\r\n");
+        self.write(head.as_bytes());
+        self.write(body);
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.stream.get_mut().write_all(bytes).unwrap();
+    }
+
+    /// As [`Client::write`], for when the other side may have hung up.
+    pub fn try_write(&mut self, bytes: &[u8]) -> bool {
+        self.stream.get_mut().write_all(bytes).is_ok()
+    }
+
+    pub fn reply(&mut self, bodiless: bool) -> Reply {
+        self.try_reply(bodiless).expect("the connection was closed without a reply")
+    }
+
+    /// `None` when the connection ends before a status line.
+    pub fn try_reply(&mut self, bodiless: bool) -> Option<Reply> {
+        loop {
+            let reply = self.one_reply(bodiless)?;
+            if !(100..200).contains(&reply.status) || reply.status == 101 {
+                return Some(reply);
+            }
+        }
+    }
+
+    fn one_reply(&mut self, bodiless: bool) -> Option<Reply> {
+        let status_line = self.line()?;
+        let status = status_line.split(' ').nth(1).unwrap_or_else(|| panic!("{status_line:?}")).parse().unwrap();
+        let mut headers = Vec::new();
+        loop {
+            let line = self.line()?;
+            if line.is_empty() {
+                break;
+            }
+            let (name, value) = line.split_once(':').unwrap_or_else(|| panic!("{line:?}"));
+            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
+        let mut reply = Reply { status, headers, body: Vec::new() };
+        if !bodiless && status != 204 && status != 304 && status >= 200 {
+            self.body(&mut reply);
+        }
+        Some(reply)
+    }
+
+    fn body(&mut self, reply: &mut Reply) {
+        if reply.header("transfer-encoding") == Some("chunked") {
+            while let Some(size) = self.line() {
+                let size = usize::from_str_radix(size.split(';').next().unwrap(), 16).unwrap();
+                let mut chunk = vec![0; size + 2];
+                if self.stream.read_exact(&mut chunk).is_err() || size == 0 {
+                    return;
+                }
+                reply.body.extend_from_slice(&chunk[..size]);
+            }
+        } else if let Some(length) = reply.header("content-length") {
+            reply.body = vec![0; length.parse().unwrap()];
+            self.stream.read_exact(&mut reply.body).unwrap();
+        } else {
+            let _ = self.stream.read_to_end(&mut reply.body);
+        }
+    }
+
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        match self.stream.read_line(&mut line) {
+            Ok(0) | Err(_) => None,
+            Ok(_) => Some(line.trim_end_matches(['\r', '\n']).to_owned()),
+        }
+    }
+
+    /// Sends bytes and reads until the other side closes.
+    pub fn raw(mut self, bytes: &[u8]) -> Vec<u8> {
+        // The gateway may refuse and close before it has read everything.
+        let _ = self.try_write(bytes);
+        self.rest()
+    }
+
+    /// Everything until the other side closes.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        let _ = self.stream.read_to_end(&mut all);
+        all
+    }
+
+    pub fn read_exactly(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// True when the other side has closed the connection.
+    pub fn is_closed(&mut self) -> bool {
+        self.stream.fill_buf().map_or(true, <[u8]>::is_empty)
+    }
+}
+
+impl Reply {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// What the upstream received, from the echo in this reply.
+    pub fn seen(&self) -> super::Seen {
+        assert_eq!(self.status, 200, "{self:?}");
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+}

@@ -1,0 +1,217 @@
+//! A gateway, an upstream, and a client that can also misbehave.
+
+pub mod client;
+pub mod upstream;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use portcullis::config;
+use portcullis::config::settings::Settings;
+use portcullis::domain::api_key::{ApiKey, KeyOwner};
+use portcullis::domain::scope::ScopeSet;
+use portcullis::domain::secret::Secret;
+use portcullis::domain::user::{Email, User, Username};
+use portcullis::identity::api_keys::NewKey;
+use portcullis::identity::users::NewUser;
+use portcullis::server::ground::{Administration, Nature, Stores, make_master_key};
+use portcullis::server::run::{Running, back_office};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+pub use self::client::{Client, Reply};
+pub use self::upstream::{Seen, Upstream};
+
+/// A running gateway in front of an echoing upstream.
+pub struct World {
+    pub gateway: Option<Running>,
+    pub upstream: Upstream,
+    pub settings: Settings,
+    pub stores: Stores,
+    pub administration: Administration,
+    runtime: Runtime,
+    pub directory: TempDir,
+    access_log: std::path::PathBuf,
+}
+
+/// How a world differs from the plain one.
+#[derive(Default)]
+pub struct Plan {
+    /// The `routes:` list; without it one catch-all that takes tokens and keys.
+    pub routes: Option<String>,
+    /// Further top-level sections.
+    pub extra: String,
+    /// The whole `tokens:` value.
+    pub tokens: Option<String>,
+    /// Options of the upstream `backend`, after its servers: `, read_timeout: 300ms`.
+    pub upstream_options: String,
+    pub nature: Option<Nature>,
+    /// Environment for `${NAME}` in the above.
+    pub environment: BTreeMap<String, String>,
+}
+
+pub const PASSWORD: &str = "correct horse battery staple";
+
+impl World {
+    /// One route that takes tokens and keys.
+    pub fn start() -> Self {
+        Self::plan(Plan::default())
+    }
+
+    pub fn with_routes(routes: &str) -> Self {
+        Self::plan(Plan { routes: Some(routes.to_owned()), ..Plan::default() })
+    }
+
+    pub fn plan(plan: Plan) -> Self {
+        let upstream = Upstream::start();
+        let directory = tempfile::tempdir().unwrap();
+        let access_log = directory.path().join("access.log");
+        let text = configuration(&plan, directory.path(), upstream.address(), &access_log);
+        let settings = config::read(&text, "test.yaml", directory.path(), &plan.environment)
+            .unwrap_or_else(|faults| panic!("{faults}\n{text}"));
+        let nature = plan.nature.unwrap_or_else(Nature::real);
+        let runtime = back_office().unwrap();
+        let (stores, administration) = runtime.block_on(async {
+            let stores = Stores::prepare(&settings).await.unwrap();
+            make_master_key(&settings, &stores, nature.random.as_ref()).await.unwrap();
+            let administration = Administration::new(&settings, &stores, &nature).unwrap();
+            (stores, administration)
+        });
+        let gateway = Running::start_with(&settings, &nature).unwrap_or_else(|error| panic!("{error}"));
+        Self { gateway: Some(gateway), upstream, settings, stores, administration, runtime, directory, access_log }
+    }
+
+    pub fn gateway(&self) -> &Running {
+        self.gateway.as_ref().unwrap()
+    }
+
+    pub fn http(&self) -> SocketAddr {
+        self.gateway().http()
+    }
+
+    pub fn ops(&self) -> SocketAddr {
+        self.gateway().ops()
+    }
+
+    /// Runs a future where the stores of this world are at home.
+    pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// A user with [`PASSWORD`].
+    pub fn user(&self, name: &str) -> User {
+        self.user_with(name, false, "")
+    }
+
+    pub fn user_with(&self, name: &str, is_admin: bool, scopes: &str) -> User {
+        let new = NewUser {
+            username: Username::parse(name).unwrap(),
+            email: Some(Email::parse("someone@example.org").unwrap()),
+            is_admin,
+            scopes: ScopeSet::parse(scopes).unwrap(),
+            password: Secret::new(PASSWORD.to_owned()),
+        };
+        self.wait(self.administration.users.create(new)).unwrap()
+    }
+
+    /// An API key of a service, and its text.
+    pub fn key(&self, scopes: &str) -> (ApiKey, String) {
+        self.key_of(KeyOwner::Service("robot".to_owned()), scopes, None)
+    }
+
+    pub fn key_of(&self, owner: KeyOwner, scopes: &str, expires_in: Option<Duration>) -> (ApiKey, String) {
+        let new = NewKey { name: "test".to_owned(), owner, scopes: ScopeSet::parse(scopes).unwrap(), expires_in };
+        let (key, secret) = self.wait(self.administration.keys.create(new)).unwrap();
+        (key, secret.expose().to_owned())
+    }
+
+    /// Signs in over HTTP: (access, refresh).
+    pub fn sign_in(&self, name: &str) -> (String, String) {
+        let reply = self.post_json("/api/v1/auth/token/", &serde_json::json!({"username": name, "password": PASSWORD}));
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let body = reply.json();
+        (body["access"].as_str().unwrap().to_owned(), body["refresh"].as_str().unwrap().to_owned())
+    }
+
+    /// One request on a connection of its own.
+    pub fn request(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        Client::connect(self.http()).request(method, target, headers, body)
+    }
+
+    pub fn get(&self, target: &str, headers: &[(&str, &str)]) -> Reply {
+        self.request("GET", target, headers, b"")
+    }
+
+    /// With a bearer token.
+    pub fn get_as(&self, target: &str, token: &str) -> Reply {
+        self.get(target, &[("Authorization", &format!("Bearer {token}"))])
+    }
+
+    pub fn post_json(&self, target: &str, body: &serde_json::Value) -> Reply {
+        self.request("POST", target, &[("Content-Type", "application/json")], body.to_string().as_bytes())
+    }
+
+    /// Bytes as they are, on a connection of their own, until the gateway closes it.
+    pub fn raw(&self, bytes: &[u8]) -> Vec<u8> {
+        Client::connect(self.http()).raw(bytes)
+    }
+
+    /// The access log so far, as JSON, once it has at least `lines` lines.
+    pub fn access_log(&self, lines: usize) -> Vec<serde_json::Value> {
+        eventually("access-log lines", || {
+            let text = std::fs::read_to_string(&self.access_log).unwrap_or_default();
+            let found: Vec<_> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            (found.len() >= lines).then_some(found)
+        })
+    }
+
+    /// The metrics in the text format.
+    pub fn metrics(&self) -> String {
+        Client::connect(self.ops()).request("GET", "/metrics", &[], b"").text()
+    }
+
+    /// Stops the gateway and starts it again on the same data and ports of its own.
+    pub fn restart(&mut self) {
+        self.gateway = None;
+        self.gateway = Some(Running::start(&self.settings).unwrap_or_else(|error| panic!("{error}")));
+    }
+}
+
+fn configuration(plan: &Plan, directory: &Path, upstream: SocketAddr, access_log: &Path) -> String {
+    let directory = directory.display();
+    let routes = plan
+        .routes
+        .clone()
+        .unwrap_or_else(|| "  - { name: all, path: /, upstream: backend, access: { any: [jwt, api_key] } }".to_owned());
+    let tokens = plan.tokens.as_ref().map(|tokens| format!("tokens: {tokens}\n")).unwrap_or_default();
+    format!(
+        "listen: {{ http: \"127.0.0.1:0\", ops: \"127.0.0.1:0\" }}\n\
+         storage: {{ url: \"sqlite://{directory}/portcullis.db\" }}\n\
+         secrets: {{ master_key: {{ file: \"{directory}/master.key\" }} }}\n\
+         log: {{ access: {{ file: \"{log}\" }} }}\n\
+         workers: {{ threads: 1 }}\n\
+         {tokens}{extra}\n\
+         upstreams:\n  backend: {{ servers: [\"{upstream}\"]{options} }}\n\
+         routes:\n{routes}\n",
+        log = access_log.display(),
+        extra = plan.extra,
+        options = plan.upstream_options,
+    )
+}
+
+/// Asks again and again until there is an answer; gives up after ten seconds.
+pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..1000 {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("never came: {what}");
+}
+
+/// A shared list that threads write and tests read.
+pub type Shared<T> = Arc<Mutex<Vec<T>>>;
