@@ -1,11 +1,12 @@
 //! Who gets whom. Settings reach the parts here and nowhere else.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tokio::runtime::Handle;
 
-use super::forgetting::GatekeeperForgets;
 use super::ground::{self, Nature, Stores};
+use super::key_reload::KeyReload;
 use super::start_error::StartError;
 use crate::access::gatekeeper::{CredentialRule, Gatekeeper};
 use crate::access::key_check::KeyCheck;
@@ -59,18 +60,21 @@ pub struct Assembly {
     pub passwords: Arc<Passwords>,
     pub stores: Stores,
     pub follow_invalidations: Arc<FollowInvalidations>,
+    pub key_reload: Arc<KeyReload>,
     pub delete_expired: DeleteExpired,
 }
 
-/// The keys of an installation.
-struct Keyrings {
-    tokens: Keys,
-    assertions: Keys,
+/// The keys of an installation, as all who use them share them.
+#[derive(Clone)]
+pub struct Keyrings {
+    pub tokens: Keys,
+    pub assertions: Keys,
 }
 
 pub async fn assemble(settings: &Settings, nature: &Nature, runtime: &Handle) -> Result<Assembly, StartError> {
     let stores = Stores::open(settings).await?;
-    let keyrings = keyrings(settings, &stores, nature).await?;
+    let (token_keys, assertion_keys) = read_keys(settings, &stores, nature).await?;
+    let keyrings = Keyrings { tokens: Keys::new(token_keys), assertions: Keys::new(assertion_keys) };
     let metrics = Arc::new(Metrics::new().map_err(|error| StartError::Process(error.to_string()))?);
     let passwords = ground::passwords(&settings.passwords, nature)?;
 
@@ -118,7 +122,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtime: &Handle) ->
         Arc::clone(&nature.clock),
         Arc::clone(&nature.random),
     );
-    let public_keys = PublicKeys { tokens: keyrings.tokens, assertions: keyrings.assertions.clone() };
+    let public_keys = PublicKeys { tokens: keyrings.tokens.clone(), assertions: keyrings.assertions.clone() };
     let (api, table) = routes(settings, Services { sessions: desk, public_keys }, runtime)?;
 
     let recorder = Recorder {
@@ -137,7 +141,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtime: &Handle) ->
         table: Arc::new(table),
         gatekeeper: Arc::clone(&gatekeeper),
         api,
-        identity: identity_headers(settings, keyrings.assertions, nature),
+        identity: identity_headers(settings, keyrings.assertions.clone(), nature),
         upstreams: Upstreams::new(upstreams(&settings.upstreams), Arc::clone(&nature.clock)),
         recorder: recorder.clone(),
         in_flight: in_flight.clone(),
@@ -153,8 +157,16 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtime: &Handle) ->
         head_timeout: settings.limits.head_timeout,
         observer: Arc::new(recorder),
     };
+    let key_reload = Arc::new(KeyReload {
+        settings: settings.clone(),
+        stores: stores.clone(),
+        nature: nature.clone(),
+        keyrings,
+        gatekeeper: Arc::clone(&gatekeeper),
+        due: AtomicBool::new(false),
+    });
     let forgetters: Vec<Arc<dyn Forget>> =
-        vec![users, Arc::clone(&sessions) as _, api_keys, Arc::new(GatekeeperForgets(Arc::clone(&gatekeeper)))];
+        vec![users, Arc::clone(&sessions) as _, api_keys, Arc::clone(&key_reload) as _];
     Ok(Assembly {
         gateway,
         wire,
@@ -166,8 +178,11 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtime: &Handle) ->
             Arc::clone(&stores.invalidations),
             Arc::new(Forgetters::new(forgetters)),
         )),
+        key_reload,
         delete_expired: DeleteExpired {
             sessions,
+            signing_keys: Arc::clone(&stores.signing_keys),
+            keys_kept: settings.tokens.refresh_lifetime.max(settings.tokens.access_lifetime) + settings.tokens.leeway,
             invalidations: Arc::clone(&stores.invalidations),
             clock: Arc::clone(&nature.clock),
         },
@@ -175,7 +190,8 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtime: &Handle) ->
     })
 }
 
-async fn keyrings(settings: &Settings, stores: &Stores, nature: &Nature) -> Result<Keyrings, StartError> {
+/// The key sets for tokens and for assertions, made where there are none yet.
+pub async fn read_keys(settings: &Settings, stores: &Stores, nature: &Nature) -> Result<(KeySet, KeySet), StartError> {
     let master_key = ground::master_key(&settings.master_key)?;
     let keyring = SigningKeyring {
         store: stores.signing_keys.as_ref(),
@@ -193,7 +209,7 @@ async fn keyrings(settings: &Settings, stores: &Stores, nature: &Nature) -> Resu
     };
     // Never the key that signs tokens: a backend that trusts assertions must not come to trust tokens by it.
     let assertions = keyring.open_or_create(KeyUse::Assertions, SigningAlgorithm::Es256).await?;
-    Ok(Keyrings { tokens: Keys::new(tokens), assertions: Keys::new(assertions) })
+    Ok((tokens, assertions))
 }
 
 /// The configured routes and our own, in one table, and the router behind our own.

@@ -2,7 +2,8 @@
 
 pub mod assemble;
 pub mod explain;
-pub mod forgetting;
 pub mod ground;
+pub mod key_reload;
+pub mod rotation;
 pub mod run;
 pub mod start_error;

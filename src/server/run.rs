@@ -67,13 +67,17 @@ impl Running {
 
         let Assembly { gateway, wire, metrics, in_flight, gatekeeper, passwords, stores, .. } = assembly;
         let poll = Arc::clone(&assembly.follow_invalidations);
+        let reload = Arc::clone(&assembly.key_reload);
         let epoch = metrics.invalidation_epoch.clone();
         jobs::spawn(back_office.handle(), settings.cache.poll_interval, stopped.clone(), move || {
-            let (poll, epoch) = (Arc::clone(&poll), epoch.clone());
+            let (poll, reload, epoch) = (Arc::clone(&poll), Arc::clone(&reload), epoch.clone());
             async move {
                 match poll.run_once().await {
                     Ok(()) => epoch.set(poll.applied().0),
                     Err(error) => tracing::warn!(%error, "the invalidation log could not be read"),
+                }
+                if let Err(error) = reload.run_once().await {
+                    tracing::warn!(%error, "the signing keys could not be read again; the present ones stay");
                 }
             }
         });
