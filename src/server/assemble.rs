@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 
 use super::ground::{self, Nature, Stores};
 use super::key_reload::KeyReload;
+use super::keyrings::{Keyrings, read_keys};
 use super::start_error::StartError;
 use crate::access::gatekeeper::{CredentialRule, Gatekeeper};
 use crate::access::key_check::KeyCheck;
@@ -21,14 +22,9 @@ use crate::cache::remembered::{Bounds, Surroundings};
 use crate::cache::sessions::CachedSessions;
 use crate::cache::users::CachedUsers;
 use crate::cache::{Forget, Forgetters};
-use crate::config::settings::{
-    self, AccessLog as AccessLogSetting, Compatibility, HeaderPreset, Settings, Signing, Upstream,
-};
+use crate::config::settings::{self, AccessLog as AccessLogSetting, Compatibility, HeaderPreset, Settings, Upstream};
 use crate::crypto::assertion::AssertionWriter;
-use crate::crypto::key_pair::KeyPair;
-use crate::crypto::key_set::KeySet;
 use crate::crypto::tokens::{Keys, Tokens};
-use crate::domain::signing_key::{KeyUse, SigningAlgorithm};
 use crate::domain::token::TokenRules;
 use crate::edge::body::BodyLimits;
 use crate::edge::gateway::Gateway;
@@ -41,7 +37,6 @@ use crate::edge::wire::{HeadLimits, WireSettings};
 use crate::identity::passwords::Passwords;
 use crate::identity::public_keys::PublicKeys;
 use crate::identity::sessions::{Lifetimes, SessionDesk};
-use crate::identity::signing_keys::SigningKeyring;
 use crate::jobs::delete_expired::DeleteExpired;
 use crate::jobs::follow_invalidations::FollowInvalidations;
 use crate::routing::client_address::TrustedProxies;
@@ -62,13 +57,6 @@ pub struct Assembly {
     pub follow_invalidations: Arc<FollowInvalidations>,
     pub key_reload: Arc<KeyReload>,
     pub delete_expired: DeleteExpired,
-}
-
-/// The keys of an installation, as all who use them share them.
-#[derive(Clone)]
-pub struct Keyrings {
-    pub tokens: Keys,
-    pub assertions: Keys,
 }
 
 pub async fn assemble(settings: &Settings, nature: &Nature, runtime: &Handle) -> Result<Assembly, StartError> {
@@ -188,28 +176,6 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtime: &Handle) ->
         },
         stores,
     })
-}
-
-/// The key sets for tokens and for assertions, made where there are none yet.
-pub async fn read_keys(settings: &Settings, stores: &Stores, nature: &Nature) -> Result<(KeySet, KeySet), StartError> {
-    let master_key = ground::master_key(&settings.master_key)?;
-    let keyring = SigningKeyring {
-        store: stores.signing_keys.as_ref(),
-        master_key: &master_key,
-        clock: nature.clock.as_ref(),
-        random: nature.random.as_ref(),
-    };
-    let tokens = match &settings.tokens.signing {
-        Signing::Generated(algorithm) => keyring.open_or_create(KeyUse::Tokens, *algorithm).await?,
-        Signing::SharedSecret(secret) => KeySet::new(Arc::new(KeyPair::from_secret(secret)), []),
-        Signing::Pem { algorithm, pem } => {
-            let pair = KeyPair::from_pem(*algorithm, pem).map_err(|fault| StartError::TokenKey(fault.to_string()))?;
-            KeySet::new(Arc::new(pair), [])
-        }
-    };
-    // Never the key that signs tokens: a backend that trusts assertions must not come to trust tokens by it.
-    let assertions = keyring.open_or_create(KeyUse::Assertions, SigningAlgorithm::Es256).await?;
-    Ok((tokens, assertions))
 }
 
 /// The configured routes and our own, in one table, and the router behind our own.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::assemble::{Keyrings, read_keys};
 use super::ground::{Nature, Stores};
+use super::keyrings::{Keyrings, read_keys};
 use super::start_error::StartError;
 use crate::access::gatekeeper::Gatekeeper;
 use crate::cache::Forget;

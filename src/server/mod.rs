@@ -4,6 +4,7 @@ pub mod assemble;
 pub mod explain;
 pub mod ground;
 pub mod key_reload;
+pub mod keyrings;
 pub mod rotation;
 pub mod run;
 pub mod start_error;
