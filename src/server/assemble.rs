@@ -1,5 +1,6 @@
 //! Who gets whom. Settings reach the parts here and nowhere else.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -40,6 +41,7 @@ use crate::identity::sessions::{Lifetimes, SessionDesk};
 use crate::jobs::delete_expired::DeleteExpired;
 use crate::jobs::follow_invalidations::FollowInvalidations;
 use crate::routing::client_address::TrustedProxies;
+use crate::routing::host::HostPattern;
 use crate::routing::route::Route;
 use crate::routing::table::RouteTable;
 use crate::telemetry::access_log::AccessLog;
@@ -186,9 +188,13 @@ fn routes(settings: &Settings, services: Services, runtime: &Handle) -> Result<(
     Ok((api, table))
 }
 
-/// The route table for `settings`, with the gateway's `own` routes in it.
+/// The route table for `settings`, with the gateway's `own` routes in it: on every host that any route is for, because a
+/// host with routes of its own is asked before the routes for any host.
 pub fn table(settings: &Settings, own: Vec<Route>) -> Result<RouteTable, StartError> {
-    let all = own.into_iter().chain(settings.routes.iter().cloned());
+    let hosts: HashSet<&HostPattern> =
+        settings.routes.iter().map(|route| &route.host).chain([&HostPattern::Any]).collect();
+    let own = hosts.into_iter().flat_map(|host| own.iter().map(|route| Route { host: host.clone(), ..route.clone() }));
+    let all = own.chain(settings.routes.iter().cloned());
     RouteTable::build(all).map_err(|overlap| StartError::Routes(overlap.to_string()))
 }
 
