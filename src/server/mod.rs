@@ -8,3 +8,4 @@ pub mod keyrings;
 pub mod rotation;
 pub mod run;
 pub mod start_error;
+pub mod workers;
