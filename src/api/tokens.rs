@@ -17,7 +17,8 @@ use super::refusal::{refuse, refuse_token, refuse_with};
 use crate::access::token_check::denial_of;
 use crate::domain::denial::Denial;
 use crate::domain::secret::Secret;
-use crate::identity::sessions::{Origin, RefreshError, SignInError, TokenPair};
+use crate::identity::sessions::{Origin, RefreshError, SignInError};
+use crate::identity::token_mint::TokenPair;
 
 /// `POST token/` with `username` and `password`: 200 `{"refresh", "access"}`, 401 when they do not fit, 400 with field errors.
 pub async fn obtain(

@@ -1,10 +1,11 @@
 //! Signing keys, for the operator.
 
 use super::ground::{Nature, Stores, master_key};
+use super::keyrings::keyring;
 use super::start_error::StartError;
 use crate::config::settings::{Settings, Signing};
 use crate::domain::signing_key::{KeyUse, SigningAlgorithm, SigningKey};
-use crate::identity::signing_keys::{KeysError, SigningKeyring};
+use crate::identity::signing_keys::KeysError;
 
 /// All of them, oldest first.
 pub async fn list(stores: &Stores) -> Result<Vec<SigningKey>, StartError> {
@@ -15,12 +16,7 @@ pub async fn list(stores: &Stores) -> Result<Vec<SigningKey>, StartError> {
 /// Returns all keys as they are then.
 pub async fn rotate(settings: &Settings, stores: &Stores, nature: &Nature) -> Result<Vec<SigningKey>, StartError> {
     let master_key = master_key(&settings.master_key)?;
-    let keyring = SigningKeyring {
-        store: stores.signing_keys.as_ref(),
-        master_key: &master_key,
-        clock: nature.clock.as_ref(),
-        random: nature.random.as_ref(),
-    };
+    let keyring = keyring(&master_key, stores, nature);
     keyring.rotate(KeyUse::Assertions, SigningAlgorithm::Es256).await?;
     if let Signing::Generated(algorithm) = settings.tokens.signing {
         keyring.rotate(KeyUse::Tokens, algorithm).await?;
