@@ -31,9 +31,10 @@ pub struct Gatekeeper {
     rule: CredentialRule,
     clock: Arc<dyn Clock>,
     serial: Arc<Serial>,
-    /// Callers who show a token and a key together, by the serials of the two: so that what is derived from a principal
+    /// Callers who show a token and a key together, by the serials of the two and whether both are
+    /// demanded: so that what is derived from a principal
     /// (a signed assertion) is derived once for them too.
-    pairs: Cache<(u64, u64), Arc<Principal>>,
+    pairs: Cache<(u64, u64, bool), Arc<Principal>>,
 }
 
 /// Pairs remembered at a time.
@@ -119,13 +120,12 @@ impl Gatekeeper {
 
     /// Both were shown: the token names the subject. Where both are demanded, only what both may do is allowed.
     fn joined(&self, user: &Principal, key: &Principal, kinds: Kinds) -> Arc<Principal> {
-        let pair = (user.serial, key.serial);
-        let scopes = if kinds == Kinds::All { user.scopes.intersection(&key.scopes) } else { user.scopes.clone() };
-        if let Some(known) = self.pairs.get(&pair)
-            && known.scopes == scopes
-        {
+        let both = kinds == Kinds::All;
+        let pair = (user.serial, key.serial, both);
+        if let Some(known) = self.pairs.get(&pair) {
             return known;
         }
+        let scopes = if both { user.scopes.intersection(&key.scopes) } else { user.scopes.clone() };
         let principal = Arc::new(Principal {
             method: Method::JwtAndApiKey,
             scopes,

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use quick_cache::sync::Cache;
 
@@ -19,12 +20,16 @@ use crate::storage::users::Users;
 
 /// Principals remembered at a time. Forgetting one costs building it again.
 const PRINCIPALS: usize = 65_536;
+/// Unknown keys remembered at a time, and for how long: somebody's one wrong key must not spend a network's budget.
+const UNKNOWN: usize = 16_384;
+const REPEATED: Duration = Duration::from_millis(900);
 
 pub struct KeyCheck {
     keys: Arc<dyn ApiKeys>,
     users: Arc<dyn Users>,
     budget: MissBudget,
     derived: Cache<Digest, Derived>,
+    unknown: Cache<Digest, Timestamp>,
     serial: Arc<Serial>,
 }
 
@@ -38,17 +43,22 @@ struct Derived {
 
 impl KeyCheck {
     pub fn new(keys: Arc<dyn ApiKeys>, users: Arc<dyn Users>, budget: MissBudget, serial: Arc<Serial>) -> Self {
-        Self { keys, users, budget, derived: Cache::new(PRINCIPALS), serial }
+        Self { keys, users, budget, derived: Cache::new(PRINCIPALS), unknown: Cache::new(UNKNOWN), serial }
     }
 
     pub async fn check(&self, key: &PresentedKey, client: IpAddr, now: Timestamp) -> Result<Arc<Principal>, Denial> {
         let digest = sha256(key.expose().as_bytes());
-        if self.budget.wait(client, now).is_some() && self.derived.get(&digest).is_none() {
-            return Err(Denial::TooManyUnknownKeys);
+        // A key that was good a moment ago is free, and so is one that was unknown a moment ago: neither reaches the store.
+        let fresh = |at: Timestamp| now.since(at) < REPEATED;
+        let free = self.derived.get(&digest).is_some() || self.unknown.get(&digest).is_some_and(fresh);
+        let reserved =
+            if free { None } else { Some(self.budget.reserve(client, now).map_err(|_| Denial::TooManyUnknownKeys)?) };
+        let found = self.keys.find_by_digest(&digest).await;
+        if let (Some(reserved), Ok(Some(_)) | Err(_)) = (reserved, &found) {
+            reserved.give_back();
         }
-        let found = self.keys.find_by_digest(&digest).await.map_err(|_| Denial::Unavailable)?;
-        let Some(record) = found else {
-            self.budget.charge(client, now);
+        let Some(record) = found.map_err(|_| Denial::Unavailable)? else {
+            self.unknown.insert(digest, now);
             return Err(Denial::KeyUnknown);
         };
         if record.revoked.is_some() {

@@ -1,12 +1,11 @@
 //! How many unknown keys one network may have looked up: a flood of made-up keys must not reach the store.
 //!
 //! A leaky bucket (GCRA) per network, IPv4 by address and IPv6 by /64, in a cache of bounded size. Only misses are charged,
-//! so honest callers never notice; a network that has spent its budget is told to wait, not that its key is bad.
+//! so honest callers never notice; when nothing is left the caller is told to wait, not that its key is bad.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 use quick_cache::sync::Cache;
 
@@ -17,8 +16,9 @@ const NETWORKS: usize = 65_536;
 
 #[derive(Debug)]
 pub struct MissBudget {
-    /// When each network's bucket will be empty again, in microseconds.
-    empty_at: Cache<IpAddr, Arc<AtomicI64>>,
+    empty_at: Cache<IpAddr, Bucket>,
+    /// For networks that have spent their own.
+    shared: Bucket,
     interval: i64,
     burst: i64,
 }
@@ -26,26 +26,60 @@ pub struct MissBudget {
 impl MissBudget {
     pub fn new(per_second: u32, burst: u32) -> Self {
         let interval = 1_000_000 / i64::from(per_second.max(1));
-        Self { empty_at: Cache::new(NETWORKS), interval, burst: interval.saturating_mul(i64::from(burst.max(1))) }
+        let burst = interval.saturating_mul(i64::from(burst.max(1)));
+        Self { empty_at: Cache::new(NETWORKS), shared: Bucket::default(), interval, burst }
     }
 
-    /// How long this network has to wait before another look-up, if it has to.
-    pub fn wait(&self, client: IpAddr, now: Timestamp) -> Option<Duration> {
-        let empty_at = self.empty_at.get(&network(client))?.load(Ordering::Relaxed);
-        let over = empty_at.saturating_sub(now.as_micros()).saturating_sub(self.burst - self.interval);
-        u64::try_from(over).ok().filter(|micros| *micros > 0).map(Duration::from_micros)
+    /// Takes a look-up from the budget before it is made, so that parallel ones cannot overdraw it. A network that has spent
+    /// its own budget shares one more with all such: a real key in a flooded network must not be shut out for good.
+    pub fn reserve(&self, client: IpAddr, now: Timestamp) -> Result<Reserved, Spent> {
+        let own = self.bucket(network(client));
+        if self.take(&own, now) {
+            return Ok(Reserved { bucket: own, interval: self.interval });
+        }
+        if self.take(&self.shared, now) {
+            return Ok(Reserved { bucket: Arc::clone(&self.shared), interval: self.interval });
+        }
+        Err(Spent)
     }
 
-    /// Charges a look-up that found nothing.
-    pub fn charge(&self, client: IpAddr, now: Timestamp) {
-        let Ok(slot) = self
-            .empty_at
-            .get_or_insert_with(&network(client), || Ok::<_, std::convert::Infallible>(Arc::new(AtomicI64::new(0))));
-        let _ = slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |at| {
-            Some(at.max(now.as_micros()).saturating_add(self.interval))
+    fn bucket(&self, network: IpAddr) -> Bucket {
+        let made = self.empty_at.get_or_insert_with(&network, || Ok::<_, std::convert::Infallible>(Bucket::default()));
+        match made {
+            Ok(bucket) => bucket,
+            Err(never) => match never {},
+        }
+    }
+
+    fn take(&self, bucket: &AtomicI64, now: Timestamp) -> bool {
+        let now = now.as_micros();
+        let taken = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |at| {
+            let next = at.max(now).saturating_add(self.interval);
+            (next.saturating_sub(now) <= self.burst).then_some(next)
         });
+        taken.is_ok()
     }
 }
+
+/// When a bucket will be empty again, in microseconds.
+type Bucket = Arc<AtomicI64>;
+
+/// A look-up that was taken from a budget. It is kept if the key is unknown, and given back if not.
+#[derive(Debug)]
+pub struct Reserved {
+    bucket: Bucket,
+    interval: i64,
+}
+
+impl Reserved {
+    pub fn give_back(self) {
+        self.bucket.fetch_sub(self.interval, Ordering::Relaxed);
+    }
+}
+
+/// Nothing is left; how long to wait is told by the refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spent;
 
 /// The smallest network that one party is sure to hold.
 fn network(client: IpAddr) -> IpAddr {
@@ -57,32 +91,45 @@ fn network(client: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    /// Look-ups that were granted, of `tries`.
+    fn granted(budget: &MissBudget, client: IpAddr, now: Timestamp, tries: usize) -> usize {
+        (0..tries).filter(|_| budget.reserve(client, now).is_ok()).count()
+    }
+
     #[test]
-    fn a_burst_is_free_then_the_rate_holds_per_network() {
+    fn a_burst_is_free_then_the_rate_holds_and_one_flood_does_not_spend_what_others_have() {
         let budget = MissBudget::new(10, 5);
-        let (a, b): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
-        let mut now = Timestamp::from_secs(100);
-        for _ in 0..5 {
-            assert_eq!(budget.wait(a, now), None);
-            budget.charge(a, now);
+        let (a, b) = (address("192.0.2.1"), address("192.0.2.2"));
+        let now = Timestamp::from_secs(100);
+        assert_eq!(granted(&budget, a, now, 100), 10, "its own burst, and the shared one");
+        assert_eq!(granted(&budget, b, now, 100), 5, "its own");
+        let later = now.plus(Duration::from_millis(100));
+        assert_eq!(granted(&budget, a, later, 100), 2, "one of its own, one shared");
+    }
+
+    #[test]
+    fn what_was_no_miss_is_given_back() {
+        let budget = MissBudget::new(10, 5);
+        let now = Timestamp::from_secs(100);
+        for _ in 0..1000 {
+            budget.reserve(address("192.0.2.1"), now).unwrap().give_back();
         }
-        assert!(budget.wait(a, now).is_some());
-        assert_eq!(budget.wait(b, now), None);
-        now = now.plus(Duration::from_millis(100));
-        assert_eq!(budget.wait(a, now), None);
-        budget.charge(a, now);
-        assert!(budget.wait(a, now).is_some());
-        assert_eq!(budget.wait(a, now.plus(Duration::from_secs(1))), None);
     }
 
     #[test]
     fn ipv6_counts_by_64() {
         let budget = MissBudget::new(1, 1);
         let now = Timestamp::from_secs(100);
-        budget.charge("2001:db8::1".parse().unwrap(), now);
-        assert!(budget.wait("2001:db8::ffff:2".parse().unwrap(), now).is_some());
-        assert!(budget.wait("2001:db8:0:1::1".parse().unwrap(), now).is_none());
+        assert_eq!(granted(&budget, address("2001:db8::1"), now, 5), 2);
+        assert_eq!(granted(&budget, address("2001:db8::ffff:2"), now, 5), 0);
+        assert_eq!(granted(&budget, address("2001:db8:0:1::1"), now, 5), 1);
     }
 }

@@ -26,7 +26,7 @@ use crate::routing::route::{Methods, Route, Target};
 pub struct Api {
     router: Router,
     places: HashMap<String, Place>,
-    /// Handlers run on the runtime that owns the stores: a client that hangs up does not stop a change half way.
+    /// Handlers run on a runtime of their own: a client that hangs up does not stop a change half way.
     runtime: Handle,
 }
 

@@ -3,8 +3,7 @@
 
 use std::future::Future;
 use std::hash::Hash;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use quick_cache::Weighter;
@@ -74,8 +73,9 @@ pub struct Remembered<K, V> {
     bounds: Bounds,
     surroundings: Surroundings,
     entries: Cache<K, Entry<V>, ByBytes>,
-    /// Raised by every forgetting, so that a load that was under way is not taken for news.
-    generation: AtomicU64,
+    /// Raised by every forgetting, so that what was read before is not kept after it. Held for reading while an entry is
+    /// put in, and for writing while entries are taken out: no forgetting can fall between a check and its insertion.
+    generation: RwLock<u64>,
 }
 
 impl<K, V> Remembered<K, V>
@@ -90,7 +90,7 @@ where
             bounds,
             surroundings,
             entries: Cache::with_weighter(items, bounds.bytes, ByBytes),
-            generation: AtomicU64::new(0),
+            generation: RwLock::new(0),
         }
     }
 
@@ -101,6 +101,8 @@ where
         L: Future<Output = Result<Option<Arc<V>>>> + Send + 'static,
     {
         let now = self.surroundings.clock.now();
+        // Read before anything else: whatever is forgotten from here on makes all that is found from here on doubtful.
+        let before = self.generation();
         let mut older = None;
         if let Some(entry) = self.entries.get(key) {
             if self.is_fresh(&entry, now) {
@@ -114,42 +116,45 @@ where
             self.entries.remove_if(key, |held| held.loaded_at == loaded_at);
             older = Some(entry);
         }
-        match self.entries.get_value_or_guard_async(key).await {
+        let guard = match self.entries.get_value_or_guard_async(key).await {
             // Somebody else has loaded it in the meantime, or has just failed to.
-            Ok(entry) if entry.retry_at.is_some() => self.stale(Some(&entry), now),
+            Ok(entry) if entry.retry_at.is_some() => return self.stale(Some(&entry), now),
             Ok(entry) => {
                 self.count(CacheOutcome::Hit);
-                Ok(entry.known)
+                return Ok(entry.known);
             }
-            Err(guard) => {
-                let before = self.generation.load(Ordering::SeqCst);
-                match self.load(&load).await {
-                    Ok(found) => {
-                        self.count(CacheOutcome::Miss);
-                        // The same record keeps its identity, so that what was derived from it stays good.
-                        let known = match (&older.and_then(|entry| entry.known), found) {
-                            (Some(old), Some(new)) if **old == *new => Some(Arc::clone(old)),
-                            (_, found) => found,
-                        };
-                        let _ = guard.insert(Entry { known: known.clone(), loaded_at: now, retry_at: None });
-                        if self.generation.load(Ordering::SeqCst) != before {
-                            // It changed while it was being read: true for this request, but not to be kept.
-                            self.entries.remove(key);
-                        }
-                        self.surroundings.metrics.cache_holds(self.name, self.entries.weight());
-                        Ok(known)
-                    }
-                    Err(error) => {
-                        let retry_at = Some(now.plus(RETRY_PAUSE));
-                        let entry = match older {
-                            Some(entry) => Entry { retry_at, ..entry },
-                            None => Entry { known: None, loaded_at: Timestamp::from_micros(i64::MIN), retry_at },
-                        };
-                        let answer = self.stale(Some(&entry), now);
-                        let _ = guard.insert(entry);
-                        answer.map_err(|_| error)
-                    }
+            Err(guard) => guard,
+        };
+        match self.load(&load).await {
+            Ok(found) => {
+                self.count(CacheOutcome::Miss);
+                // The same record keeps its identity, so that what was derived from it stays good.
+                let known = match (&older.and_then(|entry| entry.known), found) {
+                    (Some(old), Some(new)) if **old == *new => Some(Arc::clone(old)),
+                    (_, found) => found,
+                };
+                let generation = self.generation.read().unwrap_or_else(PoisonError::into_inner);
+                // If something was forgotten meanwhile, this is true for this request, which came before, but must not be
+                // kept. The guard is dropped, and whoever waits for it loads anew.
+                if *generation == before {
+                    let _ = guard.insert(Entry { known: known.clone(), loaded_at: now, retry_at: None });
                 }
+                drop(generation);
+                self.surroundings.metrics.cache_holds(self.name, self.entries.weight());
+                Ok(known)
+            }
+            Err(error) => {
+                let generation = self.generation.read().unwrap_or_else(PoisonError::into_inner);
+                // What was forgotten meanwhile must not come back because the store is silent.
+                let older = older.filter(|_| *generation == before);
+                let retry_at = Some(now.plus(RETRY_PAUSE));
+                let entry = match older {
+                    Some(entry) => Entry { retry_at, ..entry },
+                    None => Entry { known: None, loaded_at: Timestamp::from_micros(i64::MIN), retry_at },
+                };
+                let answer = self.stale(Some(&entry), now);
+                let _ = guard.insert(entry);
+                answer.map_err(|_| error)
             }
         }
     }
@@ -190,20 +195,29 @@ where
         }
     }
 
+    fn generation(&self) -> u64 {
+        *self.generation.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forgetting(&self, forget: impl FnOnce()) {
+        let mut generation = self.generation.write().unwrap_or_else(PoisonError::into_inner);
+        *generation += 1;
+        forget();
+    }
+
     pub fn forget(&self, key: &K) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        self.entries.remove(key);
+        self.forgetting(|| {
+            self.entries.remove(key);
+        });
     }
 
     /// Forgets every entry for which `matches` says so; it is given `None` for a remembered absence.
     pub fn forget_where(&self, matches: impl Fn(Option<&V>) -> bool) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        self.entries.retain(|_, entry| !matches(entry.known.as_deref()));
+        self.forgetting(|| self.entries.retain(|_, entry| !matches(entry.known.as_deref())));
     }
 
     pub fn forget_all(&self) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        self.entries.clear();
+        self.forgetting(|| self.entries.clear());
     }
 
     fn count(&self, outcome: CacheOutcome) {

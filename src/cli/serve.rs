@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use crate::config::settings::Settings;
-use crate::server::run::{Running, announce, report_panics};
+use crate::server::run::{Running, announce};
 use crate::server::start_error::StartError;
 
 pub fn run(settings: &Settings) -> Result<(), Failure> {
@@ -13,9 +13,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
 /// Starts, with diagnostics on.
 pub fn start(settings: &Settings) -> Result<Running, StartError> {
     announce(settings);
-    let running = Running::start(settings)?;
-    report_panics(running.metrics());
-    Ok(running)
+    Running::start(settings)
 }
 
 pub fn wait_and_drain(running: Running) -> Result<(), Failure> {

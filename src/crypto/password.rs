@@ -34,6 +34,12 @@ pub enum Verdict {
 #[error("Argon2 refused: {0}")]
 pub struct HashingFailed(String);
 
+impl HashingFailed {
+    pub fn beyond_bounds() -> Self {
+        Self("the configured cost is beyond what is accepted of a stored hash".to_owned())
+    }
+}
+
 /// Hashes. Takes tens of milliseconds and `memory_kib` of memory: only for `hashing_threads`.
 pub fn hash(password: &Secret<String>, cost: Cost, random: &dyn Random) -> Result<PasswordHash, HashingFailed> {
     let salt: [u8; 16] = random::bytes(random);

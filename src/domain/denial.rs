@@ -47,7 +47,7 @@ pub enum Denial {
     // Routing.
     NoRoute,
     MethodNotAllowed,
-    // Authentication. One body for all of them but the Django profile's; the log knows which.
+    // Authentication. Existing clients of the token endpoints read messages; what is new is told coarsely (`code`).
     CredentialMissing,
     CredentialMalformed,
     CredentialRepeated,

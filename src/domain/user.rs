@@ -58,6 +58,8 @@ pub enum InvalidUsername {
     Length,
     #[error("a user name holds no control characters and no white space at either end")]
     Characters,
+    #[error("a user name does not begin with `service:`, which is how services are named to backends")]
+    Service,
 }
 
 /// A user name that may be stored. Compared exactly: case-sensitive, without Unicode normalisation, as the
@@ -72,6 +74,9 @@ impl Username {
         }
         if text.chars().any(char::is_control) || text.trim() != text {
             return Err(InvalidUsername::Characters);
+        }
+        if text.starts_with("service:") {
+            return Err(InvalidUsername::Service);
         }
         Ok(Self(text.to_owned()))
     }

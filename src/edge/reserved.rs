@@ -50,6 +50,34 @@ const IDENTITY: &[&str] = &[
     "x-authenticated-userid",
     "x-authenticated-groups",
     "x-authenticated-scope",
+    "x-authenticated-user",
+    // Other gateways and identity-aware proxies.
+    "gap-signature",
+    "x-webauth-user",
+    "x-webauth-email",
+    "x-webauth-groups",
+    "x-client-cert",
+    "ssl-client-cert",
+    "x-ssl-client-cert",
+    "x-ssl-client-verify",
+    "x-ssl-client-s-dn",
+];
+
+/// Beginnings that no client's field may have: whole families of forwarding and identity fields.
+const FAMILIES: &[&str] = &[
+    "x-forwarded",
+    "http-x-forwarded",
+    "x-auth-request-",
+    "x-consumer-",
+    "x-envoy-",
+    "x-accel-",
+    "x-sendfile",
+    "x-goog-authenticated-",
+    "x-goog-iap-",
+    "cf-access-",
+    "x-amzn-oidc-",
+    "x-ms-client-principal",
+    "x-middleware-",
 ];
 
 /// Fields by which a request claims another address, host, path or method than it has.
@@ -81,12 +109,44 @@ const FORWARDING: &[&str] = &[
     "cf-connecting-ipv6",
     "fastly-client-ip",
     "client-ip",
+    "http-client-ip",
+    "proxy-client-ip",
+    "wl-proxy-client-ip",
+    "x-originating-ip",
+    "x-original-remote-addr",
+    "remote-addr",
+    "fly-client-ip",
+    "x-azure-clientip",
+    "x-azure-socketip",
+    "x-appengine-user-ip",
+    "x-http-host-override",
+    "x-http-path-override",
+    "x-http-destinationurl",
+    "x-override-url",
+    "x-real-host",
+    "base-url",
+    "http-url",
+    "request-uri",
+    "x-scheme",
+    "x-url-scheme",
+    "front-end-https",
+    // CGI turns this one into HTTP_PROXY, which many HTTP clients obey.
+    "proxy",
     "x-request-id",
 ];
 
 /// Fields with one right spelling; an alias would be read by some backend as the real one.
-const EXACT: &[&str] =
-    &["authorization", "x-api-key", "cookie", "host", "content-length", "transfer-encoding", "connection", "upgrade"];
+const EXACT: &[&str] = &[
+    "authorization",
+    "proxy-authorization",
+    "x-api-key",
+    "cookie",
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "upgrade",
+];
 
 #[derive(Debug)]
 pub struct ReservedNames {
@@ -109,9 +169,6 @@ const LONGEST: usize = 48;
 impl ReservedNames {
     /// Whether a field of this name must not be forwarded as it came.
     pub fn reserve(&self, name: &str) -> bool {
-        if name.len() > LONGEST {
-            return false;
-        }
         let mut buffer = [0_u8; LONGEST];
         let mut aliased = false;
         for (slot, byte) in buffer.iter_mut().zip(name.bytes()) {
@@ -124,8 +181,12 @@ impl ReservedNames {
                 }
             };
         }
-        let folded = buffer.get(..name.len()).unwrap_or_default();
-        folded.starts_with(b"x-forwarded-") || self.dropped.contains(folded) || (aliased && self.exact.contains(folded))
+        let folded = buffer.get(..name.len().min(LONGEST)).unwrap_or_default();
+        // Of a longer name the beginning still tells the family.
+        let whole = name.len() <= LONGEST;
+        FAMILIES.iter().any(|family| folded.starts_with(family.as_bytes()))
+            || (whole && self.dropped.contains(folded))
+            || (whole && aliased && self.exact.contains(folded))
     }
 
     /// All names that are stripped whatever is configured, for `explain` and the documentation.
@@ -158,6 +219,11 @@ mod tests {
         }
         assert!(reserved.reserve("X-Forwarded-Anything"));
         assert!(reserved.reserve("x_forwarded_for"));
+        assert!(reserved.reserve("X-Forwarded"));
+        assert!(reserved.reserve("X-Envoy-Internal"));
+        assert!(reserved.reserve(&format!("X-Forwarded-{}", "a".repeat(80))));
+        assert!(reserved.reserve("Proxy"));
+        assert!(!reserved.reserve("Proxy-Status"));
     }
 
     #[test]

@@ -168,13 +168,20 @@ fn host(request: &RequestHeader) -> Result<(Host, String), Denial> {
     let (Some(value), None) = (values.next(), values.next()) else { return Err(Denial::BadHost) };
     let host = Host::parse(value.as_bytes()).map_err(|_| Denial::BadHost)?;
     let text = value.to_str().map_err(|_| Denial::BadHost)?.to_owned();
-    if let Some(authority) = request.uri.authority() {
-        let same = !authority.as_str().contains('@') && authority.as_str().eq_ignore_ascii_case(&text);
-        if !same {
-            return Err(Denial::BadHost);
-        }
+    match target_authority(request.raw_path()) {
+        Some(authority) if !authority.eq_ignore_ascii_case(text.as_bytes()) => Err(Denial::BadHost),
+        _ => Ok((host, text)),
     }
-    Ok((host, text))
+}
+
+/// The authority of an absolute-form target (RFC 9112 3.2.2). Pingora's parsed URI has it no more.
+fn target_authority(target: &[u8]) -> Option<&[u8]> {
+    let after = |scheme: &[u8]| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    };
+    let rest = after(b"http://").or_else(|| after(b"https://"))?;
+    rest.split(|byte| matches!(byte, b'/' | b'?')).next()
 }
 
 fn is_websocket(request: &RequestHeader) -> bool {

@@ -43,6 +43,10 @@ impl Passwords {
     ) -> Result<Self, HashingFailed> {
         let unguessable = Secret::new(MadeUp::text(random.as_ref()));
         let decoy = password::hash(&unguessable, cost, random.as_ref())?;
+        // A cost beyond what is ever verified would lock everybody out, and a decoy that costs nothing would tell names.
+        if !password::is_readable(&decoy) {
+            return Err(HashingFailed::beyond_bounds());
+        }
         Ok(Self { threads, cost, lengths, random, decoy })
     }
 

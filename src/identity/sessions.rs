@@ -164,7 +164,7 @@ impl SessionDesk {
         let id = session_named_by(claims);
         if claims.session_id.is_none() {
             if self.mint.lifetimes().rotate {
-                self.adopt(&id, user_id, now).await?;
+                self.adopt(&id, user_id, claims.expires_at, now).await?;
             } else if self.sessions.find_fresh(&id).await?.is_none() {
                 return Ok(None);
             }
@@ -176,8 +176,15 @@ impl SessionDesk {
         Ok(Some(session))
     }
 
-    /// Gives a token from before this gateway a session, unless it has one.
-    async fn adopt(&self, id: &SessionId, user_id: &UserId, now: Timestamp) -> Result<(), StoreError> {
+    /// Gives a token from before this gateway a session, unless it has one. It is kept for as long as the token could be
+    /// shown again, because a token without a session counts as never used.
+    async fn adopt(
+        &self,
+        id: &SessionId,
+        user_id: &UserId,
+        token_end: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let session = Session {
             id: id.clone(),
             user_id: user_id.clone(),
@@ -185,7 +192,7 @@ impl SessionDesk {
             rotated_at: now,
             created_at: now,
             last_used_at: now,
-            expires_at: now.plus(self.mint.lifetimes().session),
+            expires_at: now.plus(self.mint.lifetimes().session).max(token_end),
             ended: None,
             client_address: String::new(),
             user_agent: String::new(),
@@ -260,7 +267,7 @@ impl SessionDesk {
             if self.users.find(user_id).await?.is_none() {
                 return Ok(());
             }
-            self.adopt(&id, user_id, now).await?;
+            self.adopt(&id, user_id, claims.expires_at, now).await?;
         }
         let ended_now = self.sessions.end(&id, SessionEnd::Logout, now).await?;
         if ended_now { Ok(()) } else { Err(RefreshError::Token(TokenFault::Ended)) }

@@ -62,7 +62,15 @@ pub struct Assembly {
     pub delete_expired: DeleteExpired,
 }
 
-pub async fn assemble(settings: &Settings, nature: &Nature, runtime: &Handle) -> Result<Assembly, StartError> {
+/// Where work is done that is not done on the thread of its connection.
+pub struct Runtimes {
+    /// Calls to the stores.
+    pub stores: Handle,
+    /// What is served here.
+    pub handlers: Handle,
+}
+
+pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes) -> Result<Assembly, StartError> {
     let stores = Stores::open(settings).await?;
     let (token_keys, assertion_keys) = read_keys(settings, &stores, nature).await?;
     let keyrings = Keyrings { tokens: Keys::new(token_keys), assertions: Keys::new(assertion_keys) };
@@ -76,8 +84,11 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtime: &Handle) ->
         stale_ok: settings.cache.stale_ok,
     };
     metrics.revocation_bound_seconds.set(bounds.max_age.as_secs_f64());
-    let surroundings =
-        || Surroundings { clock: Arc::clone(&nature.clock), metrics: Arc::clone(&metrics), runtime: runtime.clone() };
+    let surroundings = || Surroundings {
+        clock: Arc::clone(&nature.clock),
+        metrics: Arc::clone(&metrics),
+        runtime: runtimes.stores.clone(),
+    };
     let users = Arc::new(CachedUsers::new(Arc::clone(&stores.users), bounds, surroundings()));
     let sessions = Arc::new(CachedSessions::new(Arc::clone(&stores.sessions), bounds, surroundings()));
     let api_keys = Arc::new(CachedApiKeys::new(Arc::clone(&stores.api_keys), bounds, surroundings()));
@@ -114,7 +125,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtime: &Handle) ->
         Arc::clone(&nature.random),
     );
     let public_keys = PublicKeys { tokens: keyrings.tokens.clone(), assertions: keyrings.assertions.clone() };
-    let (api, table) = routes(settings, Services { sessions: desk, public_keys }, runtime)?;
+    let (api, table) = routes(settings, Services { sessions: desk, public_keys }, &runtimes.handlers)?;
 
     let recorder = Recorder {
         metrics: Arc::clone(&metrics),

@@ -1,7 +1,8 @@
 //! A process from start to drain.
 //!
-//! Two kinds of runtime: one that owns the stores and runs the jobs, and one of single-threaded workers that proxy. The
-//! first outlives the second, because requests in flight still ask the stores. Sockets are bound before anything runs, so
+//! Three kinds of runtime: one that owns the stores and runs the jobs, one that serves what is served here, and
+//! single-threaded workers that proxy. A flood of sign-ins or of tokens to verify keeps the second busy, and neither the
+//! look-ups of proxied requests nor the following of revocations. The first outlives the others, which ask the stores. Sockets are bound before anything runs, so
 //! that a port in use is a sentence and not a panic, and are handed to Pingora as it would get them from a predecessor.
 
 use std::net::{SocketAddr, TcpListener};
@@ -15,7 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::assemble::{Assembly, assemble};
+use super::assemble::{Assembly, Runtimes, assemble};
 use super::ground::Nature;
 use super::start_error::StartError;
 use super::workers::{Workers, accept};
@@ -28,6 +29,7 @@ use crate::jobs;
 use crate::storage::invalidations::Invalidations;
 use crate::telemetry::diagnostics;
 use crate::telemetry::metrics::{CacheName, Metrics};
+use crate::telemetry::panics;
 
 /// How long connections get to hear `Connection: close` before the door shuts.
 const SETTLE: Duration = Duration::from_millis(300);
@@ -37,6 +39,7 @@ const DELETE_EXPIRED_EVERY: Duration = Duration::from_secs(600);
 pub struct Running {
     // Dropped in this order: workers before the stores that they ask.
     workers: Option<Workers>,
+    front_desk: Option<Runtime>,
     back_office: Option<Runtime>,
     stop: watch::Sender<bool>,
     in_flight: InFlight,
@@ -55,7 +58,9 @@ impl Running {
     pub fn start_with(settings: &Settings, nature: &Nature) -> Result<Self, StartError> {
         // Everything that can be wrong with stores and keys is found before any socket opens.
         let back_office = back_office()?;
-        let assembly = back_office.block_on(assemble(settings, nature, back_office.handle()))?;
+        let front_desk = runtime("front-desk")?;
+        let runtimes = Runtimes { stores: back_office.handle().clone(), handlers: front_desk.handle().clone() };
+        let assembly = back_office.block_on(assemble(settings, nature, &runtimes))?;
         let conf = Arc::new(server_conf(settings)?);
         let (http, http_socket) = bind(settings.listen.http)?;
         let (ops, ops_socket) = bind(settings.listen.ops)?;
@@ -96,6 +101,8 @@ impl Running {
                 in_flight: in_flight.clone(),
                 readiness: Arc::new(StoreAnswers(stores.invalidations)),
                 refresh: Arc::new(move || {
+                    metrics.panics.reset();
+                    metrics.panics.inc_by(panics::count());
                     metrics.hashing_waiting.set(i64::try_from(passwords.waiting()).unwrap_or(i64::MAX));
                     metrics.cache_holds(CacheName::Tokens, gatekeeper.token_bytes_held());
                 }),
@@ -112,6 +119,7 @@ impl Running {
         let drain_timeout = settings.limits.drain_timeout;
         Ok(Self {
             workers: Some(workers),
+            front_desk: Some(front_desk),
             back_office: Some(back_office),
             stop,
             in_flight,
@@ -178,6 +186,9 @@ impl Running {
     fn shut_down(&mut self) {
         let _ = self.stop.send(true);
         self.workers = None;
+        if let Some(front_desk) = self.front_desk.take() {
+            front_desk.shutdown_timeout(Duration::from_millis(500));
+        }
         if let Some(back_office) = self.back_office.take() {
             back_office.shutdown_timeout(Duration::from_millis(500));
         }
@@ -190,28 +201,23 @@ impl Drop for Running {
     }
 }
 
-/// The runtime that owns the stores and runs the jobs, and what is served here.
+/// The runtime that owns the stores and runs the jobs.
 pub fn back_office() -> Result<Runtime, StartError> {
-    let built = Builder::new_multi_thread().worker_threads(2).thread_name("back-office").enable_all().build();
+    runtime("back-office")
+}
+
+fn runtime(name: &str) -> Result<Runtime, StartError> {
+    let built = Builder::new_multi_thread().worker_threads(2).thread_name(name).enable_all().build();
     built.map_err(|error| StartError::Process(error.to_string()))
 }
 
 /// Starts diagnostics and says which settings are weaker than their default.
 pub fn announce(settings: &Settings) {
     diagnostics::start(&settings.log.level);
+    panics::report();
     for warning in &settings.warnings {
         tracing::warn!(setting = %warning.path, problem = %warning.problem, "a setting is weaker than its default");
     }
-}
-
-/// Counts and reports panics. What they say is not logged: it may quote what a client sent.
-pub fn report_panics(metrics: &Arc<Metrics>) {
-    let panics = metrics.panics.clone();
-    std::panic::set_hook(Box::new(move |panic| {
-        panics.inc();
-        let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
-        tracing::error!(place = place.as_deref().unwrap_or("unknown"), "a panic was caught; its request has failed");
-    }));
 }
 
 fn bind(address: SocketAddr) -> Result<(SocketAddr, TcpListener), StartError> {

@@ -16,7 +16,7 @@ pub trait SigningKeys: Send + Sync {
 
     async fn find_active(&self, key_use: KeyUse, algorithm: SigningAlgorithm) -> Result<Option<SigningKey>>;
 
-    /// Makes `key` the active one and retires the one that was, in one transaction.
+    /// Makes `key` the active one of its use and retires all that were, of whatever algorithm, in one transaction.
     async fn rotate(&self, key: &SigningKey) -> Result<()>;
 
     /// Deletes keys that were retired before `before`; how many there were.

@@ -5,6 +5,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -89,7 +90,7 @@ impl AccessLog {
     }
 
     pub fn file(path: &Path, dropped: IntCounter) -> io::Result<Self> {
-        Self::start(Box::new(OpenOptions::new().create(true).append(true).open(path)?), dropped)
+        Self::start(Box::new(OpenOptions::new().create(true).append(true).mode(0o600).open(path)?), dropped)
     }
 
     /// Writes to anything; for tests too.
@@ -162,11 +163,17 @@ pub fn cut(text: &str, limit: usize) -> &str {
     text.split_at_checked(end).map_or("", |(head, _)| head)
 }
 
-/// The names of a query's parameters, joined by `&`, cut to a bound: `a=1&b=2` gives `a&b`. A parameter without `=` may be
-/// a bare secret, so it is shown as `-`.
+/// The names of a query's parameters, joined by `&`, cut to a bound: `a=1&b=2` gives `a&b`. What could itself be a secret
+/// is shown as `-`: a parameter without a value (base64 ends in `=`), or a name that is not a plain short word.
 pub fn query_names(query: &str) -> String {
-    let names = query.split('&').take(20).map(|pair| pair.split_once('=').map_or("-", |(name, _)| cut(name, 40)));
-    names.collect::<Vec<_>>().join("&")
+    let plain = |name: &str| {
+        (1..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-[]".contains(&b))
+    };
+    let name = |pair: &'_ str| match pair.split_once('=') {
+        Some((name, value)) if plain(name) && !value.trim_matches('=').is_empty() => name.to_owned(),
+        _ => "-".to_owned(),
+    };
+    query.split('&').take(20).map(name).collect::<Vec<_>>().join("&")
 }
 
 #[cfg(test)]
@@ -256,6 +263,8 @@ mod tests {
     fn query_values_are_never_kept() {
         assert_eq!(query_names("token=s3cret&x=1"), "token&x");
         assert_eq!(query_names("s3cret"), "-");
+        assert_eq!(query_names("c2VjcmV0LXRva2Vu=="), "-");
+        assert_eq!(query_names("eyJhbGciOiJFUzI1NiIsInR5cCI6IkpXVCJ9=x&a%3Dsecret=1&id[]=2"), "-&-&id[]");
         assert_eq!(cut("aé", 2), "a");
     }
 }

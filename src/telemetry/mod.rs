@@ -4,3 +4,4 @@
 pub mod access_log;
 pub mod diagnostics;
 pub mod metrics;
+pub mod panics;

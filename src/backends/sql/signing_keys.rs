@@ -114,11 +114,10 @@ impl SigningKeys for SqlSigningKeys {
             let mut transaction = self.pool.begin().await?;
             sqlx::query(
                 "UPDATE signing_keys SET state = 'retired', retired_at = $1 \
-                 WHERE key_use = $2 AND algorithm = $3 AND state = 'active'",
+                 WHERE key_use = $2 AND state = 'active'",
             )
             .bind(key.created_at.as_micros())
             .bind(key.key_use.as_str())
-            .bind(key.algorithm.as_str())
             .execute(&mut *transaction)
             .await?;
             sqlx::query(

@@ -1,4 +1,4 @@
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
@@ -166,4 +166,63 @@ async fn memory_stays_under_its_bound() {
         world.cache.get(&key, load).await.unwrap();
     }
     assert!(world.cache.entries.weight() <= 100_000);
+}
+
+#[tokio::test]
+async fn what_is_forgotten_while_a_reload_fails_does_not_come_back() {
+    let world = world();
+    world.get(Ok(Some("good"))).await.unwrap();
+    world.clock.advance(Duration::from_secs(6));
+    let (reading, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let failing = {
+        let (cache, reading, go_on) = (Arc::clone(&world.cache), Arc::clone(&reading), Arc::clone(&go_on));
+        tokio::spawn(async move {
+            cache
+                .get(&1, move || {
+                    let (reading, go_on) = (Arc::clone(&reading), Arc::clone(&go_on));
+                    async move {
+                        reading.notify_one();
+                        go_on.notified().await;
+                        Err(StoreError::Unavailable("down".into()))
+                    }
+                })
+                .await
+        })
+    };
+    reading.notified().await;
+    world.cache.forget_where(|_| true);
+    go_on.notify_one();
+    assert!(failing.await.unwrap().is_err());
+    assert!(world.get(down()).await.is_err(), "a revoked record is not served stale");
+}
+
+#[tokio::test]
+async fn who_asks_after_a_change_does_not_get_what_was_read_before_it() {
+    let world = Arc::new(world());
+    let (reading, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let early = {
+        let (cache, reading, go_on) = (Arc::clone(&world.cache), Arc::clone(&reading), Arc::clone(&go_on));
+        tokio::spawn(async move {
+            cache
+                .get(&1, move || {
+                    let (reading, go_on) = (Arc::clone(&reading), Arc::clone(&go_on));
+                    async move {
+                        reading.notify_one();
+                        go_on.notified().await;
+                        Ok(Some(Arc::new("old".to_owned())))
+                    }
+                })
+                .await
+        })
+    };
+    reading.notified().await;
+    world.cache.forget_where(|_| true);
+    let late = {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move { world.get(Ok(Some("new"))).await })
+    };
+    tokio::task::yield_now().await;
+    go_on.notify_one();
+    assert_eq!(early.await.unwrap().unwrap().as_deref().map(String::as_str), Some("old"));
+    assert_eq!(late.await.unwrap().unwrap().as_deref(), Some("new"));
 }

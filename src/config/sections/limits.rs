@@ -12,7 +12,7 @@ pub fn read(mut section: Section<'_>) -> Limits {
     let limits = Limits {
         header_bytes: bytes(&mut section, "header_size", 32, 256),
         header_fields: count(&mut section, "header_count", 100, 256),
-        target_bytes: bytes(&mut section, "target_size", 8, 64),
+        target_bytes: bytes(&mut section, "target_size", 8, 32),
         body_bytes: bytes(&mut section, "body_size", 64, 16 * 1024),
         body_timeout: timeout(&mut section, "body_timeout", 15 * SECOND),
         head_timeout: timeout(&mut section, "head_timeout", 10 * SECOND),

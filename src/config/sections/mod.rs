@@ -34,7 +34,8 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
     let tokens = tokens::read(root.section("tokens"), compatibility);
     let passwords = passwords::read(root.section("passwords"));
     let api = api::read(root.section("api"));
-    let identity = identity::read(root.section("identity"));
+    let identity =
+        identity::read(root.section("identity"), tokens.as_ref().and_then(|tokens| tokens.issuer.as_deref()));
     let admin_scopes = roles::read(root.section("roles"));
     let trusted_proxies = trusted_proxies::read(root);
     let limits = limits::read(root.section("limits"));

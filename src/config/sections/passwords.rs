@@ -8,11 +8,11 @@ const LEAST_MEMORY: u64 = 19 * MIB;
 const ENOUGH_MEMORY_FOR_ONE_PASS: u64 = 46 * MIB;
 
 pub fn read(mut section: Section<'_>) -> Passwords {
-    let memory = section.bytes("memory", LEAST_MEMORY, LEAST_MEMORY..=4096 * MIB);
+    let memory = section.bytes("memory", LEAST_MEMORY, LEAST_MEMORY..=256 * MIB);
     let least_iterations = if memory >= ENOUGH_MEMORY_FOR_ONE_PASS { 1 } else { 2 };
     let passwords = Passwords {
         memory_kib: u32::try_from(memory / 1024).unwrap_or(u32::MAX),
-        iterations: section.integer("iterations", 2, least_iterations..=64),
+        iterations: section.integer("iterations", 2, least_iterations..=16),
         parallelism: section.integer("parallelism", 1, 1..=16),
         threads: section.integer("threads", 2, 1..=64),
         queue: section.integer("queue", 64, 1..=4096),

@@ -35,7 +35,7 @@ fn find(table: &RouteTable, host: &str, path: &str, method: &str) -> String {
     let path = NormalPath::parse(path.as_bytes()).unwrap();
     match table.find(host.as_ref(), &path, method) {
         Ok(route) => route.name.to_string(),
-        Err(not) => format!("{} {}", not.denial.code(), not.allow.join(",")).trim().to_owned(),
+        Err(not) => format!("{} {}", not.denial.reason(), not.allow.join(",")).trim().to_owned(),
     }
 }
 
