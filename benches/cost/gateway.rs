@@ -52,6 +52,7 @@ impl Gateway {
         fs::write(&path, config.to_string()).map_err(|error| format!("{}: {error}", path.display()))?;
 
         let mut gateway = Self { config: path, address, password: random_hex(16)?, key: String::new() };
+        gateway.command(&["migrate"], "")?;
         let user = ["users", "create", "--username", USERNAME, "--admin", "--password-stdin"];
         gateway.command(&user, &gateway.password)?;
         let made = gateway.command(&["keys", "create", "--name", "bench", "--output", "json"], "")?;
