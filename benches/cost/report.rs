@@ -2,6 +2,9 @@ use std::time::Duration;
 
 use crate::arguments::Arguments;
 
+/// Less of the core than this, and the proxy waited for the load, or for somebody else's work.
+const BUSY_ENOUGH: f64 = 0.9;
+
 pub struct Cost {
     /// CPU time for each request.
     pub microseconds: f64,
@@ -25,6 +28,10 @@ impl Row {
 
     fn microseconds(&self) -> impl Iterator<Item = f64> {
         self.costs.iter().map(|cost| cost.microseconds)
+    }
+
+    fn busy(&self) -> f64 {
+        median(self.costs.iter().map(|cost| cost.busy))
     }
 
     /// Against the burst of the same round, so that what slows the whole machine for a while cancels out.
@@ -57,12 +64,15 @@ pub fn print(rows: &[Row], arguments: &Arguments) {
             median(row.ratios(base)),
             least / minimum(base.microseconds()),
             median(row.costs.iter().map(|cost| cost.per_second)),
-            median(row.costs.iter().map(|cost| cost.busy)) * 100.0,
+            row.busy() * 100.0,
             row.latency(0.5),
             row.latency(0.99),
         );
     }
     println!();
+    if rows.iter().any(|row| row.busy() < BUSY_ENOUGH) {
+        println!("NOT TO BE RELIED ON: a proxy was not kept busy. Is something else running on this machine?");
+    }
     println!(
         "{} rounds, {} requests in each burst over {} connections; latency at {} requests per second",
         arguments.rounds,
