@@ -1,0 +1,44 @@
+# What is done often. CONTRIBUTING.md says more.
+
+CARGO ?= cargo
+
+.PHONY: help test lint fmt clippy doc deny bench dist
+
+help:
+	@echo 'make test    all tests, after installing what they need (Debian, as root) or saying what is missing'
+	@echo 'make lint    formatting, clippy, documentation, dependencies'
+	@echo 'make bench   what a request costs beside a bare proxy; ARGS="--rounds 21" and others, see benches/README.md'
+	@echo 'make dist    the binary to ship: target/dist/portcullis'
+
+test:
+	tests/prepare.sh
+	$(CARGO) test --lib --bins --tests
+	$(CARGO) test --doc
+
+lint: fmt clippy doc deny
+
+fmt:
+	$(CARGO) fmt --check
+
+clippy:
+	$(CARGO) clippy --all-targets -- -D warnings
+
+doc:
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps
+
+# The advisories are not part of the tree. Where they cannot be fetched, the rest is still checked, and a line says so.
+deny:
+	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny check --hide-inclusion-graph bans licenses sources
+	@if timeout 120 $(CARGO) deny fetch db >/dev/null 2>&1; then \
+		echo '$(CARGO) deny check advisories' && $(CARGO) deny check --disable-fetch advisories; \
+	else \
+		echo 'NOT CHECKED: advisories. Their database cannot be reached from here.'; \
+	fi
+
+bench:
+	$(CARGO) build --profile dist --example bare_proxy
+	$(CARGO) bench --profile dist --bench cost -- $(ARGS)
+
+dist:
+	$(CARGO) build --locked --profile dist

@@ -1,0 +1,90 @@
+use std::net::SocketAddr;
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::Result;
+use crate::connection::Connection;
+
+/// Enough for every connection to have one to the upstream, and for what is remembered to be remembered.
+const WARM_UP: usize = 20;
+const STEADY_CONNECTIONS: usize = 8;
+
+/// Sends `requests` over `connections` as fast as they are answered. `watch` is asked when all are connected and warm,
+/// and again after the last answer.
+pub fn burst<T>(
+    address: SocketAddr,
+    request: &[u8],
+    connections: usize,
+    requests: usize,
+    watch: impl Fn() -> Result<T>,
+) -> Result<(T, T)> {
+    let each = requests.div_ceil(connections);
+    let line = Barrier::new(connections + 1);
+    // Whoever fails still comes to every barrier, or all the others would wait there for ever.
+    let send = || {
+        let warm = Connection::open(address).and_then(|mut connection| {
+            (0..WARM_UP).try_for_each(|_| connection.fetch(request))?;
+            Ok(connection)
+        });
+        line.wait();
+        line.wait();
+        let sent = warm.and_then(|mut connection| {
+            (0..each).try_for_each(|_| connection.fetch(request))?;
+            Ok(connection)
+        });
+        line.wait();
+        // What closing a connection costs is not measured, so it stays open until the second look is done.
+        line.wait();
+        sent.map(drop)
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..connections).map(|_| scope.spawn(send)).collect();
+        line.wait();
+        let before = watch();
+        line.wait();
+        line.wait();
+        let after = watch();
+        line.wait();
+        for thread in threads {
+            thread.join().map_err(|_| "a thread of the load panicked".to_owned())??;
+        }
+        Ok((before?, after?))
+    })
+}
+
+/// Sends `rate` requests per second for a while; returns how long each took, sorted.
+pub fn steady(address: SocketAddr, request: &[u8], rate: usize, lasting: Duration) -> Result<Vec<Duration>> {
+    let interval = Duration::from_secs_f64(STEADY_CONNECTIONS as f64 / rate as f64);
+    let send = |index: usize| -> Result<Vec<Duration>> {
+        let mut connection = Connection::open(address)?;
+        (0..WARM_UP).try_for_each(|_| connection.fetch(request))?;
+        let begin = Instant::now();
+        let mut due = begin + interval.mul_f64(index as f64 / STEADY_CONNECTIONS as f64);
+        let mut latencies = Vec::new();
+        while due.duration_since(begin) < lasting {
+            let now = Instant::now();
+            let begun = if now < due {
+                thread::sleep(due - now);
+                Instant::now()
+            } else {
+                // The answer before came late. A client that sends when it wants to would have waited since `due`.
+                due
+            };
+            connection.fetch(request)?;
+            latencies.push(begun.elapsed());
+            due += interval;
+        }
+        Ok(latencies)
+    };
+    let mut latencies = thread::scope(|scope| -> Result<Vec<Duration>> {
+        let threads: Vec<_> = (0..STEADY_CONNECTIONS).map(|index| scope.spawn(move || send(index))).collect();
+        let mut all = Vec::new();
+        for thread in threads {
+            all.extend(thread.join().map_err(|_| "a thread of the load panicked".to_owned())??);
+        }
+        Ok(all)
+    })?;
+    latencies.sort_unstable();
+    Ok(latencies)
+}

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Makes sure that what the build and the tests call is there. As root on Debian it is installed; otherwise this says what
+# to install, and fails, because a test that cannot run must not look like one that passed.
+set -euo pipefail
+
+packages=()
+
+# need PACKAGES COMMAND...: the packages are needed where the command does not succeed.
+need() {
+	local wanted=$1
+	shift
+	"$@" >/dev/null 2>&1 || read -ra packages <<<"${packages[*]} $wanted"
+}
+
+find_missing() {
+	packages=()
+	# SQLite, zlib, zstd and AWS-LC are C.
+	need 'gcc libc6-dev' cc --version
+	need curl curl --version
+	# Other people's code checks our tokens.
+	need 'python3 python3-jwt python3-cryptography' /usr/bin/python3 -c 'import jwt, cryptography'
+}
+
+find_missing
+[ ${#packages[@]} -eq 0 ] && exit 0
+
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+	echo "The tests need what these Debian packages bring: ${packages[*]}" >&2
+	echo "Install them, or run this as root on Debian: apt-get install ${packages[*]}" >&2
+	exit 1
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q
+apt-get install -qy --no-install-recommends "${packages[@]}"
+
+find_missing
+if [ ${#packages[@]} -ne 0 ]; then
+	echo "These packages are installed, and what they should bring still does not work: ${packages[*]}" >&2
+	exit 1
+fi
