@@ -184,32 +184,36 @@ impl SessionDesk {
         user_id: &UserId,
         now: Timestamp,
     ) -> Result<Option<Arc<Session>>, RefreshError> {
-        let id = match &claims.session_id {
-            Some(id) => id.clone(),
-            None if self.lifetimes.rotate => {
-                let id = SessionId(format!("adopted:{}", claims.id));
-                let session = Session {
-                    id: id.clone(),
-                    user_id: user_id.clone(),
-                    counter: 0,
-                    rotated_at: now,
-                    created_at: now,
-                    last_used_at: now,
-                    expires_at: now.plus(self.lifetimes.session),
-                    ended: None,
-                    client_address: String::new(),
-                    user_agent: String::new(),
-                };
-                self.sessions.insert(&session).await?;
-                id
+        let id = session_named_by(claims);
+        if claims.session_id.is_none() {
+            if self.lifetimes.rotate {
+                self.adopt(&id, user_id, now).await?;
+            } else if self.sessions.find_fresh(&id).await?.is_none() {
+                return Ok(None);
             }
-            None => return Ok(None),
-        };
+        }
         let session = self.sessions.find_fresh(&id).await?.ok_or(RefreshError::Token(TokenFault::Ended))?;
         if session.user_id != *user_id {
             return Err(RefreshError::Token(TokenFault::Invalid));
         }
         Ok(Some(session))
+    }
+
+    /// Gives a token from before this gateway a session, unless it has one.
+    async fn adopt(&self, id: &SessionId, user_id: &UserId, now: Timestamp) -> Result<(), StoreError> {
+        let session = Session {
+            id: id.clone(),
+            user_id: user_id.clone(),
+            counter: 0,
+            rotated_at: now,
+            created_at: now,
+            last_used_at: now,
+            expires_at: now.plus(self.lifetimes.session),
+            ended: None,
+            client_address: String::new(),
+            user_agent: String::new(),
+        };
+        self.sessions.insert(&session).await
     }
 
     async fn refresh_session(
@@ -254,13 +258,35 @@ impl SessionDesk {
     pub async fn verify(&self, token: &str) -> Result<(), RefreshError> {
         let now = self.clock.now();
         let claims = self.tokens.read(token, None, now).map_err(RefreshError::Token)?;
-        if let Some(id) = &claims.session_id {
-            let session = self.sessions.find(id).await?;
-            if !session.is_some_and(|session| session.is_live(now)) {
-                return Err(RefreshError::Token(TokenFault::Ended));
+        let session = self.sessions.find(&session_named_by(&claims)).await?;
+        let live = match session {
+            Some(session) => session.is_live(now),
+            // A token that names no session was never ended, or it would have one.
+            None => claims.session_id.is_none(),
+        };
+        if live { Ok(()) } else { Err(RefreshError::Token(TokenFault::Ended)) }
+    }
+
+    /// Ends a session for good: its refresh token, and its access tokens everywhere. Ending it again changes nothing. The
+    /// end is durable when this returns.
+    pub async fn sign_out(&self, session: &SessionId) -> Result<(), StoreError> {
+        self.sessions.end(session, SessionEnd::Logout, self.clock.now()).await.map(|_| ())
+    }
+
+    /// Ends the session of a refresh token. The user need not exist any more, nor be active.
+    pub async fn blacklist(&self, token: &str) -> Result<(), RefreshError> {
+        let now = self.clock.now();
+        let claims = self.tokens.read(token, Some(TokenType::Refresh), now).map_err(RefreshError::Token)?;
+        let id = session_named_by(&claims);
+        if let (None, Some(user_id)) = (&claims.session_id, &claims.user_id) {
+            // A session is kept for a known user only; a token of nobody refreshes nothing in any case.
+            if self.users.find(user_id).await?.is_none() {
+                return Ok(());
             }
+            self.adopt(&id, user_id, now).await?;
         }
-        Ok(())
+        let ended_now = self.sessions.end(&id, SessionEnd::Logout, now).await?;
+        if ended_now { Ok(()) } else { Err(RefreshError::Token(TokenFault::Ended)) }
     }
 
     /// The claims that both tokens of a new session have in common, in the order that existing clients know.
@@ -333,4 +359,10 @@ impl SessionDesk {
         }
         self.tokens.write(&claims).map(Secret::new).map_err(|_| ())
     }
+}
+
+/// The session that a token belongs to: the one it names, or for a token from before this gateway the one that would be
+/// made for it.
+fn session_named_by(claims: &TokenClaims) -> SessionId {
+    claims.session_id.clone().unwrap_or_else(|| SessionId(format!("adopted:{}", claims.id)))
 }

@@ -2,7 +2,10 @@
 
 pub mod assemble;
 pub mod explain;
-pub mod forgetting;
 pub mod ground;
+pub mod key_reload;
+pub mod keyrings;
+pub mod rotation;
 pub mod run;
 pub mod start_error;
+pub mod workers;

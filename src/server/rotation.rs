@@ -1,0 +1,29 @@
+//! Signing keys, for the operator.
+
+use super::ground::{Nature, Stores, master_key};
+use super::start_error::StartError;
+use crate::config::settings::{Settings, Signing};
+use crate::domain::signing_key::{KeyUse, SigningAlgorithm, SigningKey};
+use crate::identity::signing_keys::{KeysError, SigningKeyring};
+
+/// All of them, oldest first.
+pub async fn list(stores: &Stores) -> Result<Vec<SigningKey>, StartError> {
+    Ok(stores.signing_keys.list().await.map_err(KeysError::Store)?)
+}
+
+/// Rotates what the gateway made itself: the key of assertions, and that of tokens unless the configuration gives one.
+/// Returns all keys as they are then.
+pub async fn rotate(settings: &Settings, stores: &Stores, nature: &Nature) -> Result<Vec<SigningKey>, StartError> {
+    let master_key = master_key(&settings.master_key)?;
+    let keyring = SigningKeyring {
+        store: stores.signing_keys.as_ref(),
+        master_key: &master_key,
+        clock: nature.clock.as_ref(),
+        random: nature.random.as_ref(),
+    };
+    keyring.rotate(KeyUse::Assertions, SigningAlgorithm::Es256).await?;
+    if let Signing::Generated(algorithm) = settings.tokens.signing {
+        keyring.rotate(KeyUse::Tokens, algorithm).await?;
+    }
+    list(stores).await
+}
