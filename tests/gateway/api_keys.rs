@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::harness::{Plan, World, eventually};
-use portcullis::domain::api_key::{KeyOwner, PresentedKey};
+use portcullis::domain::api_key::{ApiKey, ApiKeyId, KeyOwner, PresentedKey};
+use portcullis::storage::users::Insert;
 
 fn unknown_key() -> String {
     PresentedKey::generate(&portcullis::crypto::random::OsRandom::new()).expose().to_owned()
@@ -63,6 +64,22 @@ fn a_new_key_works_at_once_and_expires_to_the_second() {
     world.get("/", &[("X-API-Key", &text)]).seen();
     clock.advance(Duration::from_secs(1));
     assert_eq!(world.get("/", &[("X-API-Key", &text)]).status, 401, "also while it is remembered");
+}
+
+#[test]
+fn a_key_that_was_tried_before_it_was_made_works_once_it_is_made() {
+    // The clock stands still, so no remembered absence grows old by itself.
+    let (plan, _) = Plan::default().timed();
+    let world = World::plan(plan);
+    let (made, _) = world.key("");
+    let text = unknown_key();
+    for _ in 0..3 {
+        assert_eq!(world.get("/", &[("X-API-Key", &text)]).status, 401);
+    }
+    let digest = portcullis::crypto::digest::sha256(text.as_bytes());
+    let key = ApiKey { id: ApiKeyId("later".to_owned()), prefix: text[3..11].to_owned(), digest, ..made };
+    assert_eq!(world.wait(world.stores.api_keys.insert(&key)).unwrap(), Insert::Done);
+    eventually("the new key to work", || (world.get("/", &[("X-API-Key", &text)]).status == 200).then_some(()));
 }
 
 #[test]

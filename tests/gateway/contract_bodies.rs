@@ -28,6 +28,8 @@ fn json_forms_and_multipart_are_read_alike() {
     }
     let form = format!("token=old&other=1&token={token}");
     assert_eq!(post(&world, FORM, form.as_bytes()).text(), "{}", "of a repeated field the last one counts");
+    let escaped: String = token.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    assert_eq!(post(&world, FORM, format!("%74oken=+{escaped}%20").as_bytes()).text(), "{}");
     let part = |value: &str| format!("--b\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\n{value}\r\n");
     let multipart = format!("{}{}--b--\r\n", part("old"), part(&token));
     assert_eq!(post(&world, "multipart/form-data; boundary=b", multipart.as_bytes()).text(), "{}");
@@ -90,6 +92,23 @@ fn chunked_bodies_are_read() {
         )
         .as_bytes(),
     );
+    let reply = client.reply(false);
+    assert_eq!((reply.status, reply.text().as_str()), (200, "{}"));
+}
+
+#[test]
+fn a_client_that_waits_for_leave_to_send_its_body_gets_it() {
+    let (world, token) = world_with_token();
+    let body = json!({ "token": token }).to_string();
+    let mut client = Client::connect(world.http());
+    let length = body.len().to_string();
+    let headers = [("Content-Type", "application/json"), ("Content-Length", &length), ("Expect", "100-continue")];
+    client.send("POST", VERIFY, &headers, b"");
+    let leave = b"HTTP/1.1 100 Continue\r\n";
+    assert_eq!(client.read_exactly(leave.len()), leave);
+    client.write(body.as_bytes());
+    // The rest of the interim answer is an empty line, or header fields and an empty line.
+    while client.read_exactly(1) != b"\n" {}
     let reply = client.reply(false);
     assert_eq!((reply.status, reply.text().as_str()), (200, "{}"));
 }

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::harness::{PASSWORD, Reply, World};
+use crate::harness::{Client, PASSWORD, Reply, World};
 
 const TOKEN_ENDPOINTS: [&str; 3] = ["/api/v1/auth/token/", "/api/v1/auth/token/refresh/", "/api/v1/auth/token/verify/"];
 const ME: &str = "/api/v1/auth/me/";
@@ -93,6 +93,12 @@ fn head_goes_where_get_goes_and_options_describes() {
     assert_eq!((get.status, get.header("allow")), (200, Some("GET, HEAD, OPTIONS")));
     assert_eq!((head.status, head.header("allow")), (200, Some("GET, HEAD, OPTIONS")));
     assert_eq!(head.header("content-type"), get.header("content-type"));
+    // Nothing follows the head: the next answer on the connection would be taken for it.
+    let mut client = Client::connect(world.http());
+    for (path, headers, status) in [(ME, &[bearer][..], 200), (ME, &[], 401), (TOKEN_ENDPOINTS[0], &[], 405)] {
+        assert_eq!(client.request("HEAD", path, headers, b"").status, status);
+        assert_eq!(client.request("GET", ME, &[bearer], b"").text(), get.text(), "after HEAD {path}");
+    }
     let options = world.request("OPTIONS", ME, &[bearer], b"");
     assert_eq!((options.status, options.header("allow")), (200, Some("GET, HEAD, OPTIONS")));
     assert_eq!(options.json().get("actions"), None, "it has no form");

@@ -125,6 +125,21 @@ fn white_space_around_names_and_passwords_is_taken_off() {
 }
 
 #[test]
+fn whatever_a_client_calls_itself_it_can_sign_in() {
+    let world = World::plan(Plan::django(""));
+    world.user("anna");
+    let long = "x".repeat(5000);
+    for user_agent in ["", "\u{e9}\u{1f512}", "a\tb", &long, "'; DROP TABLE sessions; --"] {
+        let body = json!({"username": "anna", "password": PASSWORD}).to_string();
+        let headers = [("Content-Type", "application/json"), ("User-Agent", user_agent)];
+        assert_eq!(world.request("POST", TOKEN, &headers, body.as_bytes()).status, 200, "{user_agent}");
+    }
+    for username in ["\u{10ffff}", &"x".repeat(60_000), "a\\b%_*"] {
+        assert_eq!(login(&world, username, PASSWORD).status, 401);
+    }
+}
+
+#[test]
 fn a_refresh_copies_what_the_token_says_and_the_token_stays_good() {
     let (plan, clock) = Plan::django("").timed();
     let world = World::plan(plan);
@@ -154,6 +169,19 @@ fn a_refresh_copies_what_the_token_says_and_the_token_stays_good() {
 }
 
 #[test]
+fn tokens_of_older_libraries_are_taken() {
+    let (plan, clock) = Plan::django("").timed();
+    let world = World::plan(plan);
+    world.user_with_id("17", "anna");
+    let now = clock.now().as_secs();
+    let oldest = without(&with(&old_refresh_token(now), "user_id", 17), "iat");
+    let reply = world.refresh(&hs256(DJANGO_SECRET, &oldest));
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    assert_eq!(forge::claims(reply.json()["access"].as_str().unwrap())["iat"], json!(now));
+}
+
+#[test]
 fn a_rotated_token_is_a_copy_with_a_full_new_lifetime_and_the_old_one_is_spent() {
     let (plan, clock) = Plan::django("rotate: true, reuse_grace: 0s").timed();
     let world = World::plan(plan);
@@ -167,9 +195,27 @@ fn a_rotated_token_is_a_copy_with_a_full_new_lifetime_and_the_old_one_is_spent()
     assert_eq!((&claims["tenant"], &claims["user_id"]), (&json!(5), &json!("17")));
     assert_eq!((claims["iat"].as_i64(), claims["exp"].as_i64()), (Some(now), Some(now + 86_400)));
     assert_ne!(claims["jti"], "0123456789abcdef0123456789abcdef");
+    let access = reply.json()["access"].as_str().unwrap().to_owned();
+    assert_eq!(world.me(&access).status, 200);
     let spent = world.refresh(&old);
     assert_eq!(spent.status, 401);
     assert_eq!(spent.text(), r#"{"detail":"Token is blacklisted","code":"token_not_valid"}"#);
+    assert_eq!(world.me(&access).code(), "session_ended", "a copy is in other hands");
+    assert_eq!(world.refresh(&new).status, 401);
+}
+
+#[test]
+fn of_parallel_uses_of_an_old_token_one_makes_a_successor() {
+    let (plan, clock) = Plan::django("rotate: true").timed();
+    let world = World::plan(plan);
+    world.user_with_id("17", "anna");
+    let old = hs256(DJANGO_SECRET, &old_refresh_token(clock.now().as_secs()));
+    let successors: Vec<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..10).map(|_| scope.spawn(|| texts(&world.refresh(&old)).0)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    // HS256 has no randomness, so the same successor is the same text.
+    assert!(successors.windows(2).all(|two| two[0] == two[1]), "{successors:?}");
 }
 
 #[test]

@@ -242,6 +242,31 @@ fn the_user_of_a_token_must_be_there_and_active() {
 }
 
 #[test]
+fn a_bad_key_is_the_same_as_none() {
+    let (world, _) = world("");
+    let (revoked, revoked_text) = world.key("");
+    world.wait(world.administration.keys.revoke(revoked.id.as_str(), "leaked")).unwrap();
+    let (key, text) = world.key("");
+    let none = world.get("/api/v1/auth/me/", &[]);
+    assert_eq!((none.status, &none.json()["detail"]), (401, &json!(NOT_PROVIDED)));
+    let api_key = format!("Api-Key {text}");
+    for headers in [
+        vec![("X-API-Key", "junk")],
+        vec![("X-API-Key", "")],
+        vec![("X-API-Key", revoked_text.as_str())],
+        vec![("X-API-Key", &text), ("X-API-Key", &text)],
+        vec![("X_API_Key", &text)],
+        vec![("Authorization", &api_key)],
+    ] {
+        let reply = world.get("/api/v1/auth/me/", &headers);
+        assert_eq!(reply.comparable(), none.comparable(), "{headers:?}");
+    }
+    assert_eq!(world.get(&format!("/api/v1/auth/me/?api_key={text}"), &[]).comparable(), none.comparable());
+    let good = world.get("/api/v1/auth/me/", &[("X-API-Key", &format!(" {text}\t"))]);
+    assert_eq!(good.json()["key_id"], key.id.as_str());
+}
+
+#[test]
 fn a_token_and_a_key_together_are_judged_as_they_always_were() {
     let (world, now) = world("");
     let good = format!("Bearer {}", hs256(DJANGO_SECRET, &access(now)));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_lc_rs::hmac::HMAC_SHA256;
 
 use crate::harness::forge::{self, Es256, base64url, hmac};
-use crate::harness::{Plan, World};
+use crate::harness::{PASSWORD, Plan, World};
 
 #[test]
 fn broken_credentials_are_refused_with_a_code_and_counted() {
@@ -71,6 +71,29 @@ fn credentials_in_any_other_place_are_no_credentials() {
     let reply = world.get("/p", &[("Authorization", &format!("Api-Key {key}"))]);
     assert_eq!((reply.status, reply.code().as_str()), (401, "credential_malformed"));
     assert_eq!(world.upstream.seen(), []);
+}
+
+#[test]
+fn neither_log_nor_metrics_hold_what_would_let_their_reader_in() {
+    let world = World::start();
+    world.user("anna");
+    let (access, refresh) = world.sign_in("anna");
+    let (_, key) = world.key("");
+    let bearer = format!("Bearer {access}");
+    let replies = [
+        world.get(&format!("/p?access_token={access}&key={key}"), &[("Authorization", &bearer), ("X-API-Key", &key)]),
+        world.get("/p", &[("Authorization", &format!("{bearer}x")), ("Cookie", &format!("t={access}"))]),
+        world.get(&format!("/api/v1/auth/{refresh}"), &[("X-API-Key", &key[1..])]),
+        world.refresh(&refresh),
+        world.post_json("/api/v1/auth/token/", &serde_json::json!({"username": PASSWORD, "password": PASSWORD})),
+    ];
+    assert_eq!(replies.each_ref().map(|reply| reply.status), [200, 401, 404, 200, 401]);
+    let log = serde_json::to_string(&world.access_log(6)).unwrap();
+    let metrics = world.metrics();
+    for secret in [&access, &refresh, &key, &key[12..], PASSWORD, access.rsplit('.').next().unwrap()] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+        assert!(!metrics.contains(secret), "{secret} in {metrics}");
+    }
 }
 
 #[test]

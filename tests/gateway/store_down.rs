@@ -75,11 +75,14 @@ fn nobody_is_told_that_a_credential_is_bad_when_the_store_is_silent() {
     assert_unavailable(&sign_in("not the password"));
     assert_unavailable(&world.refresh(&refresh));
     assert_unavailable(&world.me(&unseen));
+    assert_unavailable(&world.post_json("/api/v1/auth/token/verify/", &json!({ "token": unseen })));
     assert_unavailable(&world.get("/", &[("X-API-Key", &unseen_key)]));
     assert_eq!(world.get_as("/", "junk").status, 401, "what needs no store is decided");
     assert_eq!(world.get("/", &[]).status, 401);
     let fault = "fault=\"store\"";
     assert!(world.metrics().lines().any(|line| line.contains("reason=\"unavailable\"") && line.contains(fault)));
+
+    assert!(world.metrics().contains("\nportcullis_store_up 0\n"));
 
     // What is known goes on: fresh, then stale, then no longer.
     for _ in 0..3 {
@@ -100,6 +103,7 @@ fn nobody_is_told_that_a_credential_is_bad_when_the_store_is_silent() {
     for key in [&known_key, &unseen_key] {
         world.get("/", &[("X-API-Key", key)]).seen();
     }
+    assert!(world.metrics().contains("\nportcullis_store_up 1\n"));
     assert_eq!(sign_in(PASSWORD).status, 200);
     assert_eq!(sign_in("not the password").status, 401);
     assert_eq!(world.refresh(&refresh).status, 200, "the failed attempt has not spent it");

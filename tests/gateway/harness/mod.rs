@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod forge;
+pub mod plan;
 pub mod upstream;
 
 use std::collections::BTreeMap;
@@ -12,13 +13,11 @@ use std::time::Duration;
 
 use portcullis::config;
 use portcullis::config::settings::Settings;
-use portcullis::crypto::password;
-use portcullis::crypto::random::OsRandom;
 use portcullis::domain::api_key::{ApiKey, KeyOwner};
-use portcullis::domain::clock::{Clock, ManualClock, Timestamp};
+use portcullis::domain::clock::Timestamp;
 use portcullis::domain::scope::ScopeSet;
 use portcullis::domain::secret::Secret;
-use portcullis::domain::user::{Email, PasswordHash, User, UserId, Username};
+use portcullis::domain::user::{Email, User, UserId, Username};
 use portcullis::identity::api_keys::NewKey;
 use portcullis::identity::users::NewUser;
 use portcullis::server::ground::{Administration, Nature, Stores, make_master_key};
@@ -27,6 +26,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 pub use self::client::{Client, Reply};
+pub use self::plan::{DJANGO_SECRET, cheap_hash};
 pub use self::upstream::{Seen, Upstream};
 
 /// A running gateway in front of an echoing upstream.
@@ -55,35 +55,6 @@ pub struct Plan {
     pub nature: Option<Nature>,
     /// Environment for `${NAME}` in the above.
     pub environment: BTreeMap<String, String>,
-}
-
-/// The signing key of the Django installation whose place [`Plan::django`] takes.
-pub const DJANGO_SECRET: &str = "tMq3Zr8vLw5Yx1Kb7Nc2Jd6Fh9Gs4Pa0UeXi-RoQ";
-
-impl Plan {
-    /// A gateway in the place of a Django installation; `tokens` are further settings of that section.
-    pub fn django(tokens: &str) -> Self {
-        let signing = "signing: { algorithm: HS256, secret: \"${DJANGO_SECRET}\" }";
-        Self {
-            extra: "compatibility: django".to_owned(),
-            tokens: Some(format!("{{ {signing}, {tokens} }}")),
-            environment: BTreeMap::from([("DJANGO_SECRET".to_owned(), DJANGO_SECRET.to_owned())]),
-            ..Self::default()
-        }
-    }
-
-    /// With a clock that only the test moves. It starts at a whole second.
-    pub fn timed(self) -> (Self, Arc<ManualClock>) {
-        let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_800_000_000)));
-        let nature = Nature { clock: Arc::clone(&clock) as Arc<dyn Clock>, random: Arc::new(OsRandom::new()) };
-        (Self { nature: Some(nature), ..self }, clock)
-    }
-}
-
-/// A hash of [`PASSWORD`] that costs next to nothing, as an old or imported one may.
-pub fn cheap_hash() -> PasswordHash {
-    let cost = password::Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
-    password::hash(&Secret::new(PASSWORD.to_owned()), cost, &OsRandom::new()).unwrap()
 }
 
 pub const PASSWORD: &str = "correct horse battery staple";
