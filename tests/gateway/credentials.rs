@@ -7,6 +7,9 @@ use aws_lc_rs::hmac::HMAC_SHA256;
 use crate::harness::forge::{self, Es256, base64url, hmac};
 use crate::harness::{PASSWORD, Plan, World};
 
+/// Header fields; the status and code of the answer; the reason that is counted.
+type Row<'a> = (Vec<(&'a str, &'a str)>, u16, &'a str, &'a str);
+
 #[test]
 fn broken_credentials_are_refused_with_a_code_and_counted() {
     let world = World::start();
@@ -18,7 +21,7 @@ fn broken_credentials_are_refused_with_a_code_and_counted() {
     let truncated = good[..good.len() - 1].to_owned();
     let quoted = format!("Bearer \"{access}\"");
     let listed = format!("Bearer {access}, Bearer {access}");
-    let rows: Vec<(Vec<(&str, &str)>, u16, &str, &str)> = vec![
+    let rows: Vec<Row<'_>> = vec![
         (vec![("Authorization", "Bearer garbage")], 401, "token_not_valid", "token_invalid"),
         (vec![("Authorization", "Bearer a.b.c")], 401, "token_not_valid", "token_invalid"),
         (vec![("Authorization", &huge)], 401, "token_not_valid", "token_invalid"),
