@@ -42,9 +42,9 @@ fn assert_refresh(world: &World, token: &str, message: &str) {
 }
 
 fn assert_protected(world: &World, token: &str, message: &str) {
-    let expected = format!(
-        r#"{{"detail":"Given token not valid for any token type","code":"token_not_valid","messages":[{{"token_class":"AccessToken","token_type":"access","message":"{message}"}}]}}"#
-    );
+    let details = format!(r#"[{{"token_class":"AccessToken","token_type":"access","message":"{message}"}}]"#);
+    let detail = r#""detail":"Given token not valid for any token type","code":"token_not_valid""#;
+    let expected = format!(r#"{{{detail},"messages":{details}}}"#);
     for path in ["/api/v1/auth/me/", "/proxied"] {
         let reply = world.get_as(path, token);
         assert_eq!((reply.status, reply.text()), (401, expected.clone()), "{path} {token}");

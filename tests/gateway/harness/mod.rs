@@ -191,10 +191,8 @@ impl World {
         let label = format!("reason=\"{reason}\"");
         let metrics = self.metrics();
         let lines = metrics.lines().filter(|line| line.starts_with("portcullis_requests_total{"));
-        lines
-            .filter(|line| line.contains(&label))
-            .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
-            .sum()
+        let number = |line: &str| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
+        lines.filter(|line| line.contains(&label)).map(number).sum()
     }
 
     /// A request is counted once its answer is on the way, so this may take a moment.
@@ -204,8 +202,8 @@ impl World {
         });
     }
 
-    /// Waits until the gateway has heard of all that was changed beside it, so that nothing it remembers from here on is
-    /// forgotten for that.
+    /// Waits until the gateway has heard of all that was changed beside it, so that nothing it remembers from here on
+    /// is forgotten for that.
     pub fn settle(&self) {
         let newest = self.wait(self.stores.invalidations.newest()).unwrap();
         let line = format!("portcullis_invalidation_epoch {}", newest.0);
