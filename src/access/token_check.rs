@@ -65,7 +65,9 @@ impl TokenCheck {
     pub async fn check(&self, token: &BearerToken, now: Timestamp) -> Result<Arc<Principal>, Denial> {
         let seen = self.read(token, now)?;
         let claims = &seen.claims;
-        let user_id = claims.user_id.as_ref().ok_or(Denial::TokenNoUser)?;
+        // An id that can name nobody is there all the same, and no user has it.
+        let nobody = || if claims.all.contains_key("user_id") { Denial::UserNotFound } else { Denial::TokenNoUser };
+        let user_id = claims.user_id.as_ref().ok_or_else(nobody)?;
         if let Some(id) = &claims.session_id {
             let session = self.sessions.find(id).await.map_err(|_| Denial::Unavailable)?;
             let live = session.is_some_and(|session| session.is_live(now) && session.user_id == *user_id);

@@ -5,7 +5,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
+mod api_keys;
+mod contract_bodies;
+mod contract_common;
+mod contract_tokens;
+mod contract_validation;
+mod credentials;
 mod harness;
 mod logout;
+mod native_tokens;
+mod passwords;
 mod proxying;
 mod routes;
+mod sessions;
+mod signing;
+mod store_down;

@@ -1,6 +1,8 @@
 //! A gateway, an upstream, and a client that can also misbehave.
 
 pub mod client;
+pub mod forge;
+pub mod plan;
 pub mod upstream;
 
 use std::collections::BTreeMap;
@@ -12,9 +14,10 @@ use std::time::Duration;
 use portcullis::config;
 use portcullis::config::settings::Settings;
 use portcullis::domain::api_key::{ApiKey, KeyOwner};
+use portcullis::domain::clock::Timestamp;
 use portcullis::domain::scope::ScopeSet;
 use portcullis::domain::secret::Secret;
-use portcullis::domain::user::{Email, User, Username};
+use portcullis::domain::user::{Email, User, UserId, Username};
 use portcullis::identity::api_keys::NewKey;
 use portcullis::identity::users::NewUser;
 use portcullis::server::ground::{Administration, Nature, Stores, make_master_key};
@@ -23,6 +26,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 pub use self::client::{Client, Reply};
+pub use self::plan::{DJANGO_SECRET, cheap_hash};
 pub use self::upstream::{Seen, Upstream};
 
 /// A running gateway in front of an echoing upstream.
@@ -117,6 +121,24 @@ impl World {
         self.wait(self.administration.users.create(new)).unwrap()
     }
 
+    /// A user with [`PASSWORD`] and a chosen id, as an import makes one.
+    pub fn user_with_id(&self, id: &str, name: &str) -> User {
+        let at = Timestamp::from_secs(1_700_000_000);
+        let user = User {
+            id: UserId(id.to_owned()),
+            username: name.to_owned(),
+            email: String::new(),
+            is_active: true,
+            is_admin: false,
+            scopes: ScopeSet::default(),
+            password: cheap_hash(),
+            created_at: at,
+            password_changed_at: at,
+        };
+        self.wait(self.stores.users.insert(&user)).unwrap();
+        user
+    }
+
     /// An API key of a service, and its text.
     pub fn key(&self, scopes: &str) -> (ApiKey, String) {
         self.key_of(KeyOwner::Service("robot".to_owned()), scopes, None)
@@ -152,6 +174,40 @@ impl World {
 
     pub fn post_json(&self, target: &str, body: &serde_json::Value) -> Reply {
         self.request("POST", target, &[("Content-Type", "application/json")], body.to_string().as_bytes())
+    }
+
+    /// Refreshes over HTTP.
+    pub fn refresh(&self, token: &str) -> Reply {
+        self.post_json("/api/v1/auth/token/refresh/", &serde_json::json!({ "refresh": token }))
+    }
+
+    /// `me/` with a bearer token.
+    pub fn me(&self, token: &str) -> Reply {
+        self.get_as("/api/v1/auth/me/", token)
+    }
+
+    /// How many requests have ended for this reason, as the metrics tell it.
+    pub fn counted(&self, reason: &str) -> u64 {
+        let label = format!("reason=\"{reason}\"");
+        let metrics = self.metrics();
+        let lines = metrics.lines().filter(|line| line.starts_with("portcullis_requests_total{"));
+        let number = |line: &str| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
+        lines.filter(|line| line.contains(&label)).map(number).sum()
+    }
+
+    /// A request is counted once its answer is on the way, so this may take a moment.
+    pub fn assert_counted(&self, reason: &str, count: u64) {
+        eventually(&format!("{count} requests that ended with {reason}"), || {
+            (self.counted(reason) == count).then_some(())
+        });
+    }
+
+    /// Waits until the gateway has heard of all that was changed beside it, so that nothing it remembers from here on
+    /// is forgotten for that.
+    pub fn settle(&self) {
+        let newest = self.wait(self.stores.invalidations.newest()).unwrap();
+        let line = format!("portcullis_invalidation_epoch {}", newest.0);
+        eventually("the invalidations to be applied", || self.metrics().lines().any(|l| l == line).then_some(()));
     }
 
     /// Bytes as they are, on a connection of their own, until the gateway closes it.

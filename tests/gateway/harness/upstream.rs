@@ -117,8 +117,8 @@ fn serve(stream: TcpStream, seen: &Mutex<Vec<Seen>>, abandoned: &AtomicUsize) {
         let number = argument.parse::<u64>().unwrap_or(0);
         let kept = match word {
             "hang-up" => false,
-            "garbage" => writer.write_all(b"this is not HTTP\r\n\r\n").is_ok() && false,
-            "cut" => writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nshort").is_ok() && false,
+            "garbage" => say(&mut writer, b"this is not HTTP\r\n\r\n"),
+            "cut" => say(&mut writer, b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nshort"),
             "slow" => {
                 if wait_or_leave(&reader, Duration::from_millis(number)) {
                     answer(&mut writer, 200, &request)
@@ -153,6 +153,12 @@ fn serve(stream: TcpStream, seen: &Mutex<Vec<Seen>>, abandoned: &AtomicUsize) {
             return;
         }
     }
+}
+
+/// Its last words on the connection.
+fn say(writer: &mut TcpStream, bytes: &[u8]) -> bool {
+    let _ = writer.write_all(bytes);
+    false
 }
 
 /// Waits; `false` as soon as the peer goes away.
