@@ -103,15 +103,12 @@ impl Default for ReservedNames {
     }
 }
 
-/// The longest name that is compared; no reserved name is nearly as long.
+/// So much of a name is compared; no reserved name is nearly as long, and what is longer can only begin like one.
 const LONGEST: usize = 48;
 
 impl ReservedNames {
     /// Whether a field of this name must not be forwarded as it came.
     pub fn reserve(&self, name: &str) -> bool {
-        if name.len() > LONGEST {
-            return false;
-        }
         let mut buffer = [0_u8; LONGEST];
         let mut aliased = false;
         for (slot, byte) in buffer.iter_mut().zip(name.bytes()) {
@@ -124,7 +121,7 @@ impl ReservedNames {
                 }
             };
         }
-        let folded = buffer.get(..name.len()).unwrap_or_default();
+        let folded = buffer.get(..name.len()).unwrap_or(&buffer);
         folded.starts_with(b"x-forwarded-") || self.dropped.contains(folded) || (aliased && self.exact.contains(folded))
     }
 
@@ -158,6 +155,8 @@ mod tests {
         }
         assert!(reserved.reserve("X-Forwarded-Anything"));
         assert!(reserved.reserve("x_forwarded_for"));
+        assert!(reserved.reserve(&format!("X-Forwarded-{}", "a".repeat(100))));
+        assert!(!reserved.reserve(&"a".repeat(100)));
     }
 
     #[test]
