@@ -11,3 +11,4 @@ mod hosts;
 mod identity_headers;
 mod paths;
 mod proxying;
+mod wire;
