@@ -11,4 +11,5 @@ mod hosts;
 mod identity_headers;
 mod paths;
 mod proxying;
+mod streaming;
 mod wire;
