@@ -12,4 +12,5 @@ mod identity_headers;
 mod paths;
 mod proxying;
 mod streaming;
+mod websocket;
 mod wire;
