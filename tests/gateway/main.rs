@@ -12,5 +12,6 @@ mod identity_headers;
 mod paths;
 mod proxying;
 mod streaming;
+mod upstream_failures;
 mod websocket;
 mod wire;
