@@ -11,6 +11,7 @@ mod hosts;
 mod identity_headers;
 mod paths;
 mod proxying;
+mod recording;
 mod streaming;
 mod upstream_failures;
 mod websocket;
