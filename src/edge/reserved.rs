@@ -1,7 +1,8 @@
 //! Names of header fields that no client may set.
 //!
 //! Backends fold names in their own ways: CGI and WSGI turn `-` into `_`, some servers do the same with dots. So names are
-//! compared after folding: letters in lower case, everything that is neither letter nor digit as `-`.
+//! compared after folding: letters in lower case, everything that is neither letter nor digit as `-`, and none of those at
+//! an end.
 
 use std::collections::HashSet;
 
@@ -121,7 +122,12 @@ impl ReservedNames {
                 }
             };
         }
-        let folded = buffer.get(..name.len()).unwrap_or(&buffer);
+        let mut folded = buffer.get(..name.len()).unwrap_or(&buffer);
+        // Punctuation at an end is no part of any name, and dropping it is one more way to fold.
+        while let [b'-', rest @ ..] | [rest @ .., b'-'] = folded {
+            folded = rest;
+            aliased = true;
+        }
         folded.starts_with(b"x-forwarded-") || self.dropped.contains(folded) || (aliased && self.exact.contains(folded))
     }
 
@@ -165,7 +171,16 @@ mod tests {
         for name in ["Authorization", "X-API-Key", "Cookie", "Host", "Content-Length"] {
             assert!(!reserved.reserve(name), "{name}");
         }
-        for alias in ["X_API_Key", "x.api.key", "X-API_KEY", "Content_Length", "Transfer_Encoding"] {
+        for alias in [
+            "X_API_Key",
+            "x.api.key",
+            "X-API_KEY",
+            "Content_Length",
+            "Transfer_Encoding",
+            "Authorization_",
+            "-Host",
+            "Cookie--",
+        ] {
             assert!(reserved.reserve(alias), "{alias}");
         }
         for name in ["Accept", "X-Custom", "X-Auth-Token", "User-Agent", "X-Forwarde"] {

@@ -152,7 +152,7 @@ fn the_callers_credential_stays_here_unless_the_route_forwards_it_and_its_aliase
     );
     let world = World::with_routes(&routes);
     let (_, key) = world.key("");
-    let aliases = ["X_API_Key", "X.Api.Key", "x-api_key", "X_API-KEY"];
+    let aliases = ["X_API_Key", "X.Api.Key", "x-api_key", "X_API-KEY", "X-API-Key-", "_x-api-key", "Authorization_"];
     let mut headers: Vec<(&str, &str)> = aliases.iter().map(|name| (*name, "alias")).collect();
     headers.push(("X-API-Key", &key));
     for path in ["/", "/public"] {
