@@ -119,7 +119,8 @@ impl TokenCheck {
             session_id: claims.session_id.clone(),
             amr: claims.amr.clone(),
             assurance: if two_factors { Assurance::TwoFactors } else { Assurance::OneFactor },
-            expires_at: Some(claims.expires_at),
+            // What is derived from it, such as an assertion, must hold for as long as the token is accepted.
+            expires_at: Some(claims.expires_at.plus(self.tokens.rules().leeway)),
             serial: self.serial.next(),
         });
         *seen.derived.write().unwrap_or_else(PoisonError::into_inner) = Some((user, Arc::clone(&principal)));

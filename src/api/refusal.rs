@@ -11,6 +11,9 @@ use crate::domain::denial::Denial;
 /// RFC 9110 11.6.1; the text is what existing clients compare with.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"api\"");
 
+/// RFC 9110 15.5.6 wants an `Allow` with every 405; where no path was looked at, it names what can be served at all.
+const SERVED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+
 pub const fn status(denial: Denial) -> StatusCode {
     use Denial as D;
     match denial {
@@ -171,6 +174,9 @@ pub fn refuse_with(denial: Denial, body: &Value) -> Response<Body> {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(WWW_AUTHENTICATE, CHALLENGE);
+    }
+    if denial == Denial::MethodUnsupported {
+        headers.insert(ALLOW, SERVED_METHODS);
     }
     if let Some(wait) = denial.retry_after() {
         headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));

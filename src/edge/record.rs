@@ -10,7 +10,7 @@ use super::wire::{Refusal, WireObserver};
 use crate::domain::clock::Clock;
 use crate::domain::principal::Subject;
 use crate::routing::route::Target;
-use crate::telemetry::access_log::{AccessLine, AccessLog, cut, query_names};
+use crate::telemetry::access_log::{AccessLine, AccessLog, cut, printable, query_names};
 use crate::telemetry::metrics::{Metrics, RequestOutcome};
 
 /// Where a request belongs that no route was found for.
@@ -40,7 +40,7 @@ impl Recorder {
             service @ Subject::Service { .. } => service.id(),
         });
         let client = arrival.map(|arrival| arrival.client).or(context.client);
-        let text = |name| request.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let text = |name| request.headers.get(name).map(|value| printable(value.as_bytes()));
         let host = text(HOST).unwrap_or_default();
         let user_agent = text(USER_AGENT).unwrap_or_default();
         let names = request.uri.query().map(query_names).unwrap_or_default();

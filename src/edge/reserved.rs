@@ -1,7 +1,8 @@
 //! Names of header fields that no client may set.
 //!
 //! Backends fold names in their own ways: CGI and WSGI turn `-` into `_`, some servers do the same with dots. So names are
-//! compared after folding: letters in lower case, everything that is neither letter nor digit as `-`.
+//! compared after folding: letters in lower case, everything that is neither letter nor digit as `-`, and none of those at
+//! an end.
 
 use std::collections::HashSet;
 
@@ -163,7 +164,7 @@ impl Default for ReservedNames {
     }
 }
 
-/// The longest name that is compared; no reserved name is nearly as long.
+/// So much of a name is compared; no reserved name is nearly as long, and what is longer can only begin like one.
 const LONGEST: usize = 48;
 
 impl ReservedNames {
@@ -181,12 +182,16 @@ impl ReservedNames {
                 }
             };
         }
-        let folded = buffer.get(..name.len().min(LONGEST)).unwrap_or_default();
-        // Of a longer name the beginning still tells the family.
-        let whole = name.len() <= LONGEST;
+        let mut folded = buffer.get(..name.len()).unwrap_or(&buffer);
+        // Punctuation at an end is no part of any name, and dropping it is one more way to fold.
+        while let [b'-', rest @ ..] | [rest @ .., b'-'] = folded {
+            folded = rest;
+            aliased = true;
+        }
+        // Of a name that is too long the beginning still tells the family.
         FAMILIES.iter().any(|family| folded.starts_with(family.as_bytes()))
-            || (whole && self.dropped.contains(folded))
-            || (whole && aliased && self.exact.contains(folded))
+            || self.dropped.contains(folded)
+            || (aliased && self.exact.contains(folded))
     }
 
     /// All names that are stripped whatever is configured, for `explain` and the documentation.
@@ -224,6 +229,7 @@ mod tests {
         assert!(reserved.reserve(&format!("X-Forwarded-{}", "a".repeat(80))));
         assert!(reserved.reserve("Proxy"));
         assert!(!reserved.reserve("Proxy-Status"));
+        assert!(!reserved.reserve(&"a".repeat(100)));
     }
 
     #[test]
@@ -232,7 +238,16 @@ mod tests {
         for name in ["Authorization", "X-API-Key", "Cookie", "Host", "Content-Length"] {
             assert!(!reserved.reserve(name), "{name}");
         }
-        for alias in ["X_API_Key", "x.api.key", "X-API_KEY", "Content_Length", "Transfer_Encoding"] {
+        for alias in [
+            "X_API_Key",
+            "x.api.key",
+            "X-API_KEY",
+            "Content_Length",
+            "Transfer_Encoding",
+            "Authorization_",
+            "-Host",
+            "Cookie--",
+        ] {
             assert!(reserved.reserve(alias), "{alias}");
         }
         for name in ["Accept", "X-Custom", "X-Auth-Token", "User-Agent", "X-Forwarde"] {

@@ -3,6 +3,7 @@
 //! A line is put together on the thread that served the request and appended to a bounded buffer; a thread of its own writes
 //! the buffer out. So a reader that stops reading never stops the gateway: lines are dropped then, and counted.
 
+use std::borrow::Cow;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -154,6 +155,20 @@ fn write_out(shared: &Shared, destination: &mut dyn Write) {
     }
 }
 
+/// Bytes from outside as text that is safe to look at. JSON escapes the control bytes of ASCII only; what else could
+/// speak to a terminal, break a line or turn it round is replaced.
+pub fn printable(bytes: &[u8]) -> Cow<'_, str> {
+    let text = String::from_utf8_lossy(bytes);
+    if bytes.is_ascii() || !text.chars().any(is_active) {
+        return text;
+    }
+    Cow::Owned(text.chars().map(|c| if is_active(c) { char::REPLACEMENT_CHARACTER } else { c }).collect())
+}
+
+const fn is_active(c: char) -> bool {
+    matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Cuts text from outside to `limit` bytes at a character boundary.
 pub fn cut(text: &str, limit: usize) -> &str {
     if text.len() <= limit {
@@ -266,5 +281,11 @@ mod tests {
         assert_eq!(query_names("c2VjcmV0LXRva2Vu=="), "-");
         assert_eq!(query_names("eyJhbGciOiJFUzI1NiIsInR5cCI6IkpXVCJ9=x&a%3Dsecret=1&id[]=2"), "-&-&id[]");
         assert_eq!(cut("aé", 2), "a");
+    }
+
+    #[test]
+    fn text_from_outside_is_inert() {
+        assert_eq!(printable("Zürich/1.0 \u{4e2d}".as_bytes()), "Zürich/1.0 \u{4e2d}");
+        assert_eq!(printable(b"\xc2\x9b31m \xff \xe2\x80\xae"), "\u{fffd}31m \u{fffd} \u{fffd}");
     }
 }

@@ -136,9 +136,18 @@ impl Client {
         bytes
     }
 
-    /// True when the other side has closed the connection.
+    /// True when the other side has closed the connection; waits for that, or for bytes that say otherwise.
     pub fn is_closed(&mut self) -> bool {
-        self.stream.fill_buf().map_or(true, <[u8]>::is_empty)
+        match self.stream.fill_buf() {
+            Ok(bytes) => bytes.is_empty(),
+            // Silence is not an end.
+            Err(error) => !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut),
+        }
+    }
+
+    /// What was neither sent nor read through this client; for streams of bytes and half-closed connections.
+    pub fn socket(&self) -> &TcpStream {
+        self.stream.get_ref()
     }
 }
 
@@ -165,6 +174,11 @@ impl Reply {
     pub fn seen(&self) -> super::Seen {
         assert_eq!(self.status, 200, "{self:?}");
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// All values under a name, in lower case.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.headers.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str()).collect()
     }
 
     pub fn code(&self) -> String {

@@ -34,6 +34,7 @@ pub struct World {
     pub gateway: Option<Running>,
     pub upstream: Upstream,
     pub settings: Settings,
+    #[allow(dead_code, reason = "for tests that look behind what is served")]
     pub stores: Stores,
     pub administration: Administration,
     runtime: Runtime,
@@ -52,6 +53,10 @@ pub struct Plan {
     pub tokens: Option<String>,
     /// Options of the upstream `backend`, after its servers: `, read_timeout: 300ms`.
     pub upstream_options: String,
+    /// The servers of `backend`, where `{live}` stands for the echoing one; without it that one alone.
+    pub servers: Option<String>,
+    /// Further upstreams, one on each line; `{live}` as above.
+    pub upstreams: String,
     pub nature: Option<Nature>,
     /// Environment for `${NAME}` in the above.
     pub environment: BTreeMap<String, String>,
@@ -219,9 +224,36 @@ impl World {
     pub fn access_log(&self, lines: usize) -> Vec<serde_json::Value> {
         eventually("access-log lines", || {
             let text = std::fs::read_to_string(&self.access_log).unwrap_or_default();
-            let found: Vec<_> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            let found: Vec<_> = whole_lines(&text).map(|line| serde_json::from_str(line).unwrap()).collect();
             (found.len() >= lines).then_some(found)
         })
+    }
+
+    /// The one line of the access log that is about this request.
+    pub fn access_line(&self, request_id: &str) -> serde_json::Value {
+        eventually("an access-log line", || {
+            self.access_log(1).into_iter().find(|line| line["request_id"] == request_id)
+        })
+    }
+
+    /// The access log as it is written.
+    pub fn access_text(&self) -> String {
+        std::fs::read_to_string(&self.access_log).unwrap_or_default()
+    }
+
+    /// How many requests were counted with this reason.
+    pub fn counted(&self, reason: &str) -> u64 {
+        let label = format!("reason=\"{reason}\"");
+        let metrics = self.metrics();
+        let lines = metrics.lines().filter(|l| l.starts_with("portcullis_requests_total{") && l.contains(&label));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    }
+
+    /// Bytes as they are, on a connection of their own, and the first reply to them.
+    pub fn exchange(&self, bytes: &[u8]) -> (Reply, Client) {
+        let mut client = Client::connect(self.http());
+        let _ = client.try_write(bytes);
+        (client.reply(bytes.starts_with(b"HEAD ")), client)
     }
 
     /// The metrics in the text format.
@@ -236,12 +268,18 @@ impl World {
     }
 }
 
+/// The writer may be in the middle of the last one.
+fn whole_lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split_inclusive('\n').filter(|line| line.ends_with('\n'))
+}
+
 fn configuration(plan: &Plan, directory: &Path, upstream: SocketAddr, access_log: &Path) -> String {
     let directory = directory.display();
     let routes = plan
         .routes
         .clone()
         .unwrap_or_else(|| "  - { name: all, path: /, upstream: backend, access: { any: [jwt, api_key] } }".to_owned());
+    let live = |text: &str| text.replace("{live}", &upstream.to_string());
     let tokens = plan.tokens.as_ref().map(|tokens| format!("tokens: {tokens}\n")).unwrap_or_default();
     format!(
         "listen: {{ http: \"127.0.0.1:0\", ops: \"127.0.0.1:0\" }}\n\
@@ -250,13 +288,18 @@ fn configuration(plan: &Plan, directory: &Path, upstream: SocketAddr, access_log
          log: {{ access: {{ file: \"{log}\" }} }}\n\
          workers: {{ threads: 1 }}\n\
          {tokens}{extra}\n\
-         upstreams:\n  backend: {{ servers: [\"{upstream}\"]{options} }}\n\
+         upstreams:\n  backend: {{ servers: [{servers}]{options} }}\n{upstreams}\n\
          routes:\n{routes}\n",
         log = access_log.display(),
         extra = plan.extra,
         options = plan.upstream_options,
+        servers = live(plan.servers.as_deref().unwrap_or("\"{live}\"")),
+        upstreams = live(&plan.upstreams),
     )
 }
+
+/// An address where nobody listens: a free port could be another test's in the next moment, this one is nobody's.
+pub const NOBODY: &str = "127.0.0.1:1";
 
 /// Asks again and again until there is an answer; gives up after ten seconds.
 pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {

@@ -7,6 +7,8 @@
 //! | `/hang-up` | closes without an answer |
 //! | `/garbage` | answers with something that is not HTTP |
 //! | `/cut` | announces more than it sends, then closes |
+//! | `/cut-chunks` | sends a chunk and closes without the last one |
+//! | `/excess` | sends a second answer that nobody asked for, in one piece with the first |
 //! | `/download/<bytes>` | sends that many bytes, in chunks |
 //! | `/socket` | upgrades, and then echoes bytes |
 //! | anything else | 200 with a [`Seen`] |
@@ -59,7 +61,7 @@ pub struct Upstream {
 
 /// The body sum of [`Seen`], for comparing.
 pub fn sum(body: &[u8]) -> u64 {
-    body.iter().fold(0, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)))
+    u64::from(crc32fast::hash(body))
 }
 
 impl Upstream {
@@ -107,6 +109,8 @@ impl Drop for Upstream {
 }
 
 fn serve(stream: TcpStream, seen: &Mutex<Vec<Seen>>, abandoned: &AtomicUsize) {
+    // Head and body are written apart; the second must not wait for the first to be acknowledged.
+    stream.set_nodelay(true).unwrap();
     let mut writer = stream.try_clone().unwrap();
     let mut reader = BufReader::new(stream);
     while let Some(request) = read(&mut reader) {
@@ -117,8 +121,16 @@ fn serve(stream: TcpStream, seen: &Mutex<Vec<Seen>>, abandoned: &AtomicUsize) {
         let number = argument.parse::<u64>().unwrap_or(0);
         let kept = match word {
             "hang-up" => false,
-            "garbage" => say(&mut writer, b"this is not HTTP\r\n\r\n"),
-            "cut" => say(&mut writer, b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nshort"),
+            "garbage" => last_words(&mut writer, b"this is not HTTP\r\n\r\n"),
+            "cut" => last_words(&mut writer, b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nshort"),
+            "cut-chunks" => {
+                last_words(&mut writer, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n")
+            }
+            "excess" => {
+                let first = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst";
+                let poison = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
+                writer.write_all(format!("{first}{poison}").as_bytes()).is_ok()
+            }
             "slow" => {
                 if wait_or_leave(&reader, Duration::from_millis(number)) {
                     answer(&mut writer, 200, &request)
@@ -155,8 +167,8 @@ fn serve(stream: TcpStream, seen: &Mutex<Vec<Seen>>, abandoned: &AtomicUsize) {
     }
 }
 
-/// Its last words on the connection.
-fn say(writer: &mut TcpStream, bytes: &[u8]) -> bool {
+/// Sends this and keeps the connection no longer.
+fn last_words(writer: &mut TcpStream, bytes: &[u8]) -> bool {
     let _ = writer.write_all(bytes);
     false
 }
@@ -213,11 +225,16 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
         headers.push((name.to_owned(), value.trim().to_owned()));
     }
     let mut seen = Seen { method, target, headers, body_bytes: 0, body_sum: 0, body_start: String::new() };
+    if seen.header("expect").is_some() {
+        reader.get_ref().write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
+    }
     let mut start = Vec::new();
+    // A loop over the bytes in a debug build would make a large body slow.
+    let mut sum = crc32fast::Hasher::new();
     if seen.header("transfer-encoding").is_some() {
         loop {
             let size = u64::from_str_radix(self::line(reader)?.split(';').next()?, 16).ok()?;
-            take(reader, size, &mut seen, &mut start)?;
+            take(reader, size, &mut seen, &mut start, &mut sum)?;
             if size == 0 {
                 while !self::line(reader)?.is_empty() {}
                 break;
@@ -225,20 +242,25 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
             self::line(reader)?;
         }
     } else if let Some(length) = seen.header("content-length").map(|length| length.parse().unwrap()) {
-        take(reader, length, &mut seen, &mut start)?;
+        take(reader, length, &mut seen, &mut start, &mut sum)?;
     }
+    seen.body_sum = u64::from(sum.finalize());
     seen.body_start = String::from_utf8_lossy(&start).into_owned();
     Some(seen)
 }
 
-fn take(reader: &mut BufReader<TcpStream>, mut left: u64, seen: &mut Seen, start: &mut Vec<u8>) -> Option<()> {
+fn take(
+    reader: &mut BufReader<TcpStream>,
+    mut left: u64,
+    seen: &mut Seen,
+    start: &mut Vec<u8>,
+    sum: &mut crc32fast::Hasher,
+) -> Option<()> {
     let mut buffer = vec![0; 65_536];
     while left > 0 {
         let room = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         let count = reader.read(&mut buffer[..room]).ok().filter(|count| *count > 0)?;
-        for byte in &buffer[..count] {
-            seen.body_sum = seen.body_sum.wrapping_mul(31).wrapping_add(u64::from(*byte));
-        }
+        sum.update(&buffer[..count]);
         seen.body_bytes += count as u64;
         let wanted = 200_usize.saturating_sub(start.len()).min(count);
         start.extend_from_slice(&buffer[..wanted]);
@@ -248,9 +270,10 @@ fn take(reader: &mut BufReader<TcpStream>, mut left: u64, seen: &mut Seen, start
 }
 
 fn line(reader: &mut BufReader<TcpStream>) -> Option<String> {
-    let mut line = String::new();
-    match reader.read_line(&mut line) {
+    let mut line = Vec::new();
+    match reader.read_until(b'\n', &mut line) {
         Ok(0) | Err(_) => None,
-        Ok(_) => Some(line.trim_end_matches(['\r', '\n']).to_owned()),
+        // Field values need not be UTF-8.
+        Ok(_) => Some(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned()),
     }
 }

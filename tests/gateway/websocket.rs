@@ -1,0 +1,103 @@
+//! An upgrade: admitted like any request, and bytes are a tunnel's only once the upstream has agreed.
+
+use crate::harness::{Client, World};
+
+const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+fn upgrade(path: &str, fields: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n")
+}
+
+#[test]
+fn a_websocket_goes_through_with_a_credential_and_carries_bytes_both_ways() {
+    let world = World::start();
+    let (record, key) = world.key("");
+    let forged = format!("{HANDSHAKE}X-API-Key: {key}\r\nX-Auth-User-Id: forged\r\n");
+    let (reply, mut client) = world.exchange(upgrade("/socket", &forged).as_bytes());
+    assert_eq!(reply.status, 101, "{reply:?}");
+    assert_eq!(reply.header("upgrade"), Some("websocket"));
+    let seen = world.upstream.seen().pop().unwrap();
+    assert_eq!(seen.header("x-auth-key-id"), Some(record.id.as_str()));
+    assert_eq!(seen.header("x-auth-user-id"), Some("service:robot"));
+    assert_eq!(seen.header("sec-websocket-key"), Some("dGhlIHNhbXBsZSBub25jZQ=="));
+    assert_eq!(seen.header("x-api-key"), None);
+    for size in [1, 5, 70_000] {
+        let bytes: Vec<u8> = (0..size).map(|n: u32| n.to_le_bytes()[0]).collect();
+        client.write(&bytes);
+        assert_eq!(client.read_exactly(bytes.len()), bytes);
+    }
+    // What would be a request is bytes here.
+    let request = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+    client.write(request);
+    assert_eq!(client.read_exactly(request.len()), request);
+    assert_eq!(world.upstream.seen().len(), 1);
+}
+
+#[test]
+fn a_websocket_without_a_credential_is_refused_before_the_upstream_hears_of_it() {
+    let world = World::start();
+    for fields in [HANDSHAKE.to_owned(), format!("{HANDSHAKE}X-API-Key: nonsense\r\n")] {
+        let (reply, _) = world.exchange(upgrade("/socket", &fields).as_bytes());
+        assert_eq!(reply.status, 401);
+    }
+    assert_eq!(world.upstream.seen(), []);
+}
+
+#[test]
+fn no_other_upgrade_is_forwarded() {
+    let world = World::with_routes("  - { path: /, upstream: backend, access: public }");
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for fields in [
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n".to_owned(),
+        "Connection: Upgrade\r\nUpgrade: TLS/1.0\r\n".to_owned(),
+        "Connection: Upgrade\r\nUpgrade: websocket, h2c\r\nSec-WebSocket-Version: 13\r\n".to_owned(),
+        "Connection: Upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n".to_owned(),
+        format!("Connection: Upgrade\r\nUpgrade: websocket\r\n{key}"),
+        format!("Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 8\r\n{key}"),
+    ] {
+        let (reply, mut client) = world.exchange(upgrade("/plain", &fields).as_bytes());
+        let seen = reply.seen();
+        assert_eq!((seen.header("upgrade"), seen.header("http2-settings")), (None, None), "{fields}");
+        assert!(!seen.all("connection").concat().to_lowercase().contains("upgrade"), "{seen:?}");
+        assert_eq!(client.request("GET", "/next", &[], b"").seen().target, "/next");
+    }
+}
+
+/// An upstream that switches protocols unasked must not turn the connection into a tunnel past the gateway.
+#[test]
+fn an_upstream_that_answers_101_to_no_handshake_gives_the_client_no_tunnel() {
+    let world = World::with_routes("  - { path: /, upstream: backend, access: public }");
+    for (method, fields) in [
+        ("GET", String::new()),
+        ("GET", "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n".to_owned()),
+        ("GET", "Connection: Upgrade\r\nUpgrade: h2c\r\n".to_owned()),
+        ("POST", HANDSHAKE.to_owned()),
+        ("GET", format!("{HANDSHAKE}Content-Length: 4\r\n")),
+    ] {
+        let request = format!("{method} /socket HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        let mut client = Client::connect(world.http());
+        client.write(request.as_bytes());
+        let _ = client.try_write(b"echo-this-back");
+        let _ = client.socket().shutdown(std::net::Shutdown::Write);
+        let all = String::from_utf8_lossy(&client.rest()).into_owned();
+        assert!(!all.contains(" 101 ") && !all.contains("echo-this-back"), "{request}: {all}");
+    }
+}
+
+#[test]
+fn bytes_after_a_handshake_that_was_not_granted_are_the_next_request() {
+    let world = World::start();
+    let (_, key) = world.key("");
+    let fields = format!("{HANDSHAKE}X-API-Key: {key}\r\n");
+    let next = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
+    // The upstream answers this path with 200 and no switch.
+    let (reply, mut client) = world.exchange(format!("{}{next}", upgrade("/plain", &fields)).as_bytes());
+    assert_eq!(reply.seen().target, "/plain");
+    // Refused for want of a credential, or never read: both are right, and forwarding it is not.
+    if let Some(reply) = client.try_reply(false) {
+        assert_eq!(reply.status, 401);
+    }
+    let targets: Vec<String> = world.upstream.seen().into_iter().map(|seen| seen.target).collect();
+    assert_eq!(targets, ["/plain"]);
+}
