@@ -162,11 +162,18 @@ pub fn cut(text: &str, limit: usize) -> &str {
     text.split_at_checked(end).map_or("", |(head, _)| head)
 }
 
-/// The names of a query's parameters, joined by `&`, cut to a bound: `a=1&b=2` gives `a&b`. A parameter without `=` may be
-/// a bare secret, so it is shown as `-`.
+/// The names of a query's parameters, joined by `&`, cut to a bound: `a=1&b=2` gives `a&b`. What does not look like the
+/// name of something that has a value may be a bare secret, whose base64 may end with `=`, so it is shown as `-`.
 pub fn query_names(query: &str) -> String {
-    let names = query.split('&').take(20).map(|pair| pair.split_once('=').map_or("-", |(name, _)| cut(name, 40)));
+    let names = query.split('&').take(20).map(|pair| match pair.split_once('=') {
+        Some((name, value)) if is_name(name) && !value.trim_start_matches('=').is_empty() => name,
+        _ => "-",
+    });
     names.collect::<Vec<_>>().join("&")
+}
+
+fn is_name(text: &str) -> bool {
+    text.len() <= 40 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.[]".contains(&b))
 }
 
 #[cfg(test)]
@@ -255,7 +262,10 @@ mod tests {
     #[test]
     fn query_values_are_never_kept() {
         assert_eq!(query_names("token=s3cret&x=1"), "token&x");
-        assert_eq!(query_names("s3cret"), "-");
+        for bare in ["s3cret", "czNjcmV0=", "czNjcmV0==", r#"{"a":"s3cret=1"}"#, &format!("{}=1", "s3cret".repeat(9))] {
+            assert_eq!(query_names(bare), "-");
+        }
+        assert_eq!(query_names("filter[name]=a==&page-size=1"), "filter[name]&page-size");
         assert_eq!(cut("aé", 2), "a");
     }
 }
