@@ -21,6 +21,7 @@ use crate::identity::passwords::MadeUp;
 use crate::identity::users::NewUser;
 use crate::server::ground::{Administration, Nature, Stores, make_master_key};
 use crate::server::run::{Running, back_office};
+use crate::server::signals::Signals;
 
 const ADMINISTRATOR: &str = "admin";
 /// The configuration that the quick start runs on, beside the data, for whoever wants to go on from here.
@@ -48,6 +49,7 @@ pub fn run(options: &Quickstart) -> Result<(), Failure> {
     let settings = crate::config::read(&text, &path.display().to_string(), Path::new(""), &ProcessEnvironment)?;
     let nature = Nature::real();
     prepare(&settings, &nature)?;
+    let signals = Signals::catch()?;
     let running = start(&settings)?;
     write_configuration(&path, &text)?;
     if let Some((address, socket)) = echo {
@@ -57,7 +59,8 @@ pub fn run(options: &Quickstart) -> Result<(), Failure> {
     let credentials = first_credentials(&settings, &nature)?;
     say(&greeting(&running, &server, &path, credentials.as_ref(), options.upstream.is_none()));
     drop(credentials);
-    wait_and_drain(running)
+    wait_and_drain(running, signals);
+    Ok(())
 }
 
 fn serve_echo(running: &Running, address: SocketAddr, socket: TcpListener) {

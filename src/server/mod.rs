@@ -5,4 +5,5 @@ pub mod explain;
 pub mod forgetting;
 pub mod ground;
 pub mod run;
+pub mod signals;
 pub mod start_error;

@@ -17,12 +17,12 @@ use pingora_core::server::configuration::ServerConf;
 use pingora_core::services::Service as _;
 use pingora_core::services::listening::Service;
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::assemble::{Assembly, assemble};
 use super::ground::Nature;
 use super::start_error::StartError;
+use crate::backends::sql::Pool;
 use crate::config::settings::Settings;
 use crate::edge::echo::Echo;
 use crate::edge::in_flight::InFlight;
@@ -42,7 +42,11 @@ pub struct Running {
     // Dropped in this order: workers before the stores that they ask.
     workers: Option<pingora_runtime::Runtime>,
     back_office: Option<Runtime>,
+    /// Closes the door to new requests.
     stop: watch::Sender<bool>,
+    /// Ends what must go on while the last requests are answered: the jobs, and what operators look at.
+    end: watch::Sender<bool>,
+    pool: Pool,
     in_flight: InFlight,
     metrics: Arc<Metrics>,
     drain_timeout: Duration,
@@ -64,11 +68,12 @@ impl Running {
         let (http, http_socket) = bind(settings.listen.http)?;
         let (ops, ops_socket) = bind(settings.listen.ops)?;
         let (stop, stopped) = watch::channel(false);
+        let (end, ended) = watch::channel(false);
 
         let Assembly { gateway, wire, metrics, in_flight, gatekeeper, passwords, stores, .. } = assembly;
         let poll = Arc::clone(&assembly.follow_invalidations);
         let epoch = metrics.invalidation_epoch.clone();
-        jobs::spawn(back_office.handle(), settings.cache.poll_interval, stopped.clone(), move || {
+        jobs::spawn(back_office.handle(), settings.cache.poll_interval, ended.clone(), move || {
             let (poll, epoch) = (Arc::clone(&poll), epoch.clone());
             async move {
                 match poll.run_once().await {
@@ -78,7 +83,7 @@ impl Running {
             }
         });
         let delete = Arc::new(assembly.delete_expired);
-        jobs::spawn(back_office.handle(), DELETE_EXPIRED_EVERY, stopped.clone(), move || {
+        jobs::spawn(back_office.handle(), DELETE_EXPIRED_EVERY, ended.clone(), move || {
             let delete = Arc::clone(&delete);
             async move {
                 match delete.run_once().await {
@@ -101,7 +106,7 @@ impl Running {
                 }),
             }
         };
-        serve_aside(back_office.handle(), "ops", HttpServer::new_app(ops_app), ops, ops_socket, stopped.clone());
+        serve_aside(back_office.handle(), "ops", HttpServer::new_app(ops_app), ops, ops_socket, ended);
 
         let workers = pingora_runtime::Runtime::new_no_steal(settings.workers.threads.max(1), "edge");
         let proxy = Arc::new(pingora_proxy::http_proxy(&conf, gateway));
@@ -115,6 +120,8 @@ impl Running {
             workers: Some(workers),
             back_office: Some(back_office),
             stop,
+            end,
+            pool: stores.pool,
             in_flight,
             metrics,
             drain_timeout,
@@ -144,21 +151,8 @@ impl Running {
     pub fn serve_echo(&self, address: SocketAddr, socket: TcpListener) {
         if let Some(back_office) = &self.back_office {
             let app = HttpServer::new_app(Echo);
-            serve_aside(back_office.handle(), "echo", app, address, socket, self.stop.subscribe());
+            serve_aside(back_office.handle(), "echo", app, address, socket, self.end.subscribe());
         }
-    }
-
-    /// Waits for SIGTERM or SIGINT.
-    pub fn wait_for_signal(&self) -> std::io::Result<&'static str> {
-        let Some(back_office) = &self.back_office else { return Ok("none") };
-        back_office.block_on(async {
-            let mut terminate = signal(SignalKind::terminate())?;
-            let mut interrupt = signal(SignalKind::interrupt())?;
-            Ok(tokio::select! {
-                _ = terminate.recv() => "SIGTERM",
-                _ = interrupt.recv() => "SIGINT",
-            })
-        })
     }
 
     /// Stops taking requests, lets those in flight finish within the drain timeout, and stops. `true` when all of them did.
@@ -179,11 +173,15 @@ impl Running {
 
     fn shut_down(&mut self) {
         let _ = self.stop.send(true);
+        let _ = self.end.send(true);
         if let Some(workers) = self.workers.take() {
             // Answers that are complete for us may still be on their way through a socket buffer.
             workers.shutdown_timeout(Duration::from_millis(500));
         }
         if let Some(back_office) = self.back_office.take() {
+            // Folds the write-ahead log into the database, so that one file is all of it. Not worth waiting for long.
+            let closed = async { tokio::time::timeout(Duration::from_secs(2), self.pool.close()).await };
+            let _ = back_office.block_on(closed);
             back_office.shutdown_timeout(Duration::from_millis(500));
         }
     }
