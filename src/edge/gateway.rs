@@ -74,6 +74,7 @@ impl ProxyHttp for Gateway {
                 if let Some(About(subject)) = response.extensions().get() {
                     context.about = Some(subject.clone());
                 }
+                self.close_when_draining(session);
                 respond::write(session, response, &context.request_id).await?;
                 Ok(true)
             }
@@ -122,11 +123,12 @@ impl ProxyHttp for Gateway {
 
     async fn response_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         context: &mut RequestContext,
     ) -> Result<()> {
         response.insert_header("X-Request-Id", context.request_id.as_str())?;
+        self.close_when_draining(session);
         Ok(())
     }
 
@@ -186,6 +188,14 @@ impl Gateway {
             session.set_keepalive(Some(self.idle_timeout));
         }
         session.set_total_drain_timeout(Some(self.body_limits.timeout));
+    }
+
+    /// Asked again when the answer begins: a drain may have begun since the request came, and a client that is not told
+    /// sends its next request into a closing connection.
+    fn close_when_draining(&self, session: &mut Session) {
+        if self.in_flight.is_draining() {
+            session.set_keepalive(None);
+        }
     }
 
     async fn judge(&self, session: &mut Session, context: &mut RequestContext) -> Next {
