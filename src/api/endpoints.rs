@@ -64,6 +64,26 @@ pub fn all(prefix: &str) -> Vec<Endpoint> {
             ),
         },
         Endpoint {
+            path: format!("{prefix}/token/blacklist"),
+            access: AccessPolicy::Public,
+            methods: axum::routing::post(tokens::blacklist),
+            allow: "POST, OPTIONS",
+            negotiates: true,
+            description: describe(
+                "Token Blacklist",
+                "Takes a token and blacklists it. Must be used with the\n`rest_framework_simplejwt.token_blacklist` app installed.",
+                &["refresh"],
+            ),
+        },
+        Endpoint {
+            path: format!("{prefix}/logout"),
+            access: requires(Kinds::JWT),
+            methods: axum::routing::post(tokens::logout),
+            allow: "POST, OPTIONS",
+            negotiates: true,
+            description: describe("Logout", "Ends the caller's own session.", &[]),
+        },
+        Endpoint {
             path: format!("{prefix}/me"),
             access: requires(Kinds::EITHER),
             methods: axum::routing::get(me::show),

@@ -1,4 +1,4 @@
-//! `token/`, `token/refresh/`, `token/verify/`: signing in and staying signed in.
+//! `token/`, `token/refresh/`, `token/verify/`, `token/blacklist/`, `logout/`: signing in, staying so, signing out.
 
 use std::sync::Arc;
 
@@ -17,7 +17,8 @@ use super::refusal::{refuse, refuse_token, refuse_with};
 use crate::access::token_check::denial_of;
 use crate::domain::denial::Denial;
 use crate::domain::secret::Secret;
-use crate::identity::sessions::{Origin, RefreshError, SignInError, TokenPair};
+use crate::identity::sessions::{Origin, RefreshError, SignInError};
+use crate::identity::token_mint::TokenPair;
 
 /// `POST token/` with `username` and `password`: 200 `{"refresh", "access"}`, 401 when they do not fit, 400 with field errors.
 pub async fn obtain(
@@ -78,6 +79,33 @@ pub async fn verify(State(services): State<Arc<Services>>, headers: HeaderMap, b
         Ok(()) => answer::json(StatusCode::OK, &json!({})),
         Err(error) => refused(error),
     }
+}
+
+/// `POST token/blacklist/` with `refresh`: 200 `{}`; the token's session is over, and a second call is told so.
+pub async fn blacklist(State(services): State<Arc<Services>>, headers: HeaderMap, bytes: Bytes) -> Response<Body> {
+    let token = match one_text("refresh", &headers, bytes).await {
+        Ok(token) => token,
+        Err(response) => return *response,
+    };
+    match services.sessions.blacklist(token.expose()).await {
+        Ok(()) => answer::json(StatusCode::OK, &json!({})),
+        Err(error) => refused(error),
+    }
+}
+
+/// `POST logout/` with an access token: 200 `{}`; the caller's own session is over, and nobody else's.
+pub async fn logout(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+) -> Response<Body> {
+    let session = context.permit.principal().and_then(|principal| principal.session_id.as_ref());
+    // A token from before this gateway belongs to no session; it ends by itself.
+    if let Some(session) = session
+        && services.sessions.sign_out(session).await.is_err()
+    {
+        return refuse(Denial::Unavailable);
+    }
+    answer::json(StatusCode::OK, &json!({}))
 }
 
 async fn one_text(name: &str, headers: &HeaderMap, bytes: Bytes) -> Result<Secret<String>, Box<Response<Body>>> {

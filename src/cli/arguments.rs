@@ -55,6 +55,9 @@ pub enum Command {
     /// API keys: create, list, revoke.
     #[command(subcommand)]
     Keys(Keys),
+    /// Signing keys: list, rotate.
+    #[command(subcommand)]
+    SigningKeys(SigningKeys),
 }
 
 #[derive(Debug, Args)]
@@ -140,4 +143,12 @@ pub enum Keys {
         #[arg(long, default_value = "revoked on the command line")]
         reason: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SigningKeys {
+    /// List all signing keys, without their private parts.
+    List,
+    /// Make new keys for tokens and assertions. The present ones verify on until the last token they signed has expired.
+    Rotate,
 }

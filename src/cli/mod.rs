@@ -12,4 +12,5 @@ pub mod migrate;
 pub mod output;
 pub mod quickstart;
 pub mod serve;
+pub mod signing_keys;
 pub mod users;

@@ -89,4 +89,6 @@ pub struct SigningKey {
     pub state: KeyState,
     pub sealed_private: Vec<u8>,
     pub created_at: Timestamp,
+    /// When another key took over signing.
+    pub retired_at: Option<Timestamp>,
 }

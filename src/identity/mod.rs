@@ -5,4 +5,5 @@ pub mod passwords;
 pub mod public_keys;
 pub mod sessions;
 pub mod signing_keys;
+pub mod token_mint;
 pub mod users;

@@ -6,44 +6,20 @@
 //! ends the session.
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use serde_json::json;
 
 use super::passwords::{Passwords, Unfit};
-use crate::crypto::digest::sha256;
+use super::token_mint::{Lifetimes, TokenMint, TokenPair};
 use crate::crypto::password::Verdict;
 use crate::crypto::tokens::Tokens;
 use crate::domain::clock::{Clock, Timestamp};
-use crate::domain::digest::hex;
 use crate::domain::random::{self, Random};
 use crate::domain::secret::Secret;
 use crate::domain::session::{CounterVerdict, Session, SessionEnd, SessionId};
-use crate::domain::token::{Claims, TokenClaims, TokenFault, TokenType};
+use crate::domain::token::{TokenClaims, TokenFault, TokenType};
 use crate::domain::user::{User, UserId};
 use crate::storage::StoreError;
 use crate::storage::sessions::Sessions;
 use crate::storage::users::Users;
-
-/// How long things live, and whether refresh tokens are exchanged at each use.
-#[derive(Clone, Copy, Debug)]
-pub struct Lifetimes {
-    pub access: Duration,
-    /// Idle: counted from the last rotation.
-    pub refresh: Duration,
-    /// Absolute: no rotation extends it.
-    pub session: Duration,
-    pub rotate: bool,
-    pub reuse_grace: Duration,
-}
-
-/// What a sign-in or refresh gives.
-#[derive(Debug)]
-pub struct TokenPair {
-    pub access: Secret<String>,
-    /// `None` when the presented refresh token stays good.
-    pub refresh: Option<Secret<String>>,
-}
 
 /// Where a sign-in came from.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +63,7 @@ pub struct SessionDesk {
     sessions: Arc<dyn Sessions>,
     passwords: Arc<Passwords>,
     tokens: Tokens,
-    lifetimes: Lifetimes,
+    mint: TokenMint,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 }
@@ -102,7 +78,8 @@ impl SessionDesk {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        Self { users, sessions, passwords, tokens, lifetimes, clock, random }
+        let mint = TokenMint::new(tokens.clone(), lifetimes, Arc::clone(&random));
+        Self { users, sessions, passwords, tokens, mint, clock, random }
     }
 
     /// One hash is computed whoever is named, so the time tells nothing.
@@ -129,7 +106,7 @@ impl SessionDesk {
             rotated_at: now,
             created_at: now,
             last_used_at: now,
-            expires_at: now.plus(self.lifetimes.session),
+            expires_at: now.plus(self.mint.lifetimes().session),
             ended: None,
             client_address: origin.address,
             user_agent: origin.user_agent,
@@ -145,8 +122,8 @@ impl SessionDesk {
             self.sessions.end(&session.id, SessionEnd::PasswordChange, now).await?;
             return Err(SignInError::Refused);
         }
-        let claims = self.first_claims(&user.id, &session, now);
-        let pair = self.pair(&claims, &session, true, now).map_err(|_| SignInError::Signing)?;
+        let claims = self.mint.first_claims(&user.id, &session, now);
+        let pair = self.mint.pair(&claims, &session, true, now).map_err(|_| SignInError::Signing)?;
         Ok((user.id, pair))
     }
 
@@ -169,7 +146,7 @@ impl SessionDesk {
         }
         let Some(session) = self.session_of(&claims, &user_id, now).await? else {
             // A token that names no session, where tokens are not exchanged: good until it expires.
-            let access = self.access_token(&claims.all, now).map_err(|()| RefreshError::Signing)?;
+            let access = self.mint.access_token(&claims.all, now).map_err(|_| RefreshError::Signing)?;
             return Ok((user_id, TokenPair { access, refresh: None }));
         };
         let pair = self.refresh_session(&claims, session, now).await?;
@@ -184,32 +161,36 @@ impl SessionDesk {
         user_id: &UserId,
         now: Timestamp,
     ) -> Result<Option<Arc<Session>>, RefreshError> {
-        let id = match &claims.session_id {
-            Some(id) => id.clone(),
-            None if self.lifetimes.rotate => {
-                let id = SessionId(format!("adopted:{}", claims.id));
-                let session = Session {
-                    id: id.clone(),
-                    user_id: user_id.clone(),
-                    counter: 0,
-                    rotated_at: now,
-                    created_at: now,
-                    last_used_at: now,
-                    expires_at: now.plus(self.lifetimes.session),
-                    ended: None,
-                    client_address: String::new(),
-                    user_agent: String::new(),
-                };
-                self.sessions.insert(&session).await?;
-                id
+        let id = session_named_by(claims);
+        if claims.session_id.is_none() {
+            if self.mint.lifetimes().rotate {
+                self.adopt(&id, user_id, now).await?;
+            } else if self.sessions.find_fresh(&id).await?.is_none() {
+                return Ok(None);
             }
-            None => return Ok(None),
-        };
+        }
         let session = self.sessions.find_fresh(&id).await?.ok_or(RefreshError::Token(TokenFault::Ended))?;
         if session.user_id != *user_id {
             return Err(RefreshError::Token(TokenFault::Invalid));
         }
         Ok(Some(session))
+    }
+
+    /// Gives a token from before this gateway a session, unless it has one.
+    async fn adopt(&self, id: &SessionId, user_id: &UserId, now: Timestamp) -> Result<(), StoreError> {
+        let session = Session {
+            id: id.clone(),
+            user_id: user_id.clone(),
+            counter: 0,
+            rotated_at: now,
+            created_at: now,
+            last_used_at: now,
+            expires_at: now.plus(self.mint.lifetimes().session),
+            ended: None,
+            client_address: String::new(),
+            user_agent: String::new(),
+        };
+        self.sessions.insert(&session).await
     }
 
     async fn refresh_session(
@@ -225,22 +206,22 @@ impl SessionDesk {
             if !session.is_live(now) {
                 return Err(RefreshError::Token(TokenFault::Ended));
             }
-            match session.judge_counter(presented, self.lifetimes.reuse_grace, now) {
+            match session.judge_counter(presented, self.mint.lifetimes().reuse_grace, now) {
                 CounterVerdict::Unknown => return Err(RefreshError::Token(TokenFault::Invalid)),
                 CounterVerdict::Reused => {
                     self.sessions.end(&session.id, SessionEnd::RefreshReuse, now).await?;
                     return Err(RefreshError::Reused(session.id.clone()));
                 }
                 CounterVerdict::Previous => {
-                    return self.pair(&claims.all, &session, true, now).map_err(|()| RefreshError::Signing);
+                    return self.mint.pair(&claims.all, &session, true, now).map_err(|_| RefreshError::Signing);
                 }
-                CounterVerdict::Current if !self.lifetimes.rotate => {
-                    return self.pair(&claims.all, &session, false, now).map_err(|()| RefreshError::Signing);
+                CounterVerdict::Current if !self.mint.lifetimes().rotate => {
+                    return self.mint.pair(&claims.all, &session, false, now).map_err(|_| RefreshError::Signing);
                 }
                 CounterVerdict::Current => {
                     if self.sessions.rotate(&session.id, presented, now).await? {
                         let next = Session { counter: presented + 1, rotated_at: now, ..(*session).clone() };
-                        return self.pair(&claims.all, &next, true, now).map_err(|()| RefreshError::Signing);
+                        return self.mint.pair(&claims.all, &next, true, now).map_err(|_| RefreshError::Signing);
                     }
                     let reread = self.sessions.find_fresh(&session.id).await?;
                     session = reread.ok_or(RefreshError::Token(TokenFault::Ended))?;
@@ -254,83 +235,40 @@ impl SessionDesk {
     pub async fn verify(&self, token: &str) -> Result<(), RefreshError> {
         let now = self.clock.now();
         let claims = self.tokens.read(token, None, now).map_err(RefreshError::Token)?;
-        if let Some(id) = &claims.session_id {
-            let session = self.sessions.find(id).await?;
-            if !session.is_some_and(|session| session.is_live(now)) {
-                return Err(RefreshError::Token(TokenFault::Ended));
+        let session = self.sessions.find(&session_named_by(&claims)).await?;
+        let live = match session {
+            Some(session) => session.is_live(now),
+            // A token that names no session was never ended, or it would have one.
+            None => claims.session_id.is_none(),
+        };
+        if live { Ok(()) } else { Err(RefreshError::Token(TokenFault::Ended)) }
+    }
+
+    /// Ends a session for good: its refresh token, and its access tokens everywhere. Ending it again changes nothing. The
+    /// end is durable when this returns.
+    pub async fn sign_out(&self, session: &SessionId) -> Result<(), StoreError> {
+        self.sessions.end(session, SessionEnd::Logout, self.clock.now()).await.map(|_| ())
+    }
+
+    /// Ends the session of a refresh token. The user need not exist any more, nor be active.
+    pub async fn blacklist(&self, token: &str) -> Result<(), RefreshError> {
+        let now = self.clock.now();
+        let claims = self.tokens.read(token, Some(TokenType::Refresh), now).map_err(RefreshError::Token)?;
+        let id = session_named_by(&claims);
+        if let (None, Some(user_id)) = (&claims.session_id, &claims.user_id) {
+            // A session is kept for a known user only; a token of nobody refreshes nothing in any case.
+            if self.users.find(user_id).await?.is_none() {
+                return Ok(());
             }
+            self.adopt(&id, user_id, now).await?;
         }
-        Ok(())
+        let ended_now = self.sessions.end(&id, SessionEnd::Logout, now).await?;
+        if ended_now { Ok(()) } else { Err(RefreshError::Token(TokenFault::Ended)) }
     }
+}
 
-    /// The claims that both tokens of a new session have in common, in the order that existing clients know.
-    fn first_claims(&self, user_id: &UserId, session: &Session, now: Timestamp) -> Claims {
-        let mut claims = Claims::new();
-        claims.insert("user_id".into(), json!(user_id.as_str()));
-        let rules = self.tokens.rules();
-        if let Some(audience) = &rules.audience {
-            claims.insert("aud".into(), json!(audience));
-        }
-        if let Some(issuer) = &rules.issuer {
-            claims.insert("iss".into(), json!(issuer));
-        }
-        if rules.strict {
-            claims.insert("sub".into(), json!(user_id.as_str()));
-        }
-        claims.insert("sid".into(), json!(session.id.as_str()));
-        claims.insert("amr".into(), json!(["pwd"]));
-        claims.insert("auth_time".into(), json!(now.as_secs()));
-        claims
-    }
-
-    fn pair(&self, claims: &Claims, session: &Session, with_refresh: bool, now: Timestamp) -> Result<TokenPair, ()> {
-        let mut claims = claims.clone();
-        // A token from before this gateway names no session; its successors name the one it was given.
-        if with_refresh {
-            claims.insert("sid".into(), json!(session.id.as_str()));
-        }
-        let access = self.access_token(&claims, now)?;
-        let refresh = if with_refresh { Some(self.refresh_token(&claims, session)?) } else { None };
-        Ok(TokenPair { access, refresh })
-    }
-
-    fn access_token(&self, claims: &Claims, now: Timestamp) -> Result<Secret<String>, ()> {
-        let id = random::hex_id(self.random.as_ref());
-        self.token(TokenType::Access, claims, now, now.plus(self.lifetimes.access), id, None)
-    }
-
-    /// The refresh token of a session at its present counter. Everything in it follows from the session, so that the one
-    /// successor of a spent token can be given out twice without there being two.
-    fn refresh_token(&self, claims: &Claims, session: &Session) -> Result<Secret<String>, ()> {
-        let issued_at = session.rotated_at;
-        let expires_at = issued_at.plus(self.lifetimes.refresh).min(session.expires_at);
-        let named = format!("refresh {} {}", session.id, session.counter);
-        let id = hex(sha256(named.as_bytes()).0.get(..16).unwrap_or_default());
-        self.token(TokenType::Refresh, claims, issued_at, expires_at, id, Some(session.counter))
-    }
-
-    fn token(
-        &self,
-        token_type: TokenType,
-        carried: &Claims,
-        issued_at: Timestamp,
-        expires_at: Timestamp,
-        id: String,
-        counter: Option<i64>,
-    ) -> Result<Secret<String>, ()> {
-        let mut claims = Claims::new();
-        claims.insert("token_type".into(), json!(token_type.as_str()));
-        claims.insert("exp".into(), json!(expires_at.as_secs()));
-        claims.insert("iat".into(), json!(issued_at.as_secs()));
-        claims.insert("jti".into(), json!(id));
-        for (name, value) in carried {
-            if !matches!(name.as_str(), "token_type" | "exp" | "iat" | "jti" | "ctr") {
-                claims.insert(name.clone(), value.clone());
-            }
-        }
-        if let Some(counter) = counter {
-            claims.insert("ctr".into(), json!(counter));
-        }
-        self.tokens.write(&claims).map(Secret::new).map_err(|_| ())
-    }
+/// The session that a token belongs to: the one it names, or for a token from before this gateway the one that would be
+/// made for it.
+fn session_named_by(claims: &TokenClaims) -> SessionId {
+    claims.session_id.clone().unwrap_or_else(|| SessionId(format!("adopted:{}", claims.id)))
 }

@@ -34,7 +34,7 @@ impl SigningKeyring<'_> {
     /// All keys for one use, of which the active one signs. Makes the first one; nodes that start at once agree on one.
     pub async fn open_or_create(&self, key_use: KeyUse, algorithm: SigningAlgorithm) -> Result<KeySet, KeysError> {
         if self.store.find_active(key_use, algorithm).await?.is_none() {
-            self.make_first(key_use, algorithm).await?;
+            self.store.insert_first(&self.make(key_use, algorithm)?).await?;
         }
         let mut active = None;
         let mut others = Vec::new();
@@ -54,7 +54,16 @@ impl SigningKeyring<'_> {
         Ok(KeySet::new(active, others))
     }
 
-    async fn make_first(&self, key_use: KeyUse, algorithm: SigningAlgorithm) -> Result<(), KeysError> {
+    /// A new key signs from here on; the one before still verifies, until it is deleted.
+    pub async fn rotate(&self, key_use: KeyUse, algorithm: SigningAlgorithm) -> Result<SigningKey, KeysError> {
+        // Only who can open the present keys may add one: a wrong master key would shut everybody out at the next start.
+        self.open_or_create(key_use, algorithm).await?;
+        let key = self.make(key_use, algorithm)?;
+        self.store.rotate(&key).await?;
+        Ok(key)
+    }
+
+    fn make(&self, key_use: KeyUse, algorithm: SigningAlgorithm) -> Result<SigningKey, KeysError> {
         let making = |error: BadKey| KeysError::Making(error.to_string());
         let private = key_pair::generate(algorithm).map_err(making)?;
         let pair = KeyPair::from_pkcs8(algorithm, &private).map_err(making)?;
@@ -62,16 +71,15 @@ impl SigningKeyring<'_> {
             .master_key
             .seal(&purpose(pair.kid()), private.expose(), self.random)
             .map_err(|e| KeysError::Making(e.to_string()))?;
-        let key = SigningKey {
+        Ok(SigningKey {
             kid: pair.kid().to_owned(),
             algorithm,
             key_use,
             state: KeyState::Active,
             sealed_private,
             created_at: self.clock.now(),
-        };
-        self.store.insert_first(&key).await?;
-        Ok(())
+            retired_at: None,
+        })
     }
 
     fn unseal(&self, stored: &SigningKey) -> Result<KeyPair, KeysError> {

@@ -1,4 +1,5 @@
-//! Deletes what nobody can use any more: sessions past their absolute end, and old entries of the invalidation log.
+//! Deletes what nobody can use any more: sessions past their absolute end, signing keys whose last token has expired, and
+//! old entries of the invalidation log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use crate::domain::clock::Clock;
 use crate::storage::Result;
 use crate::storage::invalidations::Invalidations;
 use crate::storage::sessions::Sessions;
+use crate::storage::signing_keys::SigningKeys;
 
 const BATCH: u32 = 500;
 /// A session is kept this long after its end, so that a refresh token that comes back is still told from an unknown one.
@@ -17,6 +19,9 @@ const INVALIDATIONS_KEPT: Duration = Duration::from_secs(24 * 3600);
 pub struct DeleteExpired {
     pub sessions: Arc<dyn Sessions>,
     pub invalidations: Arc<dyn Invalidations>,
+    pub signing_keys: Arc<dyn SigningKeys>,
+    /// How long a retired key may still be needed: the longest life of a token that it signed.
+    pub keys_kept: Duration,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -32,6 +37,7 @@ impl DeleteExpired {
                 break;
             }
         }
+        self.signing_keys.delete_retired(now.minus(self.keys_kept)).await?;
         self.invalidations.prune(now.minus(INVALIDATIONS_KEPT)).await?;
         Ok(deleted)
     }

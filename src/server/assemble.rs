@@ -1,11 +1,14 @@
 //! Who gets whom. Settings reach the parts here and nowhere else.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tokio::runtime::Handle;
 
-use super::forgetting::GatekeeperForgets;
 use super::ground::{self, Nature, Stores};
+use super::key_reload::KeyReload;
+use super::keyrings::{Keyrings, read_keys};
 use super::start_error::StartError;
 use crate::access::gatekeeper::{CredentialRule, Gatekeeper};
 use crate::access::key_check::KeyCheck;
@@ -20,14 +23,9 @@ use crate::cache::remembered::{Bounds, Surroundings};
 use crate::cache::sessions::CachedSessions;
 use crate::cache::users::CachedUsers;
 use crate::cache::{Forget, Forgetters};
-use crate::config::settings::{
-    self, AccessLog as AccessLogSetting, Compatibility, HeaderPreset, Settings, Signing, Upstream,
-};
+use crate::config::settings::{self, AccessLog as AccessLogSetting, Compatibility, HeaderPreset, Settings, Upstream};
 use crate::crypto::assertion::AssertionWriter;
-use crate::crypto::key_pair::KeyPair;
-use crate::crypto::key_set::KeySet;
 use crate::crypto::tokens::{Keys, Tokens};
-use crate::domain::signing_key::{KeyUse, SigningAlgorithm};
 use crate::domain::token::TokenRules;
 use crate::edge::body::BodyLimits;
 use crate::edge::gateway::Gateway;
@@ -39,11 +37,12 @@ use crate::edge::upstreams::{ServerAddress, UpstreamSpec, Upstreams};
 use crate::edge::wire::{HeadLimits, WireSettings};
 use crate::identity::passwords::Passwords;
 use crate::identity::public_keys::PublicKeys;
-use crate::identity::sessions::{Lifetimes, SessionDesk};
-use crate::identity::signing_keys::SigningKeyring;
+use crate::identity::sessions::SessionDesk;
+use crate::identity::token_mint::Lifetimes;
 use crate::jobs::delete_expired::DeleteExpired;
 use crate::jobs::follow_invalidations::FollowInvalidations;
 use crate::routing::client_address::TrustedProxies;
+use crate::routing::host::HostPattern;
 use crate::routing::route::Route;
 use crate::routing::table::RouteTable;
 use crate::telemetry::access_log::AccessLog;
@@ -59,18 +58,14 @@ pub struct Assembly {
     pub passwords: Arc<Passwords>,
     pub stores: Stores,
     pub follow_invalidations: Arc<FollowInvalidations>,
+    pub key_reload: Arc<KeyReload>,
     pub delete_expired: DeleteExpired,
-}
-
-/// The keys of an installation.
-struct Keyrings {
-    tokens: Keys,
-    assertions: Keys,
 }
 
 pub async fn assemble(settings: &Settings, nature: &Nature, runtime: &Handle) -> Result<Assembly, StartError> {
     let stores = Stores::open(settings).await?;
-    let keyrings = keyrings(settings, &stores, nature).await?;
+    let (token_keys, assertion_keys) = read_keys(settings, &stores, nature).await?;
+    let keyrings = Keyrings { tokens: Keys::new(token_keys), assertions: Keys::new(assertion_keys) };
     let metrics = Arc::new(Metrics::new().map_err(|error| StartError::Process(error.to_string()))?);
     let passwords = ground::passwords(&settings.passwords, nature)?;
 
@@ -118,7 +113,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtime: &Handle) ->
         Arc::clone(&nature.clock),
         Arc::clone(&nature.random),
     );
-    let public_keys = PublicKeys { tokens: keyrings.tokens, assertions: keyrings.assertions.clone() };
+    let public_keys = PublicKeys { tokens: keyrings.tokens.clone(), assertions: keyrings.assertions.clone() };
     let (api, table) = routes(settings, Services { sessions: desk, public_keys }, runtime)?;
 
     let recorder = Recorder {
@@ -137,7 +132,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtime: &Handle) ->
         table: Arc::new(table),
         gatekeeper: Arc::clone(&gatekeeper),
         api,
-        identity: identity_headers(settings, keyrings.assertions, nature),
+        identity: identity_headers(settings, keyrings.assertions.clone(), nature),
         upstreams: Upstreams::new(upstreams(&settings.upstreams), Arc::clone(&nature.clock)),
         recorder: recorder.clone(),
         in_flight: in_flight.clone(),
@@ -153,8 +148,16 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtime: &Handle) ->
         head_timeout: settings.limits.head_timeout,
         observer: Arc::new(recorder),
     };
+    let key_reload = Arc::new(KeyReload {
+        settings: settings.clone(),
+        stores: stores.clone(),
+        nature: nature.clone(),
+        keyrings,
+        gatekeeper: Arc::clone(&gatekeeper),
+        due: AtomicBool::new(false),
+    });
     let forgetters: Vec<Arc<dyn Forget>> =
-        vec![users, Arc::clone(&sessions) as _, api_keys, Arc::new(GatekeeperForgets(Arc::clone(&gatekeeper)))];
+        vec![users, Arc::clone(&sessions) as _, api_keys, Arc::clone(&key_reload) as _];
     Ok(Assembly {
         gateway,
         wire,
@@ -166,34 +169,16 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtime: &Handle) ->
             Arc::clone(&stores.invalidations),
             Arc::new(Forgetters::new(forgetters)),
         )),
+        key_reload,
         delete_expired: DeleteExpired {
             sessions,
+            signing_keys: Arc::clone(&stores.signing_keys),
+            keys_kept: settings.tokens.refresh_lifetime.max(settings.tokens.access_lifetime) + settings.tokens.leeway,
             invalidations: Arc::clone(&stores.invalidations),
             clock: Arc::clone(&nature.clock),
         },
         stores,
     })
-}
-
-async fn keyrings(settings: &Settings, stores: &Stores, nature: &Nature) -> Result<Keyrings, StartError> {
-    let master_key = ground::master_key(&settings.master_key)?;
-    let keyring = SigningKeyring {
-        store: stores.signing_keys.as_ref(),
-        master_key: &master_key,
-        clock: nature.clock.as_ref(),
-        random: nature.random.as_ref(),
-    };
-    let tokens = match &settings.tokens.signing {
-        Signing::Generated(algorithm) => keyring.open_or_create(KeyUse::Tokens, *algorithm).await?,
-        Signing::SharedSecret(secret) => KeySet::new(Arc::new(KeyPair::from_secret(secret)), []),
-        Signing::Pem { algorithm, pem } => {
-            let pair = KeyPair::from_pem(*algorithm, pem).map_err(|fault| StartError::TokenKey(fault.to_string()))?;
-            KeySet::new(Arc::new(pair), [])
-        }
-    };
-    // Never the key that signs tokens: a backend that trusts assertions must not come to trust tokens by it.
-    let assertions = keyring.open_or_create(KeyUse::Assertions, SigningAlgorithm::Es256).await?;
-    Ok(Keyrings { tokens: Keys::new(tokens), assertions: Keys::new(assertions) })
 }
 
 /// The configured routes and our own, in one table, and the router behind our own.
@@ -204,9 +189,13 @@ fn routes(settings: &Settings, services: Services, runtime: &Handle) -> Result<(
     Ok((api, table))
 }
 
-/// The route table for `settings`, with the gateway's `own` routes in it.
+/// The route table for `settings`, with the gateway's `own` routes in it: on every host that any route is for, because a
+/// host with routes of its own is asked before the routes for any host.
 pub fn table(settings: &Settings, own: Vec<Route>) -> Result<RouteTable, StartError> {
-    let all = own.into_iter().chain(settings.routes.iter().cloned());
+    let hosts: HashSet<&HostPattern> =
+        settings.routes.iter().map(|route| &route.host).chain([&HostPattern::Any]).collect();
+    let own = hosts.into_iter().flat_map(|host| own.iter().map(|route| Route { host: host.clone(), ..route.clone() }));
+    let all = own.chain(settings.routes.iter().cloned());
     RouteTable::build(all).map_err(|overlap| StartError::Routes(overlap.to_string()))
 }
 

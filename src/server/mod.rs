@@ -2,8 +2,11 @@
 
 pub mod assemble;
 pub mod explain;
-pub mod forgetting;
 pub mod ground;
+pub mod key_reload;
+pub mod keyrings;
+pub mod rotation;
 pub mod run;
 pub mod signals;
 pub mod start_error;
+pub mod workers;

@@ -5,23 +5,19 @@
 //! that a port in use is a sentence and not a panic, and are handed to Pingora as it would get them from a predecessor.
 
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::IntoRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora_core::apps::http_app::HttpServer;
-use pingora_core::server::Fds;
-use pingora_core::server::ListenFds;
 use pingora_core::server::configuration::ServerConf;
-use pingora_core::services::Service as _;
-use pingora_core::services::listening::Service;
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 use super::assemble::{Assembly, assemble};
 use super::ground::Nature;
 use super::start_error::StartError;
+use super::workers::{Workers, accept};
 use crate::backends::sql::Pool;
 use crate::config::settings::Settings;
 use crate::edge::echo::Echo;
@@ -40,7 +36,7 @@ const DELETE_EXPIRED_EVERY: Duration = Duration::from_secs(600);
 /// A gateway that serves.
 pub struct Running {
     // Dropped in this order: workers before the stores that they ask.
-    workers: Option<pingora_runtime::Runtime>,
+    workers: Option<Workers>,
     back_office: Option<Runtime>,
     /// Closes the door to new requests.
     stop: watch::Sender<bool>,
@@ -72,13 +68,17 @@ impl Running {
 
         let Assembly { gateway, wire, metrics, in_flight, gatekeeper, passwords, stores, .. } = assembly;
         let poll = Arc::clone(&assembly.follow_invalidations);
+        let reload = Arc::clone(&assembly.key_reload);
         let epoch = metrics.invalidation_epoch.clone();
         jobs::spawn(back_office.handle(), settings.cache.poll_interval, ended.clone(), move || {
-            let (poll, epoch) = (Arc::clone(&poll), epoch.clone());
+            let (poll, reload, epoch) = (Arc::clone(&poll), Arc::clone(&reload), epoch.clone());
             async move {
                 match poll.run_once().await {
                     Ok(()) => epoch.set(poll.applied().0),
                     Err(error) => tracing::warn!(%error, "the invalidation log could not be read"),
+                }
+                if let Err(error) = reload.run_once().await {
+                    tracing::warn!(%error, "the signing keys could not be read again; the present ones stay");
                 }
             }
         });
@@ -106,14 +106,13 @@ impl Running {
                 }),
             }
         };
-        serve_aside(back_office.handle(), "ops", HttpServer::new_app(ops_app), ops, ops_socket, ended);
+        back_office.spawn(accept("ops", HttpServer::new_app(ops_app), ops, ops_socket, ended));
 
-        let workers = pingora_runtime::Runtime::new_no_steal(settings.workers.threads.max(1), "edge");
         let proxy = Arc::new(pingora_proxy::http_proxy(&conf, gateway));
-        let mut service = Service::new("edge".to_owned(), GuardedApp::new(proxy, Arc::new(wire)));
-        service.add_tcp(&http.to_string());
-        let sockets = sockets(http, http_socket);
-        workers.get_handle().spawn(async move { service.start_service(Some(sockets), stopped, 1).await });
+        let wire = Arc::new(wire);
+        let app = || GuardedApp::new(Arc::clone(&proxy), Arc::clone(&wire));
+        let workers = Workers::start(settings.workers.threads, http, &http_socket, &stopped, app)
+            .map_err(|error| StartError::Process(error.to_string()))?;
 
         let drain_timeout = settings.limits.drain_timeout;
         Ok(Self {
@@ -150,8 +149,7 @@ impl Running {
 
     pub fn serve_echo(&self, address: SocketAddr, socket: TcpListener) {
         if let Some(back_office) = &self.back_office {
-            let app = HttpServer::new_app(Echo);
-            serve_aside(back_office.handle(), "echo", app, address, socket, self.end.subscribe());
+            back_office.spawn(accept("echo", HttpServer::new_app(Echo), address, socket, self.end.subscribe()));
         }
     }
 
@@ -174,10 +172,7 @@ impl Running {
     fn shut_down(&mut self) {
         let _ = self.stop.send(true);
         let _ = self.end.send(true);
-        if let Some(workers) = self.workers.take() {
-            // Answers that are complete for us may still be on their way through a socket buffer.
-            workers.shutdown_timeout(Duration::from_millis(500));
-        }
+        self.workers = None;
         if let Some(back_office) = self.back_office.take() {
             // Folds the write-ahead log into the database, so that one file is all of it. Not worth waiting for long.
             let closed = async { tokio::time::timeout(Duration::from_secs(2), self.pool.close()).await };
@@ -222,29 +217,6 @@ fn bind(address: SocketAddr) -> Result<(SocketAddr, TcpListener), StartError> {
     let socket = TcpListener::bind(address).map_err(refused)?;
     socket.set_nonblocking(true).map_err(refused)?;
     Ok((socket.local_addr().map_err(refused)?, socket))
-}
-
-/// A bound socket, as Pingora looks for one that a predecessor left.
-fn sockets(address: SocketAddr, socket: TcpListener) -> ListenFds {
-    let mut fds = Fds::new();
-    fds.add(address.to_string(), socket.into_raw_fd());
-    Arc::new(parking_lot::Mutex::new(fds))
-}
-
-fn serve_aside<A>(
-    runtime: &Handle,
-    name: &str,
-    app: A,
-    address: SocketAddr,
-    socket: TcpListener,
-    stopped: watch::Receiver<bool>,
-) where
-    A: pingora_core::apps::ServerApp + Send + Sync + 'static,
-{
-    let mut service = Service::new(name.to_owned(), app);
-    service.add_tcp(&address.to_string());
-    let sockets = sockets(address, socket);
-    runtime.spawn(async move { service.start_service(Some(sockets), stopped, 1).await });
 }
 
 fn server_conf(settings: &Settings) -> Result<ServerConf, StartError> {

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::Result;
+use crate::domain::clock::Timestamp;
 use crate::domain::signing_key::{KeyUse, SigningAlgorithm, SigningKey};
 
 #[async_trait]
@@ -14,4 +15,10 @@ pub trait SigningKeys: Send + Sync {
     async fn insert_first(&self, key: &SigningKey) -> Result<SigningKey>;
 
     async fn find_active(&self, key_use: KeyUse, algorithm: SigningAlgorithm) -> Result<Option<SigningKey>>;
+
+    /// Makes `key` the active one and retires the one that was, in one transaction.
+    async fn rotate(&self, key: &SigningKey) -> Result<()>;
+
+    /// Deletes keys that were retired before `before`; how many there were.
+    async fn delete_retired(&self, before: Timestamp) -> Result<u64>;
 }

@@ -104,7 +104,8 @@ macro_rules! contract {
             signing_keys:
                 parallel_first_keys_agree
                 uses_and_algorithms_are_apart
-                a_known_key_that_is_not_active_is_no_answer;
+                a_known_key_that_is_not_active_is_no_answer
+                a_rotated_key_verifies_until_it_is_deleted;
             invalidations:
                 start_at_zero
                 tell_of_every_change_in_order

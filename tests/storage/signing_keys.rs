@@ -16,6 +16,7 @@ pub fn signing_key(kid: &str, key_use: KeyUse, algorithm: SigningAlgorithm) -> S
         state: KeyState::Active,
         sealed_private: (0..=255).collect(),
         created_at: at(0),
+        retired_at: None,
     }
 }
 
@@ -62,4 +63,25 @@ pub async fn a_known_key_that_is_not_active_is_no_answer(world: &World) {
     let refused =
         world.signing_keys.insert_first(&signing_key("kid", KeyUse::Assertions, SigningAlgorithm::Es256)).await;
     assert!(matches!(refused, Err(StoreError::Corrupt(_))));
+}
+
+pub async fn a_rotated_key_verifies_until_it_is_deleted(world: &World) {
+    let of = |kid: &str, seconds| SigningKey {
+        created_at: at(seconds),
+        ..signing_key(kid, KeyUse::Tokens, SigningAlgorithm::Es256)
+    };
+    world.signing_keys.insert_first(&of("first", 0)).await.unwrap();
+    world.signing_keys.rotate(&of("second", 5)).await.unwrap();
+    let active = world.signing_keys.find_active(KeyUse::Tokens, SigningAlgorithm::Es256).await.unwrap().unwrap();
+    assert_eq!(active.kid, "second");
+    let listed = world.signing_keys.list().await.unwrap();
+    assert_eq!(listed.len(), 2);
+    assert_eq!((listed[0].state, listed[0].retired_at), (KeyState::Retired, Some(at(5))));
+    assert_eq!(world.signing_keys.delete_retired(at(5)).await.unwrap(), 0, "not before its time");
+    assert_eq!(world.signing_keys.delete_retired(at(6)).await.unwrap(), 1);
+    assert_eq!(world.signing_keys.list().await.unwrap().len(), 1);
+    assert_eq!(world.invalidations.newest().await.unwrap().0, 3, "each change is announced");
+    assert!(world.signing_keys.rotate(&of("second", 9)).await.is_err(), "the same key twice");
+    let active = world.signing_keys.find_active(KeyUse::Tokens, SigningAlgorithm::Es256).await.unwrap();
+    assert_eq!(active.unwrap().kid, "second", "and nothing half done");
 }

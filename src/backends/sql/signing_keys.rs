@@ -17,7 +17,10 @@ const TABLE: &str = "signing_keys";
 
 macro_rules! select {
     ($rest:literal) => {
-        concat!("SELECT kid, algorithm, key_use, state, sealed_private, created_at FROM signing_keys ", $rest)
+        concat!(
+            "SELECT kid, algorithm, key_use, state, sealed_private, created_at, retired_at FROM signing_keys ",
+            $rest
+        )
     };
 }
 
@@ -42,6 +45,7 @@ struct Row {
     state: String,
     sealed_private: String,
     created_at: i64,
+    retired_at: Option<i64>,
 }
 
 impl TryFrom<Row> for SigningKey {
@@ -55,6 +59,7 @@ impl TryFrom<Row> for SigningKey {
             state: KeyState::parse(&row.state).ok_or_else(|| unknown("unknown state"))?,
             sealed_private: STANDARD.decode(&row.sealed_private).map_err(|_| unknown("sealed_private is no base64"))?,
             created_at: Timestamp::from_micros(row.created_at),
+            retired_at: row.retired_at.map(Timestamp::from_micros),
             kid: row.kid,
         })
     }
@@ -102,5 +107,52 @@ impl SigningKeys for SqlSigningKeys {
         let statement = sqlx::query_as(ACTIVE).bind(key_use.as_str()).bind(algorithm.as_str());
         let row: Option<Row> = within_deadline(TABLE, statement.fetch_optional(self.pool.reads())).await?;
         row.map(SigningKey::try_from).transpose()
+    }
+
+    async fn rotate(&self, key: &SigningKey) -> Result<()> {
+        within_deadline(TABLE, async {
+            let mut transaction = self.pool.begin().await?;
+            sqlx::query(
+                "UPDATE signing_keys SET state = 'retired', retired_at = $1 \
+                 WHERE key_use = $2 AND algorithm = $3 AND state = 'active'",
+            )
+            .bind(key.created_at.as_micros())
+            .bind(key.key_use.as_str())
+            .bind(key.algorithm.as_str())
+            .execute(&mut *transaction)
+            .await?;
+            sqlx::query(
+                "INSERT INTO signing_keys (kid, algorithm, key_use, state, sealed_private, created_at) \
+                 VALUES ($1, $2, $3, 'active', $4, $5)",
+            )
+            .bind(key.kid.as_str())
+            .bind(key.algorithm.as_str())
+            .bind(key.key_use.as_str())
+            .bind(STANDARD.encode(&key.sealed_private))
+            .bind(key.created_at.as_micros())
+            .execute(&mut *transaction)
+            .await?;
+            record(&mut transaction, &Invalidation::SigningKeys, Some(key.created_at)).await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn delete_retired(&self, before: Timestamp) -> Result<u64> {
+        within_deadline(TABLE, async {
+            let mut transaction = self.pool.begin().await?;
+            let deleted = sqlx::query("DELETE FROM signing_keys WHERE state = 'retired' AND retired_at < $1")
+                .bind(before.as_micros())
+                .execute(&mut *transaction)
+                .await?
+                .rows_affected();
+            if deleted > 0 {
+                record(&mut transaction, &Invalidation::SigningKeys, None).await?;
+            }
+            transaction.commit().await?;
+            Ok(deleted)
+        })
+        .await
     }
 }

@@ -55,7 +55,8 @@ CREATE TABLE signing_keys (
     key_use TEXT NOT NULL,
     state TEXT NOT NULL,
     sealed_private TEXT NOT NULL,
-    created_at BIGINT NOT NULL
+    created_at BIGINT NOT NULL,
+    retired_at BIGINT
 );
 
 -- What lets nodes that start at once agree on one key.

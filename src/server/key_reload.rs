@@ -1,0 +1,51 @@
+//! Taking over signing keys that were rotated by another process, without a restart.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::ground::{Nature, Stores};
+use super::keyrings::{Keyrings, read_keys};
+use super::start_error::StartError;
+use crate::access::gatekeeper::Gatekeeper;
+use crate::cache::Forget;
+use crate::config::settings::Settings;
+use crate::domain::invalidation::Invalidation;
+
+/// Is told by the invalidation log, and reads the keys when it is next run.
+pub struct KeyReload {
+    pub settings: Settings,
+    pub stores: Stores,
+    pub nature: Nature,
+    pub keyrings: Keyrings,
+    pub gatekeeper: Arc<Gatekeeper>,
+    pub due: AtomicBool,
+}
+
+impl Forget for KeyReload {
+    fn forget(&self, what: &Invalidation) {
+        // Sessions, users and keys are asked of their stores on every request; only a signature's word is remembered.
+        if *what == Invalidation::SigningKeys {
+            self.forget_all();
+        }
+    }
+
+    fn forget_all(&self) {
+        self.due.store(true, Ordering::SeqCst);
+    }
+}
+
+impl KeyReload {
+    /// Reads the keys if they may have changed. When that fails, the present ones stay and it is tried again.
+    pub async fn run_once(&self) -> Result<(), StartError> {
+        if !self.due.swap(false, Ordering::SeqCst) {
+            return Ok(());
+        }
+        let read = read_keys(&self.settings, &self.stores, &self.nature).await;
+        let (tokens, assertions) = read.inspect_err(|_| self.due.store(true, Ordering::SeqCst))?;
+        self.keyrings.tokens.replace(tokens);
+        self.keyrings.assertions.replace(assertions);
+        // A remembered token may have lost the key that vouched for it.
+        self.gatekeeper.forget_tokens();
+        Ok(())
+    }
+}
