@@ -178,3 +178,26 @@ fn a_key_expires_by_itself() {
     let (_, text) = office.key(&["--expires-in", "1d"]);
     assert_eq!(office.status_with_key(&text), 200);
 }
+
+#[test]
+fn signing_keys_are_rotated_beside_a_running_server_and_shown_without_what_is_private() {
+    let office = Office::open();
+    office.place.create_user("anna");
+    let (before, _) = office.server.tokens("anna");
+    let expected = BTreeSet::from(["kid", "use", "algorithm", "state", "created_at", "retired_at"]);
+    let listed = office.place.json(&["signing-keys", "list"], "");
+    let rotated = office.place.json(&["signing-keys", "rotate"], "");
+    for key in listed.as_array().unwrap().iter().chain(rotated.as_array().unwrap()) {
+        assert_eq!(fields(key), expected);
+    }
+    let text = office.place.run(&["signing-keys", "list"]).success().stdout.clone();
+    assert_eq!(text.lines().count(), 1 + rotated.as_array().unwrap().len(), "{text}");
+    assert!(rotated.as_array().unwrap().len() > listed.as_array().unwrap().len(), "{text}");
+    // The head of a token names its key.
+    let head = |token: &str| token.split('.').next().unwrap().to_owned();
+    eventually("a token by the new key", || {
+        let (now, _) = office.server.tokens("anna");
+        (head(&now) != head(&before)).then(|| assert_eq!(office.server.get_with_token("/", &now).status, 200))
+    });
+    assert_eq!(office.server.get_with_token("/", &before).status, 200, "a token from before the rotation");
+}
