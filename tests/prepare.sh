@@ -17,6 +17,8 @@ find_missing() {
 	# SQLite, zlib, zstd and AWS-LC are C.
 	need 'gcc libc6-dev' cc --version
 	need curl curl --version
+	# Backends that are not ours, to stand in front of.
+	need nginx-light test -x /usr/sbin/nginx
 	# Other people's code checks our tokens.
 	need 'python3 python3-jwt python3-cryptography' /usr/bin/python3 -c 'import jwt, cryptography'
 }
@@ -32,6 +34,8 @@ fi
 
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -q
+# A server that installs itself must not start itself: the tests run their own, on loopback.
+export RUNLEVEL=1
 apt-get install -qy --no-install-recommends "${packages[@]}"
 
 find_missing

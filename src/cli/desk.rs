@@ -11,6 +11,7 @@ use crate::server::run::back_office;
 pub struct Desk {
     pub administration: Administration,
     pub runtime: Runtime,
+    stores: Stores,
 }
 
 impl Desk {
@@ -18,6 +19,12 @@ impl Desk {
         let runtime = back_office()?;
         let stores = runtime.block_on(Stores::open(settings))?;
         let administration = Administration::new(settings, &stores, &Nature::real())?;
-        Ok(Self { administration, runtime })
+        Ok(Self { administration, runtime, stores })
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.runtime.block_on(self.stores.close());
     }
 }

@@ -12,7 +12,9 @@ use crate::server::run::back_office;
 pub fn run(settings: &Settings, format: OutputFormat) -> Result<(), Failure> {
     let made_key = back_office()?.block_on(async {
         let stores = Stores::prepare(settings).await?;
-        make_master_key(settings, &stores, Nature::real().random.as_ref()).await
+        let made_key = make_master_key(settings, &stores, Nature::real().random.as_ref()).await;
+        stores.close().await;
+        made_key
     })?;
     let mut text = "The database is up to date.\n".to_owned();
     if made_key {

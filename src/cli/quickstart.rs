@@ -21,6 +21,7 @@ use crate::identity::passwords::MadeUp;
 use crate::identity::users::NewUser;
 use crate::server::ground::{Administration, Nature, Stores, make_master_key};
 use crate::server::run::{Running, back_office};
+use crate::server::signals::Signals;
 
 const ADMINISTRATOR: &str = "admin";
 /// The configuration that the quick start runs on, beside the data, for whoever wants to go on from here.
@@ -46,15 +47,20 @@ pub fn run(options: &Quickstart) -> Result<(), Failure> {
     let path = options.data.join(CONFIGURATION);
     let text = configuration(options, &server)?;
     let settings = crate::config::read(&text, &path.display().to_string(), Path::new(""), &ProcessEnvironment)?;
-    let credentials = prepare(&settings, &Nature::real())?;
-    write_configuration(&path, &text)?;
+    let nature = Nature::real();
+    prepare(&settings, &nature)?;
+    let signals = Signals::catch()?;
     let running = start(&settings)?;
+    write_configuration(&path, &text)?;
     if let Some((address, socket)) = echo {
         serve_echo(&running, address, socket);
     }
+    // Made last: a start that fails, on a port in use for one, must not use up the one time that they are shown.
+    let credentials = first_credentials(&settings, &nature)?;
     say(&greeting(&running, &server, &path, credentials.as_ref(), options.upstream.is_none()));
     drop(credentials);
-    wait_and_drain(running)
+    wait_and_drain(running, signals);
+    Ok(())
 }
 
 fn serve_echo(running: &Running, address: SocketAddr, socket: TcpListener) {
@@ -96,22 +102,33 @@ fn write_configuration(path: &Path, text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Makes what is not there yet. Credentials come of it only when there was no user at all.
-fn prepare(settings: &Settings, nature: &Nature) -> Result<Option<FirstCredentials>, Failure> {
-    let runtime = back_office()?;
-    runtime.block_on(async {
+/// Makes the database and the master key where there are none.
+fn prepare(settings: &Settings, nature: &Nature) -> Result<(), Failure> {
+    back_office()?.block_on(async {
         let stores = Stores::prepare(settings).await?;
         make_master_key(settings, &stores, nature.random.as_ref()).await?;
-        let users = stores.users.count().await.map_err(|error| Failure::Input(error.to_string()))?;
-        if users > 0 {
-            return Ok(None);
-        }
-        let administration = Administration::new(settings, &stores, nature)?;
-        first_credentials(&administration, nature.random.as_ref()).await.map(Some)
+        stores.close().await;
+        Ok(())
     })
 }
 
-async fn first_credentials(administration: &Administration, random: &dyn Random) -> Result<FirstCredentials, Failure> {
+/// An administrator and a key, when there is no user at all.
+fn first_credentials(settings: &Settings, nature: &Nature) -> Result<Option<FirstCredentials>, Failure> {
+    back_office()?.block_on(async {
+        let stores = Stores::open(settings).await?;
+        let users = stores.users.count().await.map_err(|error| Failure::Input(error.to_string()))?;
+        let made = if users > 0 {
+            None
+        } else {
+            let administration = Administration::new(settings, &stores, nature)?;
+            Some(make_credentials(&administration, nature.random.as_ref()).await?)
+        };
+        stores.close().await;
+        Ok(made)
+    })
+}
+
+async fn make_credentials(administration: &Administration, random: &dyn Random) -> Result<FirstCredentials, Failure> {
     let password = Secret::new(MadeUp::text(random));
     let username = Username::parse(ADMINISTRATOR).map_err(|fault| Failure::Input(fault.to_string()))?;
     let admin =

@@ -18,6 +18,7 @@ pub fn run(settings: &Settings, command: &SigningKeys, format: OutputFormat) -> 
         SigningKeys::List => runtime.block_on(list(&stores))?,
         SigningKeys::Rotate => runtime.block_on(rotate(settings, &stores, &Nature::real()))?,
     };
+    runtime.block_on(stores.close());
     let rows: Vec<Vec<String>> = keys.iter().map(to_row).collect();
     let text = table(&["KID", "USE", "ALGORITHM", "STATE", "CREATED", "RETIRED"], &rows);
     print(format, &text, &keys.iter().map(to_json).collect());

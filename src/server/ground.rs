@@ -57,6 +57,11 @@ impl Stores {
         Ok(Self::of(pool))
     }
 
+    /// Whoever closes a database last leaves one file that is all of it.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
     fn of(pool: Pool) -> Self {
         Self {
             users: Arc::new(SqlUsers::new(pool.clone())),

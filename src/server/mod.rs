@@ -7,5 +7,6 @@ pub mod key_reload;
 pub mod keyrings;
 pub mod rotation;
 pub mod run;
+pub mod signals;
 pub mod start_error;
 pub mod workers;

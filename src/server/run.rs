@@ -13,13 +13,13 @@ use async_trait::async_trait;
 use pingora_core::apps::http_app::HttpServer;
 use pingora_core::server::configuration::ServerConf;
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::assemble::{Assembly, Runtimes, assemble};
 use super::ground::Nature;
 use super::start_error::StartError;
 use super::workers::{Workers, accept};
+use crate::backends::sql::Pool;
 use crate::config::settings::Settings;
 use crate::edge::echo::Echo;
 use crate::edge::in_flight::InFlight;
@@ -41,7 +41,11 @@ pub struct Running {
     workers: Option<Workers>,
     front_desk: Option<Runtime>,
     back_office: Option<Runtime>,
+    /// Closes the door to new requests.
     stop: watch::Sender<bool>,
+    /// Ends what must go on while the last requests are answered: the jobs, and what operators look at.
+    end: watch::Sender<bool>,
+    pool: Pool,
     in_flight: InFlight,
     metrics: Arc<Metrics>,
     drain_timeout: Duration,
@@ -65,12 +69,13 @@ impl Running {
         let (http, http_socket) = bind(settings.listen.http)?;
         let (ops, ops_socket) = bind(settings.listen.ops)?;
         let (stop, stopped) = watch::channel(false);
+        let (end, ended) = watch::channel(false);
 
         let Assembly { gateway, wire, metrics, in_flight, gatekeeper, passwords, stores, .. } = assembly;
         let poll = Arc::clone(&assembly.follow_invalidations);
         let reload = Arc::clone(&assembly.key_reload);
         let epoch = metrics.invalidation_epoch.clone();
-        jobs::spawn(back_office.handle(), settings.cache.poll_interval, stopped.clone(), move || {
+        jobs::spawn(back_office.handle(), settings.cache.poll_interval, ended.clone(), move || {
             let (poll, reload, epoch) = (Arc::clone(&poll), Arc::clone(&reload), epoch.clone());
             async move {
                 match poll.run_once().await {
@@ -83,7 +88,7 @@ impl Running {
             }
         });
         let delete = Arc::new(assembly.delete_expired);
-        jobs::spawn(back_office.handle(), DELETE_EXPIRED_EVERY, stopped.clone(), move || {
+        jobs::spawn(back_office.handle(), DELETE_EXPIRED_EVERY, ended.clone(), move || {
             let delete = Arc::clone(&delete);
             async move {
                 match delete.run_once().await {
@@ -108,7 +113,7 @@ impl Running {
                 }),
             }
         };
-        back_office.spawn(accept("ops", HttpServer::new_app(ops_app), ops, ops_socket, stopped.clone()));
+        back_office.spawn(accept("ops", HttpServer::new_app(ops_app), ops, ops_socket, ended));
 
         let proxy = Arc::new(pingora_proxy::http_proxy(&conf, gateway));
         let wire = Arc::new(wire);
@@ -122,6 +127,8 @@ impl Running {
             front_desk: Some(front_desk),
             back_office: Some(back_office),
             stop,
+            end,
+            pool: stores.pool,
             in_flight,
             metrics,
             drain_timeout,
@@ -150,21 +157,8 @@ impl Running {
 
     pub fn serve_echo(&self, address: SocketAddr, socket: TcpListener) {
         if let Some(back_office) = &self.back_office {
-            back_office.spawn(accept("echo", HttpServer::new_app(Echo), address, socket, self.stop.subscribe()));
+            back_office.spawn(accept("echo", HttpServer::new_app(Echo), address, socket, self.end.subscribe()));
         }
-    }
-
-    /// Waits for SIGTERM or SIGINT.
-    pub fn wait_for_signal(&self) -> std::io::Result<&'static str> {
-        let Some(back_office) = &self.back_office else { return Ok("none") };
-        back_office.block_on(async {
-            let mut terminate = signal(SignalKind::terminate())?;
-            let mut interrupt = signal(SignalKind::interrupt())?;
-            Ok(tokio::select! {
-                _ = terminate.recv() => "SIGTERM",
-                _ = interrupt.recv() => "SIGINT",
-            })
-        })
     }
 
     /// Stops taking requests, lets those in flight finish within the drain timeout, and stops. `true` when all of them did.
@@ -185,11 +179,15 @@ impl Running {
 
     fn shut_down(&mut self) {
         let _ = self.stop.send(true);
+        let _ = self.end.send(true);
         self.workers = None;
         if let Some(front_desk) = self.front_desk.take() {
             front_desk.shutdown_timeout(Duration::from_millis(500));
         }
         if let Some(back_office) = self.back_office.take() {
+            // Folds the write-ahead log into the database, so that one file is all of it. Not worth waiting for long.
+            let closed = async { tokio::time::timeout(Duration::from_secs(2), self.pool.close()).await };
+            let _ = back_office.block_on(closed);
             back_office.shutdown_timeout(Duration::from_millis(500));
         }
     }

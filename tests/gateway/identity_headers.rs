@@ -188,7 +188,7 @@ except Exception as error:
 "#;
 
 fn verified_elsewhere(jwks: &Value, token: &str, audience: &str) -> Value {
-    let mut python = Command::new("python3");
+    let mut python = Command::new("/usr/bin/python3");
     let mut child = python.args(["-c", VERIFY]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let asked = json!({ "jwks": jwks, "token": token, "aud": audience }).to_string();
     child.stdin.take().unwrap().write_all(asked.as_bytes()).unwrap();

@@ -241,14 +241,6 @@ impl World {
         std::fs::read_to_string(&self.access_log).unwrap_or_default()
     }
 
-    /// How many requests were counted with this reason.
-    pub fn counted(&self, reason: &str) -> u64 {
-        let label = format!("reason=\"{reason}\"");
-        let metrics = self.metrics();
-        let lines = metrics.lines().filter(|l| l.starts_with("portcullis_requests_total{") && l.contains(&label));
-        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
-    }
-
     /// Bytes as they are, on a connection of their own, and the first reply to them.
     pub fn exchange(&self, bytes: &[u8]) -> (Reply, Client) {
         let mut client = Client::connect(self.http());

@@ -1,0 +1,17 @@
+//! The built binary, as a stranger meets it: started with arguments, spoken to over sockets, stopped by signals.
+//!
+//! One file per situation. To add a test: make a [`harness::Place`], start or run something in it, look at what it
+//! printed, answered and left on disk.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+
+mod administration;
+mod bad_start;
+mod commands;
+mod crash;
+mod documents;
+mod harness;
+mod logs;
+mod quickstart;
+mod signals;
+mod third_party;
