@@ -17,7 +17,7 @@ pub struct Desk {
 impl Desk {
     pub fn open(settings: &Settings) -> Result<Self, Failure> {
         let runtime = back_office()?;
-        let stores = runtime.block_on(Stores::open(settings))?;
+        let stores = runtime.block_on(Stores::open_patiently(settings))?;
         let administration = Administration::new(settings, &stores, &Nature::real())?;
         Ok(Self { administration, runtime, stores })
     }

@@ -115,7 +115,7 @@ fn prepare(settings: &Settings, nature: &Nature) -> Result<(), Failure> {
 /// An administrator and a key, when there is no user at all.
 fn first_credentials(settings: &Settings, nature: &Nature) -> Result<Option<FirstCredentials>, Failure> {
     back_office()?.block_on(async {
-        let stores = Stores::open(settings).await?;
+        let stores = Stores::open_patiently(settings).await?;
         let users = stores.users.count().await.map_err(|error| Failure::Input(error.to_string()))?;
         let made = if users > 0 {
             None

@@ -13,7 +13,7 @@ use crate::server::run::back_office;
 
 pub fn run(settings: &Settings, command: &SigningKeys, format: OutputFormat) -> Result<(), Failure> {
     let runtime = back_office()?;
-    let stores = runtime.block_on(Stores::open(settings))?;
+    let stores = runtime.block_on(Stores::open_patiently(settings))?;
     let keys = match command {
         SigningKeys::List => runtime.block_on(list(&stores))?,
         SigningKeys::Rotate => runtime.block_on(rotate(settings, &stores, &Nature::real()))?,

@@ -58,10 +58,20 @@ pub fn read_authorization<'a>(
 ) -> Presented<BearerToken> {
     let Some(value) = values.next() else { return Presented::Absent };
     if values.next().is_some() {
-        return Presented::Malformed(MalformedCredential::Repeated);
+        // The Django stack joins repeated fields with a comma, and then sees too many words.
+        let joined = foreign_schemes_are_absent && value.starts_with(b"Bearer");
+        return Presented::Malformed(if joined {
+            MalformedCredential::BearerShape
+        } else {
+            MalformedCredential::Repeated
+        });
     }
     let Ok(text) = std::str::from_utf8(value) else {
-        return Presented::Malformed(MalformedCredential::NotText);
+        return if foreign_schemes_are_absent && !value.starts_with(b"Bearer") {
+            Presented::Absent
+        } else {
+            Presented::Malformed(MalformedCredential::NotText)
+        };
     };
     let mut words = text.split([' ', '\t']).filter(|word| !word.is_empty());
     let Some(scheme) = words.next() else { return Presented::Absent };

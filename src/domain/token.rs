@@ -73,7 +73,31 @@ pub struct TokenClaims {
     pub all: Claims,
 }
 
+/// What our own claims are called. An installation that was taken over may have put claims of its own under the usual
+/// names, so beside its tokens ours have names that nobody else gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClaimNames {
+    pub session: &'static str,
+    pub counter: &'static str,
+    pub amr: &'static str,
+    pub auth_time: &'static str,
+}
+
+impl ClaimNames {
+    const REGISTERED: Self = Self { session: "sid", counter: "ctr", amr: "amr", auth_time: "auth_time" };
+    const OURS_ALONE: Self = Self {
+        session: "portcullis_sid",
+        counter: "portcullis_ctr",
+        amr: "portcullis_amr",
+        auth_time: "portcullis_auth_time",
+    };
+}
+
 impl TokenRules {
+    pub const fn names(&self) -> &'static ClaimNames {
+        if self.strict { &ClaimNames::REGISTERED } else { &ClaimNames::OURS_ALONE }
+    }
+
     /// Judges claims whose signature holds. `expected` is `None` where any type of token will do.
     pub fn judge(
         &self,
@@ -121,7 +145,8 @@ impl TokenRules {
                 return Err(TokenFault::Invalid);
             }
         }
-        let session_id = text(&claims, "sid")?.map(|sid| SessionId(sid.to_owned()));
+        let names = self.names();
+        let session_id = text(&claims, names.session)?.map(|sid| SessionId(sid.to_owned()));
         let user_id = self.user_id(&claims);
         if self.strict && (session_id.is_none() || user_id.as_ref().map(UserId::as_str) != subject) {
             return Err(TokenFault::Invalid);
@@ -132,12 +157,15 @@ impl TokenRules {
             id,
             user_id,
             session_id,
-            counter: claims.get("ctr").map(|counter| counter.as_i64().ok_or(TokenFault::Invalid)).transpose()?,
-            amr: match claims.get("amr") {
+            counter: claims
+                .get(names.counter)
+                .map(|counter| counter.as_i64().ok_or(TokenFault::Invalid))
+                .transpose()?,
+            amr: match claims.get(names.amr) {
                 None => Vec::new(),
                 Some(amr) => texts(amr).ok_or(TokenFault::Invalid)?,
             },
-            auth_time: self.instant(&claims, "auth_time")?,
+            auth_time: self.instant(&claims, names.auth_time)?,
             all: claims,
         })
     }

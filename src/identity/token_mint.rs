@@ -13,7 +13,7 @@ use crate::domain::digest::hex;
 use crate::domain::random::{self, Random};
 use crate::domain::secret::Secret;
 use crate::domain::session::Session;
-use crate::domain::token::{Claims, TokenType};
+use crate::domain::token::{ClaimNames, Claims, TokenType};
 use crate::domain::user::UserId;
 
 /// How long things live, and whether refresh tokens are exchanged at each use.
@@ -47,6 +47,10 @@ impl TokenMint {
         Self { tokens, lifetimes, random }
     }
 
+    fn names(&self) -> &'static ClaimNames {
+        self.tokens.rules().names()
+    }
+
     pub const fn lifetimes(&self) -> &Lifetimes {
         &self.lifetimes
     }
@@ -65,9 +69,9 @@ impl TokenMint {
         if rules.strict {
             claims.insert("sub".into(), json!(user_id.as_str()));
         }
-        claims.insert("sid".into(), json!(session.id.as_str()));
-        claims.insert("amr".into(), json!(["pwd"]));
-        claims.insert("auth_time".into(), json!(now.as_secs()));
+        claims.insert(self.names().session.to_owned(), json!(session.id.as_str()));
+        claims.insert(self.names().amr.to_owned(), json!(["pwd"]));
+        claims.insert(self.names().auth_time.to_owned(), json!(now.as_secs()));
         claims
     }
 
@@ -82,7 +86,7 @@ impl TokenMint {
         let mut claims = claims.clone();
         // A token from before this gateway names no session; its successors name the one it was given.
         if with_refresh {
-            claims.insert("sid".into(), json!(session.id.as_str()));
+            claims.insert(self.names().session.to_owned(), json!(session.id.as_str()));
         }
         let access = self.access_token(&claims, now)?;
         let refresh = if with_refresh { Some(self.refresh_token(&claims, session)?) } else { None };
@@ -119,12 +123,12 @@ impl TokenMint {
         claims.insert("iat".into(), json!(issued_at.as_secs()));
         claims.insert("jti".into(), json!(id));
         for (name, value) in carried {
-            if !matches!(name.as_str(), "token_type" | "exp" | "iat" | "jti" | "ctr") {
+            if !matches!(name.as_str(), "token_type" | "exp" | "iat" | "jti") && name != self.names().counter {
                 claims.insert(name.clone(), value.clone());
             }
         }
         if let Some(counter) = counter {
-            claims.insert("ctr".into(), json!(counter));
+            claims.insert(self.names().counter.to_owned(), json!(counter));
         }
         self.tokens.write(&claims).map(Secret::new)
     }

@@ -50,11 +50,16 @@ impl Stores {
         Ok(Self::of(pool))
     }
 
-    /// Opens the database, or makes it if there is none, and brings its schema up to date.
+    /// As [`Stores::open`], for an operator's command: a busy disk makes it slow, and does not make it fail.
+    pub async fn open_patiently(settings: &Settings) -> Result<Self, StartError> {
+        Self::open(settings).await.map(|stores| Self::of(stores.pool.patient()))
+    }
+
+    /// Opens the database, or makes it if there is none, and brings its schema up to date. Patient, too.
     pub async fn prepare(settings: &Settings) -> Result<Self, StartError> {
         let pool = sql::open(settings.storage.url.expose(), true).await?;
         sql::migrate(&pool).await?;
-        Ok(Self::of(pool))
+        Ok(Self::of(pool.patient()))
     }
 
     /// Whoever closes a database last leaves one file that is all of it.

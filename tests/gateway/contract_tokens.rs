@@ -169,6 +169,23 @@ fn a_refresh_copies_what_the_token_says_and_the_token_stays_good() {
 }
 
 #[test]
+fn claims_that_an_installation_named_as_we_name_ours_are_none_of_ours() {
+    let (plan, clock) = Plan::django("").timed();
+    let world = World::plan(plan);
+    world.user_with_id("17", "anna");
+    let mut token = old_refresh_token(clock.now().as_secs());
+    for (name, value) in [("sid", json!(5)), ("ctr", json!("x")), ("amr", json!("pwd")), ("auth_time", json!([]))] {
+        token = with(&token, name, value);
+    }
+    let reply = world.refresh(&hs256(DJANGO_SECRET, &token));
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let access = reply.json()["access"].as_str().unwrap().to_owned();
+    let claims = forge::claims(&access);
+    assert_eq!((&claims["sid"], &claims["ctr"], &claims["amr"]), (&json!(5), &json!("x"), &json!("pwd")));
+    assert_eq!(world.me(&access).status, 200);
+}
+
+#[test]
 fn tokens_of_older_libraries_are_taken() {
     let (plan, clock) = Plan::django("").timed();
     let world = World::plan(plan);

@@ -180,7 +180,7 @@ try:
     if header["typ"] != "portcullis-assertion+jwt":
         raise ValueError("typ is " + header["typ"])
     key = jwt.PyJWKSet.from_dict(asked["jwks"])[header["kid"]]
-    claims = jwt.decode(asked["token"], key, algorithms=["ES256"], audience=asked["aud"], issuer="portcullis",
+    claims = jwt.decode(asked["token"], key.key, algorithms=["ES256"], audience=asked["aud"], issuer="portcullis-assertions",
                         options={"require": ["exp", "iat", "iss", "aud", "sub", "jti"]})
     print(json.dumps(claims))
 except Exception as error:

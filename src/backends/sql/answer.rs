@@ -4,16 +4,22 @@ use std::time::Duration;
 
 use crate::storage::{Result, StoreError};
 
-/// The longest that one call may take in all: for a connection, for a lock, for the disk.
+/// The longest that one call may take in all: for a connection, for a lock, for the disk. A request waits no longer.
 pub const DEADLINE: Duration = Duration::from_secs(2);
+/// For an operator's command, which nobody's request waits for.
+pub const PATIENT_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Gives the work its time and no more. Work that is cut off while it commits may still have been done: the caller
 /// learns that the store did not answer, and that is all that is known.
-pub async fn within_deadline<T>(table: &str, work: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
-    match tokio::time::timeout(DEADLINE, work).await {
+pub async fn within_deadline<T>(
+    deadline: Duration,
+    table: &str,
+    work: impl Future<Output = sqlx::Result<T>>,
+) -> Result<T> {
+    match tokio::time::timeout(deadline, work).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(fault(table, &error)),
-        Err(_) => Err(StoreError::Unavailable(format!("{table}: no answer within {} s", DEADLINE.as_secs()))),
+        Err(_) => Err(StoreError::Unavailable(format!("{table}: no answer within {} s", deadline.as_secs()))),
     }
 }
 

@@ -92,7 +92,7 @@ impl ApiKeys for SqlApiKeys {
             KeyOwner::User(id) => (Some(id.as_str()), None),
             KeyOwner::Service(name) => (None, Some(name.as_str())),
         };
-        within_deadline(TABLE, async {
+        within_deadline(self.pool.deadline(), TABLE, async {
             let mut transaction = self.pool.begin().await?;
             let done = sqlx::query(
                 "INSERT INTO api_keys (id, prefix, digest, name, owner_user, owner_service, scopes, created_at, \
@@ -125,19 +125,22 @@ impl ApiKeys for SqlApiKeys {
 
     async fn find_by_digest(&self, digest: &Digest) -> Result<Option<Arc<ApiKey>>> {
         let statement = sqlx::query_as(select!("WHERE digest = $1")).bind(digest.hex());
-        let row: Option<Row> = within_deadline(TABLE, statement.fetch_optional(self.pool.reads())).await?;
+        let row: Option<Row> =
+            within_deadline(self.pool.deadline(), TABLE, statement.fetch_optional(self.pool.reads())).await?;
         Ok(row.map(ApiKey::try_from).transpose()?.map(Arc::new))
     }
 
     async fn find(&self, id: &ApiKeyId) -> Result<Option<ApiKey>> {
         let statement = sqlx::query_as(select!("WHERE id = $1")).bind(id.as_str());
-        let row: Option<Row> = within_deadline(TABLE, statement.fetch_optional(self.pool.reads())).await?;
+        let row: Option<Row> =
+            within_deadline(self.pool.deadline(), TABLE, statement.fetch_optional(self.pool.reads())).await?;
         row.map(ApiKey::try_from).transpose()
     }
 
     async fn find_by_prefix(&self, prefix: &str) -> Result<Option<ApiKey>> {
         let statement = sqlx::query_as(select!("WHERE prefix = $1")).bind(prefix);
-        let row: Option<Row> = within_deadline(TABLE, statement.fetch_optional(self.pool.reads())).await?;
+        let row: Option<Row> =
+            within_deadline(self.pool.deadline(), TABLE, statement.fetch_optional(self.pool.reads())).await?;
         row.map(ApiKey::try_from).transpose()
     }
 
@@ -146,12 +149,13 @@ impl ApiKeys for SqlApiKeys {
         let statement = sqlx::query_as(select!("ORDER BY created_at DESC, id DESC LIMIT $1 OFFSET $2"))
             .bind(i64::from(limit))
             .bind(i64::from(offset));
-        let rows: Vec<Row> = within_deadline(TABLE, statement.fetch_all(self.pool.reads())).await?;
+        let rows: Vec<Row> =
+            within_deadline(self.pool.deadline(), TABLE, statement.fetch_all(self.pool.reads())).await?;
         rows.into_iter().map(ApiKey::try_from).collect()
     }
 
     async fn revoke(&self, id: &ApiKeyId, reason: &str, now: Timestamp) -> Result<bool> {
-        within_deadline(TABLE, async {
+        within_deadline(self.pool.deadline(), TABLE, async {
             let mut transaction = self.pool.begin().await?;
             let done = sqlx::query(
                 "UPDATE api_keys SET revoked_at = $1, revoked_reason = $2 WHERE id = $3 AND revoked_at IS NULL",

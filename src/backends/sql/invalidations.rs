@@ -34,6 +34,7 @@ struct Row {
 impl Invalidations for SqlInvalidations {
     async fn newest(&self) -> Result<Epoch> {
         let epoch = within_deadline(
+            self.pool.deadline(),
             TABLE,
             sqlx::query_scalar("SELECT epoch FROM invalidation_epoch WHERE one = 1").fetch_one(self.pool.reads()),
         );
@@ -42,6 +43,7 @@ impl Invalidations for SqlInvalidations {
 
     async fn after(&self, epoch: Epoch, limit: u32) -> Result<Vec<(Epoch, Option<Invalidation>)>> {
         let rows: Vec<Row> = within_deadline(
+            self.pool.deadline(),
             TABLE,
             sqlx::query_as("SELECT epoch, kind, subject FROM invalidations WHERE epoch > $1 ORDER BY epoch LIMIT $2")
                 .bind(epoch.0)
@@ -61,7 +63,7 @@ impl Invalidations for SqlInvalidations {
              AND epoch < (SELECT epoch FROM invalidation_epoch WHERE one = 1)",
         )
         .bind(before.as_micros());
-        within_deadline(TABLE, self.pool.write(statement)).await
+        within_deadline(self.pool.deadline(), TABLE, self.pool.write(statement)).await
     }
 }
 

@@ -16,7 +16,7 @@ use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions};
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Executor, Transaction};
 
-use super::answer::DEADLINE;
+use super::answer::{DEADLINE, PATIENT_DEADLINE};
 use super::schema::newest;
 
 const READERS: u32 = 4;
@@ -25,10 +25,10 @@ const READERS: u32 = 4;
 const WAL_ATTEMPTS: u32 = 40;
 const WAL_PAUSE: Duration = Duration::from_millis(50);
 
-/// How often the write lock is tried for, 20 ms each: a little less than the deadline in all, so that a lock held elsewhere
-/// is reported as such. SQLite looks ever more rarely the longer it waits; in one long wait, a busy server would shut out
+/// How often a second the write lock is tried for, 20 ms each: in all a little less than the deadline, so that a lock held
+/// elsewhere is reported as such. SQLite looks ever more rarely the longer it waits; in one long wait, a busy server would shut out
 /// an operator's command.
-const LOCK_ATTEMPTS: u32 = 90;
+const LOCK_ATTEMPTS_PER_SECOND: u64 = 45;
 
 const WRITING: &str = "PRAGMA busy_timeout = 20; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; \
                        PRAGMA journal_size_limit = 67108864";
@@ -72,6 +72,7 @@ pub struct Pool {
     begin: &'static str,
     options: Arc<AnyConnectOptions>,
     place: Arc<str>,
+    deadline: Duration,
 }
 
 /// Opens a database, and with `create` makes it first when it is missing. Its schema may still be old: see
@@ -92,12 +93,23 @@ impl Pool {
         &self.reads
     }
 
+    /// The same pool for calls that no request waits for.
+    pub fn patient(self) -> Self {
+        Self { deadline: PATIENT_DEADLINE, ..self }
+    }
+
+    /// The longest that one call may take.
+    pub(super) const fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
     /// The only way to write, also with a single statement: this is where a lock held elsewhere is waited for.
     pub(super) async fn begin(&self) -> sqlx::Result<Transaction<'static, Any>> {
+        let most = self.deadline.as_secs().saturating_mul(LOCK_ATTEMPTS_PER_SECOND);
         let mut attempts = 1;
         loop {
             match self.writes.begin_with(self.begin).await {
-                Err(error) if attempts < LOCK_ATTEMPTS && primary_code(&error) == Some(SQLITE_BUSY) => attempts += 1,
+                Err(error) if attempts < most && primary_code(&error) == Some(SQLITE_BUSY) => attempts += 1,
                 done => return done,
             }
         }
@@ -158,13 +170,14 @@ async fn open_sqlite(path: &Path, create: bool) -> Result<Pool, OpenError> {
     let connect = |limit, settings| pool_options(limit, settings).connect_with(options.clone());
     let writes = connect(1, WRITING).await.map_err(|e| fault(&place, &e))?;
     let reads = connect(READERS, READING).await.map_err(|e| fault(&place, &e))?;
-    Ok(Pool { reads, writes, begin: "BEGIN IMMEDIATE", options: Arc::new(options), place })
+    Ok(Pool { reads, writes, begin: "BEGIN IMMEDIATE", options: Arc::new(options), place, deadline: DEADLINE })
 }
 
 fn pool_options(limit: u32, settings: &'static str) -> AnyPoolOptions {
     AnyPoolOptions::new()
         .max_connections(limit)
-        .acquire_timeout(DEADLINE)
+        // The deadline of each call is what ends the waiting.
+        .acquire_timeout(PATIENT_DEADLINE)
         .idle_timeout(None)
         .max_lifetime(None)
         // A file does not hang up, as a server does.

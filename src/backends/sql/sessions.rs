@@ -89,12 +89,13 @@ impl Sessions for SqlSessions {
         .bind(session.ended.map(|(_, why)| why.as_str()))
         .bind(session.client_address.as_str())
         .bind(session.user_agent.as_str());
-        within_deadline(TABLE, self.pool.write(statement)).await?;
+        within_deadline(self.pool.deadline(), TABLE, self.pool.write(statement)).await?;
         Ok(())
     }
 
     async fn find(&self, id: &SessionId) -> Result<Option<Arc<Session>>> {
         let row: Option<Row> = within_deadline(
+            self.pool.deadline(),
             TABLE,
             sqlx::query_as(
                 "SELECT id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, ended_at, end_reason, \
@@ -115,11 +116,11 @@ impl Sessions for SqlSessions {
         .bind(now.as_micros())
         .bind(id.as_str())
         .bind(from);
-        Ok(within_deadline(TABLE, self.pool.write(statement)).await? == 1)
+        Ok(within_deadline(self.pool.deadline(), TABLE, self.pool.write(statement)).await? == 1)
     }
 
     async fn end(&self, id: &SessionId, why: SessionEnd, now: Timestamp) -> Result<bool> {
-        within_deadline(TABLE, async {
+        within_deadline(self.pool.deadline(), TABLE, async {
             let mut transaction = self.pool.begin().await?;
             let done =
                 sqlx::query("UPDATE sessions SET ended_at = $1, end_reason = $2 WHERE id = $3 AND ended_at IS NULL")
@@ -145,7 +146,7 @@ impl Sessions for SqlSessions {
         )
         .bind(before.as_micros())
         .bind(i64::from(limit));
-        within_deadline(TABLE, self.pool.write(statement)).await
+        within_deadline(self.pool.deadline(), TABLE, self.pool.write(statement)).await
     }
 }
 

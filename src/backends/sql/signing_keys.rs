@@ -69,12 +69,13 @@ impl TryFrom<Row> for SigningKey {
 impl SigningKeys for SqlSigningKeys {
     async fn list(&self) -> Result<Vec<SigningKey>> {
         let statement = sqlx::query_as(select!("ORDER BY created_at, kid"));
-        let rows: Vec<Row> = within_deadline(TABLE, statement.fetch_all(self.pool.reads())).await?;
+        let rows: Vec<Row> =
+            within_deadline(self.pool.deadline(), TABLE, statement.fetch_all(self.pool.reads())).await?;
         rows.into_iter().map(SigningKey::try_from).collect()
     }
 
     async fn insert_first(&self, key: &SigningKey) -> Result<SigningKey> {
-        let stored: Option<Row> = within_deadline(TABLE, async {
+        let stored: Option<Row> = within_deadline(self.pool.deadline(), TABLE, async {
             let mut transaction = self.pool.begin().await?;
             // The index over active keys is what conflicts when another node was first.
             let done = sqlx::query(
@@ -105,12 +106,13 @@ impl SigningKeys for SqlSigningKeys {
 
     async fn find_active(&self, key_use: KeyUse, algorithm: SigningAlgorithm) -> Result<Option<SigningKey>> {
         let statement = sqlx::query_as(ACTIVE).bind(key_use.as_str()).bind(algorithm.as_str());
-        let row: Option<Row> = within_deadline(TABLE, statement.fetch_optional(self.pool.reads())).await?;
+        let row: Option<Row> =
+            within_deadline(self.pool.deadline(), TABLE, statement.fetch_optional(self.pool.reads())).await?;
         row.map(SigningKey::try_from).transpose()
     }
 
     async fn rotate(&self, key: &SigningKey) -> Result<()> {
-        within_deadline(TABLE, async {
+        within_deadline(self.pool.deadline(), TABLE, async {
             let mut transaction = self.pool.begin().await?;
             sqlx::query(
                 "UPDATE signing_keys SET state = 'retired', retired_at = $1 \
@@ -139,7 +141,7 @@ impl SigningKeys for SqlSigningKeys {
     }
 
     async fn delete_retired(&self, before: Timestamp) -> Result<u64> {
-        within_deadline(TABLE, async {
+        within_deadline(self.pool.deadline(), TABLE, async {
             let mut transaction = self.pool.begin().await?;
             let deleted = sqlx::query("DELETE FROM signing_keys WHERE state = 'retired' AND retired_at < $1")
                 .bind(before.as_micros())

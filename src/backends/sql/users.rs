@@ -87,19 +87,21 @@ impl Users for SqlUsers {
         .bind(user.password.text())
         .bind(user.created_at.as_micros())
         .bind(user.password_changed_at.as_micros());
-        let inserted = within_deadline(TABLE, self.pool.write(statement)).await? == 1;
+        let inserted = within_deadline(self.pool.deadline(), TABLE, self.pool.write(statement)).await? == 1;
         Ok(if inserted { Insert::Done } else { Insert::Taken })
     }
 
     async fn find(&self, id: &UserId) -> Result<Option<Arc<User>>> {
         let statement = sqlx::query_as(select!("WHERE id = $1")).bind(id.as_str());
-        let row: Option<Row> = within_deadline(TABLE, statement.fetch_optional(self.pool.reads())).await?;
+        let row: Option<Row> =
+            within_deadline(self.pool.deadline(), TABLE, statement.fetch_optional(self.pool.reads())).await?;
         Ok(row.map(User::try_from).transpose()?.map(Arc::new))
     }
 
     async fn find_by_username(&self, username: &str) -> Result<Option<User>> {
         let statement = sqlx::query_as(select!("WHERE username = $1")).bind(username);
-        let row: Option<Row> = within_deadline(TABLE, statement.fetch_optional(self.pool.reads())).await?;
+        let row: Option<Row> =
+            within_deadline(self.pool.deadline(), TABLE, statement.fetch_optional(self.pool.reads())).await?;
         row.map(User::try_from).transpose()
     }
 
@@ -108,18 +110,19 @@ impl Users for SqlUsers {
         let statement = sqlx::query_as(select!("WHERE username > $1 ORDER BY username LIMIT $2"))
             .bind(after.unwrap_or_default())
             .bind(i64::from(limit));
-        let rows: Vec<Row> = within_deadline(TABLE, statement.fetch_all(self.pool.reads())).await?;
+        let rows: Vec<Row> =
+            within_deadline(self.pool.deadline(), TABLE, statement.fetch_all(self.pool.reads())).await?;
         rows.into_iter().map(User::try_from).collect()
     }
 
     async fn count(&self) -> Result<u64> {
         let statement = sqlx::query_scalar("SELECT COUNT(*) FROM users");
-        let count: i64 = within_deadline(TABLE, statement.fetch_one(self.pool.reads())).await?;
+        let count: i64 = within_deadline(self.pool.deadline(), TABLE, statement.fetch_one(self.pool.reads())).await?;
         u64::try_from(count).map_err(|_| corrupt(TABLE, "(all)", "a negative count"))
     }
 
     async fn set_active(&self, id: &UserId, active: bool, now: Timestamp) -> Result<bool> {
-        within_deadline(TABLE, async {
+        within_deadline(self.pool.deadline(), TABLE, async {
             let mut transaction = self.pool.begin().await?;
             let done = sqlx::query("UPDATE users SET is_active = $1 WHERE id = $2")
                 .bind(i64::from(active))
@@ -140,7 +143,7 @@ impl Users for SqlUsers {
     }
 
     async fn set_password(&self, id: &UserId, password: &PasswordHash, now: Timestamp) -> Result<bool> {
-        within_deadline(TABLE, async {
+        within_deadline(self.pool.deadline(), TABLE, async {
             let mut transaction = self.pool.begin().await?;
             let done = sqlx::query("UPDATE users SET password = $1, password_changed_at = $2 WHERE id = $3")
                 .bind(password.text())
@@ -160,7 +163,7 @@ impl Users for SqlUsers {
     }
 
     async fn upgrade_password(&self, id: &UserId, seen: &PasswordHash, better: &PasswordHash) -> Result<bool> {
-        within_deadline(TABLE, async {
+        within_deadline(self.pool.deadline(), TABLE, async {
             let mut transaction = self.pool.begin().await?;
             let done = sqlx::query("UPDATE users SET password = $1 WHERE id = $2 AND password = $3")
                 .bind(better.text())
