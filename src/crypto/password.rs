@@ -21,6 +21,13 @@ pub struct Cost {
     pub parallelism: u32,
 }
 
+impl Cost {
+    /// Whether a hash of this cost would be verified.
+    pub const fn is_within_bounds(self) -> bool {
+        self.memory_kib <= MAX_MEMORY_KIB && self.iterations <= MAX_ITERATIONS && self.parallelism <= MAX_PARALLELISM
+    }
+}
+
 /// What came of checking a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use http::HeaderValue;
+
 use super::in_flight::Counted;
 use crate::access::arrival::Arrival;
 use crate::access::permit::Permit;
@@ -32,6 +34,8 @@ pub struct Admitted {
 /// What the upstream is told about where the request came from.
 #[derive(Clone, Debug, Default)]
 pub struct Forwarded {
+    /// `X-Real-IP`: the client's address as text.
+    pub client: String,
     /// `X-Forwarded-For`: trusted hops before us, then the peer.
     pub for_chain: String,
     pub proto: &'static str,
@@ -47,6 +51,8 @@ pub struct RequestContext {
     /// Of a request that was served here: whom it was about.
     pub about: Option<String>,
     pub request_id: String,
+    /// The same as a field value: it goes to the upstream and back to the client.
+    pub request_id_value: Option<HeaderValue>,
     /// The peer's address until the client's is known.
     pub client: Option<std::net::IpAddr>,
     pub connect_attempts: usize,
@@ -61,6 +67,7 @@ impl RequestContext {
             denial: None,
             about: None,
             request_id: String::new(),
+            request_id_value: None,
             client: None,
             connect_attempts: 0,
             _counted: counted,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::Response;
+use http::HeaderValue;
 use http::header::{AUTHORIZATION, HOST};
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -116,8 +117,10 @@ impl ProxyHttp for Gateway {
         request.insert_header("X-Forwarded-For", forwarded.for_chain.as_str())?;
         request.insert_header("X-Forwarded-Proto", forwarded.proto)?;
         request.insert_header("X-Forwarded-Host", forwarded.host.as_str())?;
-        request.insert_header("X-Real-IP", admitted.arrival.client.to_string())?;
-        request.insert_header("X-Request-Id", admitted.arrival.request_id.as_str())?;
+        request.insert_header("X-Real-IP", forwarded.client.as_str())?;
+        if let Some(value) = &context.request_id_value {
+            request.insert_header("X-Request-Id", value.clone())?;
+        }
         Ok(())
     }
 
@@ -127,7 +130,9 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         context: &mut RequestContext,
     ) -> Result<()> {
-        response.insert_header("X-Request-Id", context.request_id.as_str())?;
+        if let Some(value) = &context.request_id_value {
+            response.insert_header("X-Request-Id", value.clone())?;
+        }
         self.close_when_draining(session);
         Ok(())
     }
@@ -211,6 +216,7 @@ impl Gateway {
             }
         };
         context.request_id.clone_from(&sanitised.arrival.request_id);
+        context.request_id_value = HeaderValue::from_str(&context.request_id).ok();
         context.client = Some(sanitised.arrival.client);
         let arrival = &sanitised.arrival;
         let route = match self.table.find(arrival.host.as_ref(), &arrival.path, &arrival.method) {

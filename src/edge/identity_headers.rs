@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 use pingora_http::RequestHeader;
 use quick_cache::sync::Cache;
 
@@ -36,73 +36,73 @@ pub enum Attribute {
 
 /// Which attribute goes under which name.
 #[derive(Clone, Debug)]
-pub struct HeaderNames(pub Vec<(HeaderName, Attribute)>);
+pub struct HeaderNames(pub &'static [(&'static str, Attribute)]);
 
 impl HeaderNames {
     const OWN: &'static [(&'static str, Attribute)] = &[
-        ("x-auth-user-id", Attribute::UserId),
-        ("x-auth-username", Attribute::Username),
-        ("x-auth-email", Attribute::Email),
-        ("x-auth-method", Attribute::Method),
-        ("x-auth-scopes", Attribute::Scopes),
-        ("x-auth-key-id", Attribute::KeyId),
-        ("x-auth-amr", Attribute::Amr),
-        ("x-auth-session-id", Attribute::SessionId),
-        ("x-auth-assertion", Attribute::Assertion),
+        ("X-Auth-User-Id", Attribute::UserId),
+        ("X-Auth-Username", Attribute::Username),
+        ("X-Auth-Email", Attribute::Email),
+        ("X-Auth-Method", Attribute::Method),
+        ("X-Auth-Scopes", Attribute::Scopes),
+        ("X-Auth-Key-Id", Attribute::KeyId),
+        ("X-Auth-Amr", Attribute::Amr),
+        ("X-Auth-Session-Id", Attribute::SessionId),
+        ("X-Auth-Assertion", Attribute::Assertion),
     ];
 
-    pub fn portcullis() -> Self {
+    pub const fn portcullis() -> Self {
         Self::of(Self::OWN)
     }
 
-    pub fn oauth2_proxy() -> Self {
+    pub const fn oauth2_proxy() -> Self {
         Self::of(&[
-            ("x-forwarded-user", Attribute::UserId),
-            ("x-forwarded-preferred-username", Attribute::Name),
-            ("x-forwarded-email", Attribute::Email),
-            ("x-forwarded-groups", Attribute::Scopes),
-            ("x-auth-assertion", Attribute::Assertion),
+            ("X-Forwarded-User", Attribute::UserId),
+            ("X-Forwarded-Preferred-Username", Attribute::Name),
+            ("X-Forwarded-Email", Attribute::Email),
+            ("X-Forwarded-Groups", Attribute::Scopes),
+            ("X-Auth-Assertion", Attribute::Assertion),
         ])
     }
 
-    pub fn authelia() -> Self {
+    pub const fn authelia() -> Self {
         Self::of(&[
-            ("remote-user", Attribute::Name),
-            ("remote-name", Attribute::Name),
-            ("remote-email", Attribute::Email),
-            ("remote-groups", Attribute::Scopes),
-            ("x-auth-assertion", Attribute::Assertion),
+            ("Remote-User", Attribute::Name),
+            ("Remote-Name", Attribute::Name),
+            ("Remote-Email", Attribute::Email),
+            ("Remote-Groups", Attribute::Scopes),
+            ("X-Auth-Assertion", Attribute::Assertion),
         ])
     }
 
-    pub fn kong() -> Self {
+    pub const fn kong() -> Self {
         Self::of(&[
-            ("x-consumer-id", Attribute::UserId),
-            ("x-consumer-custom-id", Attribute::UserId),
-            ("x-consumer-username", Attribute::Name),
-            ("x-credential-identifier", Attribute::KeyId),
-            ("x-authenticated-scope", Attribute::Scopes),
-            ("x-auth-assertion", Attribute::Assertion),
+            ("X-Consumer-Id", Attribute::UserId),
+            ("X-Consumer-Custom-Id", Attribute::UserId),
+            ("X-Consumer-Username", Attribute::Name),
+            ("X-Credential-Identifier", Attribute::KeyId),
+            ("X-Authenticated-Scope", Attribute::Scopes),
+            ("X-Auth-Assertion", Attribute::Assertion),
         ])
     }
 
-    pub fn django() -> Self {
+    pub const fn django() -> Self {
         Self::of(&[
-            ("remote-user", Attribute::Name),
-            ("x-auth-user-id", Attribute::UserId),
-            ("x-auth-assertion", Attribute::Assertion),
+            ("Remote-User", Attribute::Name),
+            ("X-Auth-User-Id", Attribute::UserId),
+            ("X-Auth-Assertion", Attribute::Assertion),
         ])
     }
 
-    fn of(names: &[(&'static str, Attribute)]) -> Self {
-        Self(names.iter().map(|(name, attribute)| (HeaderName::from_static(name), *attribute)).collect())
+    const fn of(names: &'static [(&'static str, Attribute)]) -> Self {
+        Self(names)
     }
 }
 
 /// The headers for one principal and one upstream.
 #[derive(Debug)]
 struct HeaderSet {
-    headers: Vec<(HeaderName, HeaderValue)>,
+    headers: Vec<(&'static str, HeaderValue)>,
     renew_at: Timestamp,
 }
 
@@ -137,14 +137,14 @@ impl IdentityHeaders {
             }
         };
         for (name, value) in &set.headers {
-            request.insert_header(name, value.clone()).map_err(|_| NotVouched)?;
+            request.insert_header(*name, value.clone()).map_err(|_| NotVouched)?;
         }
         Ok(())
     }
 
     fn derive(&self, principal: &Principal, upstream: &str, now: Timestamp) -> Result<HeaderSet, NotVouched> {
         let mut headers = Vec::with_capacity(self.names.0.len());
-        for (name, attribute) in &self.names.0 {
+        for (name, attribute) in self.names.0 {
             let value = match attribute {
                 Attribute::Assertion => match &self.voucher {
                     Some(voucher) => voucher.vouch(principal, upstream, now)?,
@@ -154,7 +154,7 @@ impl IdentityHeaders {
             };
             // A value that is empty, or that no header can hold, is left out; the client's was removed in any case.
             if let (false, Ok(value)) = (value.is_empty(), HeaderValue::from_bytes(value.as_bytes())) {
-                headers.push((name.clone(), value));
+                headers.push((*name, value));
             }
         }
         let reuse = self.voucher.as_ref().map_or(Duration::from_secs(30), Voucher::reuse);

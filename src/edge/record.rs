@@ -47,7 +47,10 @@ impl Recorder {
         self.log.write(&AccessLine {
             time: context.started_at.rfc3339(),
             request_id: &context.request_id,
-            client: client.map(|client| client.to_string()).unwrap_or_default(),
+            client: match context.admitted() {
+                Some(admitted) => admitted.forwarded.client.as_str().into(),
+                None => client.map(|client| client.to_string().into()).unwrap_or_default(),
+            },
             method: cut(method, 40),
             host: cut(&host, LOGGED),
             // Of a path that was refused only the raw form exists; it is escaped and cut like any other text.
@@ -88,7 +91,7 @@ impl WireObserver for Recorder {
         self.log.write(&AccessLine {
             time: now.rfc3339(),
             request_id: "",
-            client: refusal.peer.map(|peer| peer.ip().to_canonical().to_string()).unwrap_or_default(),
+            client: refusal.peer.map(|peer| peer.ip().to_canonical().to_string().into()).unwrap_or_default(),
             method: "",
             host: "",
             path: "",

@@ -61,7 +61,7 @@ impl Sanitiser {
         let trusted = self.trusted.contains(peer);
         let client = self.client(request, peer);
         let request_id = self.request_id(request, trusted);
-        let forwarded = forwarded(request, peer, trusted, tls);
+        let forwarded = forwarded(request, peer, client, trusted, tls);
         let insane = |denial| Insane { denial, client, request_id: request_id.clone() };
         self.strip(request);
         refuse_method(request.method.as_str()).map_err(insane)?;
@@ -128,21 +128,29 @@ impl RequestIds {
 /// Forwarding facts before the host is known.
 struct FromProxy {
     for_chain: String,
+    client: String,
     proto: &'static str,
     host: Option<String>,
 }
 
 impl From<FromProxy> for Forwarded {
     fn from(facts: FromProxy) -> Self {
-        Self { for_chain: facts.for_chain, proto: facts.proto, host: facts.host.unwrap_or_default() }
+        Self {
+            for_chain: facts.for_chain,
+            client: facts.client,
+            proto: facts.proto,
+            host: facts.host.unwrap_or_default(),
+        }
     }
 }
 
 /// What a trusted proxy says is passed on with the peer added; from anybody else it is set anew.
-fn forwarded(request: &RequestHeader, peer: IpAddr, trusted: bool, tls: bool) -> FromProxy {
+fn forwarded(request: &RequestHeader, peer: IpAddr, client: IpAddr, trusted: bool, tls: bool) -> FromProxy {
     let here = if tls { "https" } else { "http" };
     if !trusted {
-        return FromProxy { for_chain: peer.to_string(), proto: here, host: None };
+        // The client is the peer itself.
+        let client = client.to_string();
+        return FromProxy { for_chain: client.clone(), client, proto: here, host: None };
     }
     let mut chain = String::new();
     for value in request.headers.get_all("x-forwarded-for") {
@@ -159,7 +167,7 @@ fn forwarded(request: &RequestHeader, peer: IpAddr, trusted: bool, tls: bool) ->
     };
     let host = request.headers.get("x-forwarded-host").and_then(|value| value.to_str().ok());
     let host = host.filter(|host| Host::parse(host.as_bytes()).is_ok()).map(str::to_owned);
-    FromProxy { for_chain: chain, proto, host }
+    FromProxy { for_chain: chain, client: client.to_string(), proto, host }
 }
 
 /// Exactly one `Host`, and the same authority in an absolute-form target. Also gives the field's text.

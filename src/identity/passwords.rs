@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OnceCell;
+
 use crate::crypto::hashing_threads::{Busy, HashingThreads};
 use crate::crypto::password::{self, Cost, HashingFailed, Verdict};
 use crate::domain::random::Random;
@@ -15,7 +17,7 @@ pub struct Passwords {
     random: Arc<dyn Random>,
     /// What a password is checked against when there is no user: no password matches it, and it costs what a real one
     /// costs.
-    decoy: PasswordHash,
+    decoy: OnceCell<PasswordHash>,
 }
 
 /// The shortest password that may be set, in characters, and the longest that is looked at, in bytes.
@@ -34,20 +36,23 @@ pub enum Unfit {
 }
 
 impl Passwords {
-    /// Makes the decoy, so it takes as long as one hash.
+    /// Refuses a cost that is beyond what is ever verified: it would lock everybody out.
     pub fn new(
         threads: Arc<HashingThreads>,
         cost: Cost,
         lengths: Lengths,
         random: Arc<dyn Random>,
     ) -> Result<Self, HashingFailed> {
-        let unguessable = Secret::new(MadeUp::text(random.as_ref()));
-        let decoy = password::hash(&unguessable, cost, random.as_ref())?;
-        // A cost beyond what is ever verified would lock everybody out, and a decoy that costs nothing would tell names.
-        if !password::is_readable(&decoy) {
+        if !cost.is_within_bounds() {
             return Err(HashingFailed::beyond_bounds());
         }
-        Ok(Self { threads, cost, lengths, random, decoy })
+        Ok(Self { threads, cost, lengths, random, decoy: OnceCell::new() })
+    }
+
+    /// Made at the first check, whoever that is for, so that a gateway nobody signs in to does not hold a hash's memory.
+    async fn decoy(&self) -> Result<&PasswordHash, Busy> {
+        let make = || self.hash(Secret::new(MadeUp::text(self.random.as_ref())));
+        self.decoy.get_or_try_init(make).await
     }
 
     /// Refused before it is hashed.
@@ -66,9 +71,10 @@ impl Passwords {
 
     /// Compares with a stored hash, or with the decoy when there is none; either way one hash is computed.
     pub async fn verify(&self, password: Secret<String>, stored: Option<&PasswordHash>) -> Result<Verdict, Busy> {
+        let decoy = self.decoy().await?;
         let readable = stored.filter(|stored| password::is_readable(stored));
         let known = readable.is_some();
-        let (against, cost) = (readable.unwrap_or(&self.decoy).clone(), self.cost);
+        let (against, cost) = (readable.unwrap_or(decoy).clone(), self.cost);
         let verdict = self.threads.run(move || password::verify(&password, &against, cost)).await?;
         Ok(if known { verdict } else { Verdict::Wrong })
     }

@@ -74,7 +74,9 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let stores = Stores::open(settings).await?;
     let (token_keys, assertion_keys) = read_keys(settings, &stores, nature).await?;
     let keyrings = Keyrings { tokens: Keys::new(token_keys), assertions: Keys::new(assertion_keys) };
-    let metrics = Arc::new(Metrics::new().map_err(|error| StartError::Process(error.to_string()))?);
+    let mut metrics = Metrics::new().map_err(|error| StartError::Process(error.to_string()))?;
+    metrics.prepare_routes(settings.routes.iter().map(|route| route.name.as_ref()));
+    let metrics = Arc::new(metrics);
     let passwords = ground::passwords(&settings.passwords, nature)?;
 
     let bounds = Bounds {
@@ -241,7 +243,7 @@ const fn lifetimes(settings: &Settings) -> Lifetimes {
 }
 
 /// The header names of a preset.
-pub fn header_names(preset: HeaderPreset) -> HeaderNames {
+pub const fn header_names(preset: HeaderPreset) -> HeaderNames {
     match preset {
         HeaderPreset::Portcullis => HeaderNames::portcullis(),
         HeaderPreset::OAuth2Proxy => HeaderNames::oauth2_proxy(),

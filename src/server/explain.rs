@@ -74,7 +74,7 @@ fn describe(settings: &Settings, route: &Route, path: &NormalPath, query: Option
     if route.access == AccessPolicy::Public {
         line("identity", "none: the route is public, and what a client claims is removed");
     } else {
-        for (name, attribute) in &header_names(settings.identity.preset).0 {
+        for (name, attribute) in header_names(settings.identity.preset).0 {
             if *attribute != Attribute::Assertion || settings.identity.assertion {
                 line("sets", &format!("{name}: {}", meaning(*attribute)));
             }

@@ -130,7 +130,7 @@ pub async fn make_master_key(settings: &Settings, stores: &Stores, random: &dyn 
     Ok(true)
 }
 
-/// Password hashing as the settings want it. Takes as long as one hash.
+/// Password hashing as the settings want it.
 pub fn passwords(settings: &PasswordSettings, nature: &Nature) -> Result<Arc<Passwords>, StartError> {
     let cost =
         Cost { memory_kib: settings.memory_kib, iterations: settings.iterations, parallelism: settings.parallelism };

@@ -26,7 +26,7 @@ pub struct AccessLine<'a> {
     /// RFC 3339, UTC: when the request arrived.
     pub time: String,
     pub request_id: &'a str,
-    pub client: String,
+    pub client: Cow<'a, str>,
     pub method: &'a str,
     pub host: &'a str,
     pub path: &'a str,
