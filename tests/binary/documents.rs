@@ -153,3 +153,41 @@ fn the_annotated_configuration_is_valid_and_speaks_of_commands_that_exist() {
     place.run(&["migrate"]).success();
     place.run(&["users", "list"]).success();
 }
+
+fn document(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+#[test]
+fn every_command_of_the_guides_exists() {
+    for name in ["README.md", "CONTRIBUTING.md", "deploy/README.md", "deploy/portcullis.service"] {
+        all_exist(name, &document(name));
+    }
+}
+
+#[test]
+fn the_readme_works_as_it_is_written() {
+    let readme = document("README.md");
+    let (_, yaml) = readme.split_once("```yaml\n").unwrap();
+    let place = Place::empty();
+    std::fs::create_dir(place.path("config")).unwrap();
+    place.write("config/portcullis.yaml", yaml.split("```").next().unwrap());
+    // The gateway has to exist before its users do; the guide says so in the order in which one would read it.
+    place.run(&["migrate"]).success();
+    let mut ran = 0;
+    let mut prefix = String::new();
+    for command in commands_in(&readme) {
+        // What goes on until it is stopped has tests of its own.
+        if command.is_empty() || ["serve", "quickstart"].contains(&command[0].as_str()) {
+            continue;
+        }
+        let words: Vec<&str> = command.iter().map(|w| if w == "pk_AbCd1234" { prefix.as_str() } else { w }).collect();
+        let done = place.run_with(&words, "a long enough password\n");
+        let text = &done.success().stdout;
+        if let Some(key) = text.lines().find(|line| line.starts_with("pk_")) {
+            prefix = key.chars().take("pk_".len() + 8).collect();
+        }
+        ran += 1;
+    }
+    assert!(ran >= 12, "only {ran} commands were found");
+}
