@@ -14,6 +14,7 @@ use crate::access::permit::Permit;
 use crate::access::voucher::{NotVouched, Voucher};
 use crate::domain::clock::Timestamp;
 use crate::domain::principal::{Principal, Subject};
+use crate::domain::scope::Scope;
 
 /// Sets remembered at a time.
 const SETS: usize = 65_536;
@@ -28,6 +29,8 @@ pub enum Attribute {
     Email,
     Method,
     Scopes,
+    /// Scopes, joined by commas, as the gateways do it whose field for groups this is.
+    Groups,
     KeyId,
     Amr,
     SessionId,
@@ -60,7 +63,7 @@ impl HeaderNames {
             ("X-Forwarded-User", Attribute::UserId),
             ("X-Forwarded-Preferred-Username", Attribute::Name),
             ("X-Forwarded-Email", Attribute::Email),
-            ("X-Forwarded-Groups", Attribute::Scopes),
+            ("X-Forwarded-Groups", Attribute::Groups),
             ("X-Auth-Assertion", Attribute::Assertion),
         ])
     }
@@ -70,7 +73,7 @@ impl HeaderNames {
             ("Remote-User", Attribute::Name),
             ("Remote-Name", Attribute::Name),
             ("Remote-Email", Attribute::Email),
-            ("Remote-Groups", Attribute::Scopes),
+            ("Remote-Groups", Attribute::Groups),
             ("X-Auth-Assertion", Attribute::Assertion),
         ])
     }
@@ -162,7 +165,7 @@ impl IdentityHeaders {
     }
 }
 
-/// The text of an attribute; lists are joined by spaces, as scopes are (RFC 6749 3.3).
+/// The text of an attribute; lists are joined by spaces, as scopes are (RFC 6749 3.3), but for groups.
 pub fn value_of(principal: &Principal, attribute: Attribute) -> String {
     match (attribute, &principal.subject) {
         (Attribute::UserId, subject) => subject.id(),
@@ -172,6 +175,7 @@ pub fn value_of(principal: &Principal, attribute: Attribute) -> String {
         (Attribute::Username | Attribute::Email, Subject::Service { .. }) => String::new(),
         (Attribute::Method, _) => principal.method.as_str().to_owned(),
         (Attribute::Scopes, _) => principal.scopes.to_string(),
+        (Attribute::Groups, _) => principal.scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(","),
         (Attribute::KeyId, _) => principal.key_id.as_ref().map(|id| id.0.clone()).unwrap_or_default(),
         (Attribute::Amr, _) => principal.amr.join(" "),
         (Attribute::SessionId, _) => principal.session_id.as_ref().map(|id| id.0.clone()).unwrap_or_default(),

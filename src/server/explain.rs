@@ -93,6 +93,7 @@ const fn meaning(attribute: Attribute) -> &'static str {
         Attribute::Email => "the user's e-mail address",
         Attribute::Method => "jwt or api_key",
         Attribute::Scopes => "scopes, separated by spaces",
+        Attribute::Groups => "scopes, separated by commas",
         Attribute::KeyId => "the API key's id",
         Attribute::Amr => "authentication methods, separated by spaces",
         Attribute::SessionId => "the session's id",

@@ -88,7 +88,7 @@ type Fields = Vec<(String, String)>;
 /// the ids of the two.
 fn under_preset(preset: &str) -> (Fields, Fields, [String; 2]) {
     let world = World::plan(Plan { extra: format!("identity: {{ headers: {preset} }}"), ..Plan::default() });
-    let user = world.user_with("anna", false, "orders:read");
+    let user = world.user_with("anna", false, "orders:read orders:write");
     let (access, _) = world.sign_in("anna");
     let (record, key) = world.key("");
     let identity = |seen: Seen| {
@@ -113,18 +113,22 @@ fn every_preset_speaks_the_names_of_its_model() {
     let presets: [(&str, Expected); 4] = [
         ("oauth2-proxy", |id, _, mail| {
             let email = ("x-forwarded-email", mail);
-            let user = vec![email, ("x-forwarded-groups", "orders:read"), ("x-forwarded-preferred-username", "anna")];
+            let user = vec![
+                email,
+                ("x-forwarded-groups", "orders:read,orders:write"),
+                ("x-forwarded-preferred-username", "anna"),
+            ];
             let user = [user, vec![("x-forwarded-user", id)]].concat();
             let robot = "service:robot";
             (user, vec![("x-forwarded-preferred-username", robot), ("x-forwarded-user", robot)])
         }),
         ("authelia", |_, _, mail| {
-            let groups = ("remote-groups", "orders:read");
+            let groups = ("remote-groups", "orders:read,orders:write");
             let user = vec![("remote-email", mail), groups, ("remote-name", "anna"), ("remote-user", "anna")];
             (user, vec![("remote-name", "service:robot"), ("remote-user", "service:robot")])
         }),
         ("kong", |id, key_id, _| {
-            let scope = ("x-authenticated-scope", "orders:read");
+            let scope = ("x-authenticated-scope", "orders:read orders:write");
             let ids = vec![scope, ("x-consumer-custom-id", id), ("x-consumer-id", id), ("x-consumer-username", "anna")];
             let robot = "service:robot";
             let service = vec![("x-consumer-custom-id", robot), ("x-consumer-id", robot)];
