@@ -49,6 +49,26 @@ impl World {
         self.cache.get(&1, load).await.map(|found| found.map(|text| (*text).clone()))
     }
 
+    /// A load that has begun and waits to be told to go on: it then finds `old`, or fails.
+    async fn begin_load(&self, finds: bool) -> (tokio::task::JoinHandle<Result<Option<Arc<String>>>>, Arc<Notify>) {
+        let (reading, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (cache, begun, waits) = (Arc::clone(&self.cache), Arc::clone(&reading), Arc::clone(&go_on));
+        let task = tokio::spawn(async move {
+            let load = move || {
+                let (begun, waits) = (Arc::clone(&begun), Arc::clone(&waits));
+                async move {
+                    begun.notify_one();
+                    waits.notified().await;
+                    let down = StoreError::Unavailable("down".into());
+                    if finds { Ok(Some(Arc::new("old".to_owned()))) } else { Err(down) }
+                }
+            };
+            cache.get(&1, load).await
+        });
+        reading.notified().await;
+        (task, go_on)
+    }
+
     fn loads(&self) -> usize {
         self.loads.load(Ordering::SeqCst)
     }
@@ -110,23 +130,7 @@ async fn an_unknown_key_is_an_error_and_not_an_absence_while_the_store_is_down()
 #[tokio::test]
 async fn what_changes_while_it_is_read_is_not_kept() {
     let world = world();
-    let (reading, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let slow = {
-        let (cache, reading, go_on) = (Arc::clone(&world.cache), Arc::clone(&reading), Arc::clone(&go_on));
-        tokio::spawn(async move {
-            cache
-                .get(&1, move || {
-                    let (reading, go_on) = (Arc::clone(&reading), Arc::clone(&go_on));
-                    async move {
-                        reading.notify_one();
-                        go_on.notified().await;
-                        Ok(Some(Arc::new("old".to_owned())))
-                    }
-                })
-                .await
-        })
-    };
-    reading.notified().await;
+    let (slow, go_on) = world.begin_load(true).await;
     world.cache.forget(&1);
     go_on.notify_one();
     slow.await.unwrap().unwrap();
@@ -173,23 +177,7 @@ async fn what_is_forgotten_while_a_reload_fails_does_not_come_back() {
     let world = world();
     world.get(Ok(Some("good"))).await.unwrap();
     world.clock.advance(Duration::from_secs(6));
-    let (reading, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let failing = {
-        let (cache, reading, go_on) = (Arc::clone(&world.cache), Arc::clone(&reading), Arc::clone(&go_on));
-        tokio::spawn(async move {
-            cache
-                .get(&1, move || {
-                    let (reading, go_on) = (Arc::clone(&reading), Arc::clone(&go_on));
-                    async move {
-                        reading.notify_one();
-                        go_on.notified().await;
-                        Err(StoreError::Unavailable("down".into()))
-                    }
-                })
-                .await
-        })
-    };
-    reading.notified().await;
+    let (failing, go_on) = world.begin_load(false).await;
     world.cache.forget_where(|_| true);
     go_on.notify_one();
     assert!(failing.await.unwrap().is_err());
@@ -199,23 +187,7 @@ async fn what_is_forgotten_while_a_reload_fails_does_not_come_back() {
 #[tokio::test]
 async fn who_asks_after_a_change_does_not_get_what_was_read_before_it() {
     let world = Arc::new(world());
-    let (reading, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let early = {
-        let (cache, reading, go_on) = (Arc::clone(&world.cache), Arc::clone(&reading), Arc::clone(&go_on));
-        tokio::spawn(async move {
-            cache
-                .get(&1, move || {
-                    let (reading, go_on) = (Arc::clone(&reading), Arc::clone(&go_on));
-                    async move {
-                        reading.notify_one();
-                        go_on.notified().await;
-                        Ok(Some(Arc::new("old".to_owned())))
-                    }
-                })
-                .await
-        })
-    };
-    reading.notified().await;
+    let (early, go_on) = world.begin_load(true).await;
     world.cache.forget_where(|_| true);
     let late = {
         let world = Arc::clone(&world);
