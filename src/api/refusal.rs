@@ -17,9 +17,7 @@ const SERVED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, P
 pub const fn status(denial: Denial) -> StatusCode {
     use Denial as D;
     match denial {
-        D::BadRequest | D::BadPath | D::BadHost | D::ReservedHeader | D::UpgradeUnsupported | D::CredentialRepeated => {
-            StatusCode::BAD_REQUEST
-        }
+        D::BadRequest | D::BadPath | D::BadHost | D::ReservedHeader | D::CredentialRepeated => StatusCode::BAD_REQUEST,
         // Nobody reads the answer to a client that has left.
         D::ParseError | D::InvalidFields | D::ClientGone => StatusCode::BAD_REQUEST,
         D::HeaderTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -74,7 +72,6 @@ const fn detail(denial: Denial) -> &'static str {
         D::ReservedHeader => "A header field is spelled like one that only the gateway may set.",
         D::MethodUnsupported | D::MethodNotAllowed => "Method not allowed.",
         D::VersionUnsupported => "HTTP version not supported.",
-        D::UpgradeUnsupported => "This upgrade is not supported.",
         D::HeadTimeout => "The request did not arrive in time.",
         D::NotAcceptable => "Could not satisfy the request Accept header.",
         D::UnsupportedMediaType => "Unsupported media type.",

@@ -35,7 +35,6 @@ pub enum Denial {
     ReservedHeader,
     MethodUnsupported,
     VersionUnsupported,
-    UpgradeUnsupported,
     HeadTimeout,
     // What the gateway's own routes refuse.
     NotAcceptable,
@@ -85,7 +84,7 @@ pub enum Denial {
 }
 
 impl Denial {
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 48] = [
         Self::BadRequest,
         Self::BadPath,
         Self::BadHost,
@@ -95,7 +94,6 @@ impl Denial {
         Self::ReservedHeader,
         Self::MethodUnsupported,
         Self::VersionUnsupported,
-        Self::UpgradeUnsupported,
         Self::HeadTimeout,
         Self::NotAcceptable,
         Self::UnsupportedMediaType,
@@ -173,7 +171,6 @@ impl Denial {
             Self::ReservedHeader => "reserved_header",
             Self::MethodUnsupported => "method_unsupported",
             Self::VersionUnsupported => "version_unsupported",
-            Self::UpgradeUnsupported => "upgrade_unsupported",
             Self::HeadTimeout => "head_timeout",
             Self::NotAcceptable => "not_acceptable",
             Self::UnsupportedMediaType => "unsupported_media_type",

@@ -3,6 +3,9 @@
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use sqlx::Any;
+use sqlx::any::AnyArguments;
+use sqlx::query::Query;
 
 use super::answer::{corrupt, within_deadline};
 use super::invalidations::record;
@@ -24,7 +27,26 @@ macro_rules! select {
     };
 }
 
+macro_rules! insert {
+    ($rest:literal) => {
+        concat!(
+            "INSERT INTO signing_keys (kid, algorithm, key_use, state, sealed_private, created_at) ",
+            "VALUES ($1, $2, $3, 'active', $4, $5) ",
+            $rest
+        )
+    };
+}
+
 const ACTIVE: &str = select!("WHERE key_use = $1 AND algorithm = $2 AND state = 'active'");
+
+fn insert_active(statement: &'static str, key: &SigningKey) -> Query<'static, Any, AnyArguments> {
+    sqlx::query(statement)
+        .bind(key.kid.clone())
+        .bind(key.algorithm.as_str())
+        .bind(key.key_use.as_str())
+        .bind(STANDARD.encode(&key.sealed_private))
+        .bind(key.created_at.as_micros())
+}
 
 #[derive(Clone)]
 pub struct SqlSigningKeys {
@@ -78,17 +100,7 @@ impl SigningKeys for SqlSigningKeys {
         let stored: Option<Row> = within_deadline(self.pool.deadline(), TABLE, async {
             let mut transaction = self.pool.begin().await?;
             // The index over active keys is what conflicts when another node was first.
-            let done = sqlx::query(
-                "INSERT INTO signing_keys (kid, algorithm, key_use, state, sealed_private, created_at) \
-                 VALUES ($1, $2, $3, 'active', $4, $5) ON CONFLICT DO NOTHING",
-            )
-            .bind(key.kid.as_str())
-            .bind(key.algorithm.as_str())
-            .bind(key.key_use.as_str())
-            .bind(STANDARD.encode(&key.sealed_private))
-            .bind(key.created_at.as_micros())
-            .execute(&mut *transaction)
-            .await?;
+            let done = insert_active(insert!("ON CONFLICT DO NOTHING"), key).execute(&mut *transaction).await?;
             let stored = sqlx::query_as(ACTIVE)
                 .bind(key.key_use.as_str())
                 .bind(key.algorithm.as_str())
@@ -122,17 +134,7 @@ impl SigningKeys for SqlSigningKeys {
             .bind(key.key_use.as_str())
             .execute(&mut *transaction)
             .await?;
-            sqlx::query(
-                "INSERT INTO signing_keys (kid, algorithm, key_use, state, sealed_private, created_at) \
-                 VALUES ($1, $2, $3, 'active', $4, $5)",
-            )
-            .bind(key.kid.as_str())
-            .bind(key.algorithm.as_str())
-            .bind(key.key_use.as_str())
-            .bind(STANDARD.encode(&key.sealed_private))
-            .bind(key.created_at.as_micros())
-            .execute(&mut *transaction)
-            .await?;
+            insert_active(insert!(""), key).execute(&mut *transaction).await?;
             record(&mut transaction, &Invalidation::SigningKeys, Some(key.created_at)).await?;
             transaction.commit().await?;
             Ok(())
