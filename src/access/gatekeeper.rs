@@ -9,11 +9,11 @@ use super::key_check::KeyCheck;
 use super::permit::Permit;
 use super::serial::Serial;
 use super::token_check::TokenCheck;
-use crate::domain::access_policy::{AccessPolicy, CredentialKind, Kinds, Requirement};
+use crate::domain::access_policy::{AccessPolicy, CredentialKind, Kinds, Requirement, SecondFactorDemand};
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::credential::{MalformedCredential, Presented};
 use crate::domain::denial::Denial;
-use crate::domain::principal::{Caller, Method, Principal};
+use crate::domain::principal::{Assurance, Caller, Method, Principal};
 use crate::routing::route::Route;
 
 /// What counts when credentials come together, or broken.
@@ -61,10 +61,26 @@ impl Gatekeeper {
                 if !principal.scopes.contains_all(&requirement.scopes) {
                     return Err(Denial::ScopeMissing);
                 }
+                self.judge_proof(&principal, requirement)?;
                 Caller::Known(principal)
             }
         };
         Ok(Permit::new(Arc::clone(route), caller))
+    }
+
+    /// How strongly, and how recently, it was proven who it is.
+    fn judge_proof(&self, principal: &Principal, requirement: &Requirement) -> Result<(), Denial> {
+        let demanded = match requirement.second_factor {
+            SecondFactorDemand::Nobody => false,
+            SecondFactorDemand::Tokens => principal.method != Method::ApiKey,
+            SecondFactorDemand::Everybody => true,
+        };
+        if demanded && principal.assurance < Assurance::TwoFactors {
+            return Err(Denial::SecondFactorRequired);
+        }
+        let Some(most) = requirement.max_auth_age else { return Ok(()) };
+        let fresh = principal.authenticated_at.is_some_and(|at| self.clock.now().since(at) <= most);
+        if fresh { Ok(()) } else { Err(Denial::AuthenticationTooOld) }
     }
 
     async fn authenticate(&self, arrival: &Arrival, requirement: &Requirement) -> Result<Arc<Principal>, Denial> {

@@ -101,6 +101,7 @@ impl KeyCheck {
             session_id: None,
             amr: Vec::new(),
             assurance: Assurance::OneFactor,
+            authenticated_at: None,
             expires_at: key.expires_at,
             serial: self.serial.next(),
         });

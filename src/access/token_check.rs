@@ -80,6 +80,9 @@ impl TokenCheck {
         if !user.is_active {
             return Err(Denial::UserInactive);
         }
+        if claims.session_id.is_none() && claims.is_older_than(user.tokens_valid_from) {
+            return Err(Denial::SessionEnded);
+        }
         Ok(self.principal(&seen, user))
     }
 
@@ -110,7 +113,6 @@ impl TokenCheck {
         }
         drop(derived);
         let claims = &seen.claims;
-        let two_factors = claims.amr.iter().any(|method| matches!(method.as_str(), "otp" | "mfa" | "recovery_code"));
         let principal = Arc::new(Principal {
             subject: Subject::User { id: user.id.clone(), username: user.username.clone(), email: user.email.clone() },
             method: Method::Jwt,
@@ -118,7 +120,8 @@ impl TokenCheck {
             key_id: None,
             session_id: claims.session_id.clone(),
             amr: claims.amr.clone(),
-            assurance: if two_factors { Assurance::TwoFactors } else { Assurance::OneFactor },
+            assurance: Assurance::of(&claims.amr),
+            authenticated_at: claims.auth_time,
             // What is derived from it, such as an assertion, must hold for as long as the token is accepted.
             expires_at: Some(claims.expires_at.plus(self.tokens.rules().leeway)),
             serial: self.serial.next(),

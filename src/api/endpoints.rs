@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::context::Services;
 use super::{me, tokens, well_known};
 use crate::domain::access_policy::{AccessPolicy, Kinds, Requirement};
-use crate::domain::scope::ScopeSet;
 
 /// One path and all that is served under it.
 pub struct Endpoint {
@@ -103,7 +102,7 @@ pub fn all(prefix: &str) -> Vec<Endpoint> {
 }
 
 fn requires(kinds: Kinds) -> AccessPolicy {
-    AccessPolicy::Requires(Requirement { kinds, scopes: ScopeSet::default() })
+    AccessPolicy::Requires(Requirement::of(kinds))
 }
 
 /// A description in the form that clients of Django REST framework get from `OPTIONS`.

@@ -9,17 +9,13 @@ use super::answer;
 use super::context::RequestContext;
 use super::refusal::refuse;
 use crate::domain::denial::Denial;
-use crate::domain::principal::{Assurance, Subject};
+use crate::domain::principal::Subject;
 
 pub async fn show(Extension(context): Extension<RequestContext>) -> Response<Body> {
     let Some(principal) = context.permit.principal() else { return refuse(Denial::CredentialMissing) };
     let (username, email) = match &principal.subject {
         Subject::User { username, email, .. } => (Some(username.as_str()), Some(email.as_str())),
         Subject::Service { .. } => (None, None),
-    };
-    let assurance = match principal.assurance {
-        Assurance::OneFactor => "one_factor",
-        Assurance::TwoFactors => "two_factors",
     };
     let body = json!({
         "id": principal.subject.id(),
@@ -28,7 +24,8 @@ pub async fn show(Extension(context): Extension<RequestContext>) -> Response<Bod
         "method": principal.method.as_str(),
         "scopes": principal.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
         "amr": principal.amr,
-        "assurance": assurance,
+        "assurance": principal.assurance.as_str(),
+        "authenticated_at": principal.authenticated_at.map(|at| at.rfc3339()),
         "session_id": principal.session_id.as_ref().map(|id| id.as_str()),
         "key_id": principal.key_id.as_ref().map(|id| id.as_str()),
         "expires_at": principal.expires_at.map(|at| at.rfc3339()),

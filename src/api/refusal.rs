@@ -1,5 +1,7 @@
 //! Every refusal's status and body: the one table.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Response, StatusCode};
@@ -28,7 +30,7 @@ pub const fn status(denial: Denial) -> StatusCode {
         D::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
         D::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
         D::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        D::NoRoute => StatusCode::NOT_FOUND,
+        D::NoRoute | D::ObjectNotFound => StatusCode::NOT_FOUND,
         D::CredentialMissing
         | D::CredentialMalformed
         | D::CredentialKindNotAccepted
@@ -50,9 +52,13 @@ pub const fn status(denial: Denial) -> StatusCode {
         | D::KeyRevoked
         | D::KeyOwnerInactive
         | D::SignInRefused
-        | D::RefreshReused => StatusCode::UNAUTHORIZED,
-        D::ScopeMissing => StatusCode::FORBIDDEN,
-        D::TooManyUnknownKeys => StatusCode::TOO_MANY_REQUESTS,
+        | D::RefreshReused
+        | D::SecondFactorMissing
+        | D::SecondFactorWrong
+        | D::ChallengeInvalid
+        | D::AuthenticationTooOld => StatusCode::UNAUTHORIZED,
+        D::ScopeMissing | D::SecondFactorRequired => StatusCode::FORBIDDEN,
+        D::TooManyUnknownKeys | D::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
         D::Unavailable | D::Busy => StatusCode::SERVICE_UNAVAILABLE,
         D::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         D::UpstreamUnreachable | D::UpstreamBroken => StatusCode::BAD_GATEWAY,
@@ -77,7 +83,7 @@ const fn detail(denial: Denial) -> &'static str {
         D::UnsupportedMediaType => "Unsupported media type.",
         D::ParseError => "The body could not be read.",
         D::InvalidFields => "Invalid input.",
-        D::NoRoute => "Not found.",
+        D::NoRoute | D::ObjectNotFound => "Not found.",
         D::CredentialMissing | D::CredentialKindNotAccepted => "Authentication credentials were not provided.",
         D::CredentialMalformed => "The Authorization header holds no bearer token.",
         D::CredentialRepeated => "A credential was given more than once.",
@@ -99,7 +105,12 @@ const fn detail(denial: Denial) -> &'static str {
         D::SignInRefused => "No active account found with the given credentials",
         D::RefreshReused => "Token is blacklisted",
         D::ScopeMissing => "You do not have permission to perform this action.",
-        D::TooManyUnknownKeys => "Request was throttled.",
+        D::TooManyUnknownKeys | D::TooManyAttempts => "Request was throttled.",
+        D::SecondFactorMissing => "A second factor is required.",
+        D::SecondFactorWrong => "The code is not valid.",
+        D::ChallengeInvalid => "The challenge is not valid or was used up.",
+        D::SecondFactorRequired => "This needs a sign-in with a second factor.",
+        D::AuthenticationTooOld => "This needs a more recent sign-in.",
         D::Unavailable => "The service is temporarily unavailable.",
         D::Busy => "Too many sign-ins at once. Try again in a moment.",
         D::Internal => "Internal error.",
@@ -161,6 +172,18 @@ pub fn refuse_method(denial: Denial, method: &str, allow: &[String]) -> Response
     if let Ok(allow) = HeaderValue::from_str(&allow.join(", ")) {
         response.headers_mut().insert(ALLOW, allow);
     }
+    response
+}
+
+/// Too many guesses: how long to wait is in the words that clients of Django REST framework know, and in `Retry-After`.
+pub fn refuse_throttled(wait: Duration) -> Response<Body> {
+    let denial = Denial::TooManyAttempts;
+    let secs = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let secs = secs.max(1);
+    let unit = if secs == 1 { "second" } else { "seconds" };
+    let detail = format!("Request was throttled. Expected available in {secs} {unit}.");
+    let mut response = refuse_with(denial, &json!({ "detail": detail, "code": denial.code() }));
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(secs));
     response
 }
 

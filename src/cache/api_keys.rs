@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use super::Forget;
 use super::remembered::{Bounds, Remembered, Surroundings, Weigh};
 use crate::domain::api_key::{ApiKey, ApiKeyId, KeyOwner};
+use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::invalidation::Invalidation;
 use crate::storage::Result;
-use crate::storage::api_keys::ApiKeys;
+use crate::storage::api_keys::{ApiKeys, KeyChanges, KeyQuery};
 use crate::storage::users::Insert;
 use crate::telemetry::metrics::CacheName;
 
@@ -56,8 +57,8 @@ impl Forget for CachedApiKeys {
 
 #[async_trait]
 impl ApiKeys for CachedApiKeys {
-    async fn insert(&self, key: &ApiKey) -> Result<Insert> {
-        let done = self.inner.insert(key).await;
+    async fn insert(&self, key: &ApiKey, change: &Change) -> Result<Insert> {
+        let done = self.inner.insert(key, change).await;
         self.by_digest.forget(&key.digest);
         done
     }
@@ -78,12 +79,31 @@ impl ApiKeys for CachedApiKeys {
         self.inner.find_by_prefix(prefix).await
     }
 
-    async fn list(&self, offset: u32, limit: u32) -> Result<Vec<ApiKey>> {
-        self.inner.list(offset, limit).await
+    async fn list(&self, query: &KeyQuery) -> Result<Vec<ApiKey>> {
+        self.inner.list(query).await
     }
 
-    async fn revoke(&self, id: &ApiKeyId, reason: &str, now: Timestamp) -> Result<bool> {
-        let done = self.inner.revoke(id, reason, now).await;
+    async fn update(&self, id: &ApiKeyId, changes: &KeyChanges, now: Timestamp, change: &Change) -> Result<bool> {
+        let done = self.inner.update(id, changes, now, change).await;
+        self.forget_key(id);
+        done
+    }
+
+    async fn rotate(
+        &self,
+        old: &ApiKeyId,
+        old_until: Timestamp,
+        successor: &ApiKey,
+        change: &Change,
+    ) -> Result<Option<Insert>> {
+        let done = self.inner.rotate(old, old_until, successor, change).await;
+        self.forget_key(old);
+        self.by_digest.forget(&successor.digest);
+        done
+    }
+
+    async fn revoke(&self, id: &ApiKeyId, reason: &str, now: Timestamp, change: &Change) -> Result<bool> {
+        let done = self.inner.revoke(id, reason, now, change).await;
         self.forget_key(id);
         done
     }

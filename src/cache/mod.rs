@@ -13,6 +13,7 @@ pub mod users;
 use std::sync::Arc;
 
 use crate::domain::invalidation::Invalidation;
+use crate::storage::invalidations::Heed;
 
 /// Whoever can be told that something changed.
 pub trait Forget: Send + Sync {
@@ -29,6 +30,13 @@ pub struct Forgetters(Vec<Arc<dyn Forget>>);
 impl Forgetters {
     pub fn new(all: Vec<Arc<dyn Forget>>) -> Self {
         Self(all)
+    }
+}
+
+/// What this process has changed itself is forgotten at once, whichever store it was changed through.
+impl Heed for Forgetters {
+    fn heed(&self, what: &Invalidation) {
+        self.forget(what);
     }
 }
 

@@ -6,11 +6,13 @@ use async_trait::async_trait;
 
 use super::Forget;
 use super::remembered::{Bounds, Remembered, Surroundings, Weigh};
+use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::invalidation::Invalidation;
 use crate::domain::session::{Session, SessionEnd, SessionId};
+use crate::domain::user::UserId;
 use crate::storage::Result;
-use crate::storage::sessions::Sessions;
+use crate::storage::sessions::{EndAll, Sessions};
 use crate::telemetry::metrics::CacheName;
 
 pub struct CachedSessions {
@@ -21,6 +23,7 @@ pub struct CachedSessions {
 impl Weigh for Session {
     fn bytes(&self) -> usize {
         let texts = self.id.0.len() * 2 + self.user_id.0.len() + self.client_address.len() + self.user_agent.len();
+        let texts = texts + self.amr.iter().map(|method| method.len() + 24).sum::<usize>();
         size_of::<Self>() + texts
     }
 }
@@ -29,6 +32,10 @@ impl CachedSessions {
     pub fn new(inner: Arc<dyn Sessions>, bounds: Bounds, surroundings: Surroundings) -> Self {
         Self { inner, by_id: Remembered::new(CacheName::Sessions, bounds, surroundings) }
     }
+
+    fn forget_all_of(&self, user: &UserId) {
+        self.by_id.forget_where(|session| session.is_none_or(|session| session.user_id == *user));
+    }
 }
 
 impl Forget for CachedSessions {
@@ -36,9 +43,7 @@ impl Forget for CachedSessions {
         match what {
             Invalidation::Session(id) => self.by_id.forget(id),
             // Whatever changed a user may have ended sessions, and no list of them comes with it.
-            Invalidation::User(user) => {
-                self.by_id.forget_where(|session| session.is_none_or(|session| session.user_id == *user));
-            }
+            Invalidation::User(user) => self.forget_all_of(user),
             Invalidation::ApiKey(_) | Invalidation::SigningKeys => {}
         }
     }
@@ -74,9 +79,19 @@ impl Sessions for CachedSessions {
         done
     }
 
-    async fn end(&self, id: &SessionId, why: SessionEnd, now: Timestamp) -> Result<bool> {
-        let done = self.inner.end(id, why, now).await;
+    async fn list_live(&self, user: &UserId, now: Timestamp, limit: u32) -> Result<Vec<Session>> {
+        self.inner.list_live(user, now, limit).await
+    }
+
+    async fn end(&self, id: &SessionId, why: SessionEnd, now: Timestamp, change: &Change) -> Result<bool> {
+        let done = self.inner.end(id, why, now, change).await;
         self.by_id.forget(id);
+        done
+    }
+
+    async fn end_all(&self, end: &EndAll, change: &Change) -> Result<Option<u64>> {
+        let done = self.inner.end_all(end, change).await;
+        self.forget_all_of(&end.user_id);
         done
     }
 

@@ -6,11 +6,12 @@ use async_trait::async_trait;
 
 use super::Forget;
 use super::remembered::{Bounds, Remembered, Surroundings, Weigh};
+use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::invalidation::Invalidation;
 use crate::domain::user::{PasswordHash, User, UserId};
 use crate::storage::Result;
-use crate::storage::users::{Insert, Users};
+use crate::storage::users::{Insert, PasswordSetting, Update, UserChanges, UserQuery, Users};
 use crate::telemetry::metrics::CacheName;
 
 pub struct CachedUsers {
@@ -20,7 +21,7 @@ pub struct CachedUsers {
 
 impl Weigh for User {
     fn bytes(&self) -> usize {
-        let texts = self.id.0.len() * 2 + self.username.len() + self.email.len() + self.password.text().len();
+        let texts = self.id.0.len() * 2 + self.username.len() + self.email.len() + self.first_name.len() + self.last_name.len() + self.password.text().len();
         size_of::<Self>() + texts + self.scopes.iter().map(|scope| scope.as_str().len() + 24).sum::<usize>()
     }
 }
@@ -45,8 +46,8 @@ impl Forget for CachedUsers {
 
 #[async_trait]
 impl Users for CachedUsers {
-    async fn insert(&self, user: &User) -> Result<Insert> {
-        let done = self.inner.insert(user).await;
+    async fn insert(&self, user: &User, change: &Change) -> Result<Insert> {
+        let done = self.inner.insert(user, change).await;
         self.by_id.forget(&user.id);
         done
     }
@@ -59,32 +60,52 @@ impl Users for CachedUsers {
         self.by_id.get(id, load).await
     }
 
+    async fn find_fresh(&self, id: &UserId) -> Result<Option<Arc<User>>> {
+        self.inner.find_fresh(id).await
+    }
+
     async fn find_by_username(&self, username: &str) -> Result<Option<User>> {
         self.inner.find_by_username(username).await
     }
 
-    async fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<User>> {
-        self.inner.list(after, limit).await
+    async fn find_by_email(&self, email: &str, limit: u32) -> Result<Vec<User>> {
+        self.inner.find_by_email(email, limit).await
+    }
+
+    async fn list(&self, query: &UserQuery) -> Result<Vec<User>> {
+        self.inner.list(query).await
     }
 
     async fn count(&self) -> Result<u64> {
         self.inner.count().await
     }
 
-    async fn set_active(&self, id: &UserId, active: bool, now: Timestamp) -> Result<bool> {
-        let done = self.inner.set_active(id, active, now).await;
+    async fn update(&self, id: &UserId, changes: &UserChanges, change: &Change) -> Result<Update> {
+        let done = self.inner.update(id, changes, change).await;
         self.by_id.forget(id);
         done
     }
 
-    async fn set_password(&self, id: &UserId, password: &PasswordHash, now: Timestamp) -> Result<bool> {
-        let done = self.inner.set_password(id, password, now).await;
+    async fn set_active(&self, id: &UserId, active: bool, now: Timestamp, change: &Change) -> Result<bool> {
+        let done = self.inner.set_active(id, active, now, change).await;
         self.by_id.forget(id);
+        done
+    }
+
+    async fn set_password(&self, setting: &PasswordSetting, change: &Change) -> Result<bool> {
+        let done = self.inner.set_password(setting, change).await;
+        self.by_id.forget(&setting.user_id);
         done
     }
 
     async fn upgrade_password(&self, id: &UserId, seen: &PasswordHash, better: &PasswordHash) -> Result<bool> {
         let done = self.inner.upgrade_password(id, seen, better).await;
+        self.by_id.forget(id);
+        done
+    }
+
+    async fn delete(&self, id: &UserId, now: Timestamp, change: &Change) -> Result<bool> {
+        let done = self.inner.delete(id, now, change).await;
         self.by_id.forget(id);
         done
     }

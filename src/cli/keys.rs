@@ -7,6 +7,7 @@ use super::desk::Desk;
 use super::failure::Failure;
 use super::output::{print, table};
 use super::users::read_scopes;
+use crate::domain::audit::Initiator;
 use crate::domain::api_key::{ApiKey, KeyOwner};
 use crate::domain::scope::Scope;
 use crate::identity::api_keys::NewKey;
@@ -14,11 +15,12 @@ use crate::identity::api_keys::NewKey;
 pub fn run(desk: &Desk, command: Keys, format: OutputFormat) -> Result<(), Failure> {
     let keys = &desk.administration.keys;
     let wait = &desk.runtime;
+    let by = Initiator::operator();
     match command {
         Keys::Create { name, owner, scopes, expires_in } => {
             let owner = read_owner(desk, owner.as_deref().unwrap_or(&name))?;
             let new = NewKey { name, owner, scopes: read_scopes(&scopes)?, expires_in };
-            let (key, secret) = wait.block_on(keys.create(new))?;
+            let (key, secret) = wait.block_on(keys.create(new, &by))?;
             let text = format!(
                 "Created key {} ({}). This is the key; it is not shown again:\n{}\n",
                 key.id,
@@ -38,7 +40,7 @@ pub fn run(desk: &Desk, command: Keys, format: OutputFormat) -> Result<(), Failu
             print(format, &text, &all.iter().map(to_json).collect());
         }
         Keys::Revoke { key, reason } => {
-            let key = wait.block_on(keys.revoke(&key, &reason))?;
+            let key = wait.block_on(keys.revoke(&key, &reason, &by))?;
             print(format, &format!("Revoked key {} ({}).\n", key.id, key.name), &to_json(&key));
         }
     }

@@ -12,6 +12,7 @@ use super::serve::{start, wait_and_drain};
 use crate::config::environment::ProcessEnvironment;
 use crate::config::settings::Settings;
 use crate::domain::api_key::KeyOwner;
+use crate::domain::audit::Initiator;
 use crate::domain::random::Random;
 use crate::domain::scope::ScopeSet;
 use crate::domain::secret::Secret;
@@ -139,9 +140,9 @@ async fn make_credentials(administration: &Administration, random: &dyn Random) 
         scopes: ScopeSet::default(),
         expires_in: None,
     };
-    let (_, secret) = administration.keys.create(key).await?;
+    let (_, secret) = administration.keys.create(key, &Initiator::operator()).await?;
     // The user comes last: only then does the next start take the first one for complete.
-    administration.users.create(admin).await?;
+    administration.users.create(admin, &Initiator::operator()).await?;
     Ok(FirstCredentials { password, key: Secret::new(secret.expose().to_owned()) })
 }
 

@@ -7,6 +7,7 @@ use super::credentials;
 use super::desk::Desk;
 use super::failure::Failure;
 use super::output::{print, table};
+use crate::domain::audit::Initiator;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::user::{Email, User, Username};
 use crate::identity::users::NewUser;
@@ -14,6 +15,7 @@ use crate::identity::users::NewUser;
 pub fn run(desk: &Desk, command: Users, format: OutputFormat) -> Result<(), Failure> {
     let users = &desk.administration.users;
     let wait = &desk.runtime;
+    let by = Initiator::operator();
     match command {
         Users::Create { username, email, admin, scopes, password_stdin } => {
             let input = |fault: &dyn std::fmt::Display| Failure::Input(fault.to_string());
@@ -24,7 +26,7 @@ pub fn run(desk: &Desk, command: Users, format: OutputFormat) -> Result<(), Fail
                 scopes: read_scopes(&scopes)?,
                 password: credentials::password(password_stdin)?,
             };
-            let user = wait.block_on(users.create(new))?;
+            let user = wait.block_on(users.create(new, &by))?;
             print(format, &format!("Created user {} with id {}.\n", user.username, user.id), &to_json(&user));
         }
         Users::List => {
@@ -34,16 +36,16 @@ pub fn run(desk: &Desk, command: Users, format: OutputFormat) -> Result<(), Fail
             print(format, &text, &all.iter().map(to_json).collect());
         }
         Users::Disable { user } => {
-            let user = wait.block_on(users.set_active(&user, false))?;
+            let user = wait.block_on(users.set_active(&user, false, &by))?;
             print(format, &format!("Disabled user {}.\n", user.username), &to_json(&user));
         }
         Users::Enable { user } => {
-            let user = wait.block_on(users.set_active(&user, true))?;
+            let user = wait.block_on(users.set_active(&user, true, &by))?;
             print(format, &format!("Enabled user {}.\n", user.username), &to_json(&user));
         }
         Users::SetPassword { user, password_stdin } => {
             let password = credentials::password(password_stdin)?;
-            let user = wait.block_on(users.set_password(&user, password))?;
+            let user = wait.block_on(users.set_password(&user, password, &by))?;
             let text = format!("Set the password of user {}; all sessions have ended.\n", user.username);
             print(format, &text, &to_json(&user));
         }

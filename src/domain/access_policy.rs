@@ -1,6 +1,7 @@
 //! What a route demands.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::scope::ScopeSet;
 
@@ -56,10 +57,36 @@ impl Kinds {
     }
 }
 
+/// Of whom a second factor is demanded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SecondFactorDemand {
+    #[default]
+    Nobody,
+    /// Of users who sign in; a key that is good for the route is good enough.
+    Tokens,
+    /// Of everybody, so that a key alone does not do.
+    Everybody,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
     pub kinds: Kinds,
     pub scopes: ScopeSet,
+    pub second_factor: SecondFactorDemand,
+    /// How long ago the user may have signed in; a key has never signed in.
+    pub max_auth_age: Option<Duration>,
+}
+
+impl Requirement {
+    /// These kinds and nothing else.
+    pub fn of(kinds: Kinds) -> Self {
+        Self {
+            kinds,
+            scopes: ScopeSet::default(),
+            second_factor: SecondFactorDemand::Nobody,
+            max_auth_age: None,
+        }
+    }
 }
 
 /// `Public` asks for nothing, so it looks at nothing: an old token in the header does no harm there.
@@ -81,6 +108,14 @@ impl fmt::Display for AccessPolicy {
         })?;
         if !requirement.scopes.is_empty() {
             write!(f, ", scopes {}", requirement.scopes)?;
+        }
+        match requirement.second_factor {
+            SecondFactorDemand::Nobody => {}
+            SecondFactorDemand::Tokens => f.write_str(", two factors of users")?,
+            SecondFactorDemand::Everybody => f.write_str(", two factors")?,
+        }
+        if let Some(age) = requirement.max_auth_age {
+            write!(f, ", signed in within {} s", age.as_secs())?;
         }
         Ok(())
     }

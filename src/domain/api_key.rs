@@ -55,6 +55,8 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
     pub revoked: Option<(Timestamp, String)>,
+    /// The key that was made in its place. Both work until this one expires.
+    pub replaced_by: Option<ApiKeyId>,
 }
 
 impl ApiKey {

@@ -43,6 +43,13 @@ pub enum Denial {
     InvalidFields,
     SignInRefused,
     RefreshReused,
+    /// The password was right, and a second factor is asked for.
+    SecondFactorMissing,
+    SecondFactorWrong,
+    /// Unknown, used up or over.
+    ChallengeInvalid,
+    /// No such user, key or session, or none that the caller may know of.
+    ObjectNotFound,
     // Routing.
     NoRoute,
     MethodNotAllowed,
@@ -70,8 +77,12 @@ pub enum Denial {
     KeyOwnerInactive,
     // Authorisation.
     ScopeMissing,
+    SecondFactorRequired,
+    AuthenticationTooOld,
     // Limits.
     TooManyUnknownKeys,
+    /// Too many guesses at one account, or from one network.
+    TooManyAttempts,
     // Not the client's doing.
     Unavailable,
     Busy,
@@ -84,7 +95,7 @@ pub enum Denial {
 }
 
 impl Denial {
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 55] = [
         Self::BadRequest,
         Self::BadPath,
         Self::BadHost,
@@ -133,6 +144,13 @@ impl Denial {
         Self::UpstreamBroken,
         Self::UpstreamTimeout,
         Self::ClientGone,
+        Self::SecondFactorMissing,
+        Self::SecondFactorWrong,
+        Self::ChallengeInvalid,
+        Self::SecondFactorRequired,
+        Self::AuthenticationTooOld,
+        Self::TooManyAttempts,
+        Self::ObjectNotFound,
     ];
 
     /// The code that the client is told. It is coarser than the reason where the difference would help a guesser: which
@@ -154,7 +172,7 @@ impl Denial {
             Self::CredentialMissing | Self::CredentialKindNotAccepted => "not_authenticated",
             Self::SignInRefused => "no_active_account",
             Self::ScopeMissing => "permission_denied",
-            Self::NoRoute => "not_found",
+            Self::NoRoute | Self::ObjectNotFound => "not_found",
             _ => self.reason(),
         }
     }
@@ -178,6 +196,13 @@ impl Denial {
             Self::InvalidFields => "invalid",
             Self::SignInRefused => "sign_in_refused",
             Self::RefreshReused => "refresh_reused",
+            Self::SecondFactorMissing => "mfa_required",
+            Self::SecondFactorWrong => "second_factor_invalid",
+            Self::ChallengeInvalid => "challenge_invalid",
+            Self::SecondFactorRequired => "second_factor_required",
+            Self::AuthenticationTooOld => "authentication_too_old",
+            Self::TooManyAttempts => "too_many_attempts",
+            Self::ObjectNotFound => "object_not_found",
             Self::NoRoute => "no_route",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::CredentialMissing => "credential_missing",
@@ -225,7 +250,7 @@ impl Denial {
     /// How long a client should wait before it tries again, where trying again makes sense.
     pub const fn retry_after(self) -> Option<Duration> {
         match self {
-            Self::Unavailable | Self::Busy | Self::TooManyUnknownKeys => Some(Duration::from_secs(1)),
+            Self::Unavailable | Self::Busy | Self::TooManyUnknownKeys | Self::TooManyAttempts => Some(Duration::from_secs(1)),
             _ => None,
         }
     }

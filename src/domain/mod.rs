@@ -2,14 +2,22 @@
 
 pub mod access_policy;
 pub mod api_key;
+pub mod audit;
+pub mod challenge;
+pub mod change;
 pub mod clock;
 pub mod credential;
 pub mod denial;
 pub mod digest;
+pub mod factor_proof;
+pub mod guess_subject;
 pub mod invalidation;
+pub mod lockout;
+pub mod password_reset;
 pub mod principal;
 pub mod random;
 pub mod scope;
+pub mod second_factor;
 pub mod secret;
 pub mod session;
 pub mod signing_key;

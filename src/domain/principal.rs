@@ -52,6 +52,21 @@ pub enum Assurance {
     TwoFactors,
 }
 
+impl Assurance {
+    /// What a sign-in by these methods (RFC 8176) amounts to.
+    pub fn of(amr: &[String]) -> Self {
+        let second = amr.iter().any(|method| matches!(method.as_str(), "otp" | "mfa" | "recovery_code"));
+        if second { Self::TwoFactors } else { Self::OneFactor }
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OneFactor => "one_factor",
+            Self::TwoFactors => "two_factors",
+        }
+    }
+}
+
 /// A verified subject with what it may do. Made only by `access`, from a credential that held.
 #[derive(Clone, Debug)]
 pub struct Principal {
@@ -63,6 +78,8 @@ pub struct Principal {
     /// Authentication methods, as in RFC 8176: `pwd`, `otp`.
     pub amr: Vec<String>,
     pub assurance: Assurance,
+    /// When the user last proved who it is; `None` for a key, which proves that each time.
+    pub authenticated_at: Option<Timestamp>,
     /// When the credential stops being good by itself; derived values must not outlive it.
     pub expires_at: Option<Timestamp>,
     /// Different for every `Principal` ever made in this process: the key under which derived values (headers,

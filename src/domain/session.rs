@@ -40,11 +40,18 @@ pub enum SessionEnd {
     PasswordChange,
     UserDisabled,
     Administrator,
+    SecondFactorChange,
 }
 
 impl SessionEnd {
-    pub const ALL: [Self; 5] =
-        [Self::Logout, Self::RefreshReuse, Self::PasswordChange, Self::UserDisabled, Self::Administrator];
+    pub const ALL: [Self; 6] = [
+        Self::Logout,
+        Self::RefreshReuse,
+        Self::PasswordChange,
+        Self::UserDisabled,
+        Self::Administrator,
+        Self::SecondFactorChange,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -53,6 +60,7 @@ impl SessionEnd {
             Self::PasswordChange => "password_change",
             Self::UserDisabled => "user_disabled",
             Self::Administrator => "administrator",
+            Self::SecondFactorChange => "second_factor_change",
         }
     }
 
@@ -74,6 +82,8 @@ pub struct Session {
     /// The absolute end, which no rotation moves.
     pub expires_at: Timestamp,
     pub ended: Option<(Timestamp, SessionEnd)>,
+    /// How the sign-in was proven (RFC 8176): `pwd`, `otp`.
+    pub amr: Vec<String>,
     pub client_address: String,
     pub user_agent: String,
 }
@@ -120,6 +130,7 @@ mod tests {
             last_used_at: start,
             expires_at: Timestamp::from_secs(2000),
             ended: None,
+            amr: vec!["pwd".into()],
             client_address: String::new(),
             user_agent: String::new(),
         }

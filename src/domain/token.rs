@@ -69,6 +69,7 @@ pub struct TokenClaims {
     pub counter: Option<i64>,
     pub amr: Vec<String>,
     pub auth_time: Option<Timestamp>,
+    pub issued_at: Option<Timestamp>,
     /// Everything, in its order, for what is copied from a refresh token into its access tokens.
     pub all: Claims,
 }
@@ -91,6 +92,14 @@ impl ClaimNames {
         amr: "portcullis_amr",
         auth_time: "portcullis_auth_time",
     };
+}
+
+impl TokenClaims {
+    /// Whether the token was issued before `valid_from`. One that does not say when was.
+    pub fn is_older_than(&self, valid_from: Option<Timestamp>) -> bool {
+        // Tokens tell whole seconds, so that one of the same second counts as younger.
+        valid_from.is_some_and(|from| self.issued_at.is_none_or(|at| at.as_secs() < from.as_secs()))
+    }
 }
 
 impl TokenRules {
@@ -166,6 +175,7 @@ impl TokenRules {
                 Some(amr) => texts(amr).ok_or(TokenFault::Invalid)?,
             },
             auth_time: self.instant(&claims, names.auth_time)?,
+            issued_at,
             all: claims,
         })
     }

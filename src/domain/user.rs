@@ -29,6 +29,9 @@ pub struct User {
     pub username: String,
     /// Empty when there is none.
     pub email: String,
+    /// Empty when not known.
+    pub first_name: String,
+    pub last_name: String,
     pub is_active: bool,
     pub is_admin: bool,
     /// Scopes of this user's tokens, beside those that being an administrator brings.
@@ -36,6 +39,10 @@ pub struct User {
     pub password: PasswordHash,
     pub created_at: Timestamp,
     pub password_changed_at: Timestamp,
+    /// Tokens that name no session, as an installation has them that was taken over, hold only if issued at this time or
+    /// later. What ends sessions ends those too, and this is how.
+    pub tokens_valid_from: Option<Timestamp>,
+    pub last_sign_in_at: Option<Timestamp>,
 }
 
 /// A stored password: a PHC string, or nothing that ever matches.

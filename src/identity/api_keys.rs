@@ -3,17 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::auditor::Auditor;
 use crate::crypto::digest::sha256;
 use crate::domain::api_key::{ApiKey, ApiKeyId, KeyOwner, PresentedKey};
+use crate::domain::audit::{AuditAction, Initiator};
+use crate::domain::change::Change;
 use crate::domain::clock::Clock;
 use crate::domain::random::{self, Random};
 use crate::domain::scope::ScopeSet;
 use crate::storage::StoreError;
-use crate::storage::api_keys::ApiKeys;
+use crate::storage::api_keys::{ApiKeys, KeyQuery};
 use crate::storage::users::Insert;
 
 pub struct KeyAdministration {
     keys: Arc<dyn ApiKeys>,
+    auditor: Auditor,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 }
@@ -42,12 +46,12 @@ pub enum KeyError {
 }
 
 impl KeyAdministration {
-    pub fn new(keys: Arc<dyn ApiKeys>, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { keys, clock, random }
+    pub fn new(keys: Arc<dyn ApiKeys>, auditor: Auditor, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
+        Self { keys, auditor, clock, random }
     }
 
     /// Makes a key. The second value is the key itself, which exists nowhere else from here on.
-    pub async fn create(&self, new: NewKey) -> Result<(ApiKey, PresentedKey), KeyError> {
+    pub async fn create(&self, new: NewKey, by: &Initiator) -> Result<(ApiKey, PresentedKey), KeyError> {
         let name = new.name.trim().to_owned();
         if !(1..=100).contains(&name.chars().count()) || name.chars().any(char::is_control) {
             return Err(KeyError::Name);
@@ -66,8 +70,11 @@ impl KeyAdministration {
                 created_at: now,
                 expires_at: new.expires_in.map(|lifetime| now.plus(lifetime)),
                 revoked: None,
+                replaced_by: None,
             };
-            if self.keys.insert(&key).await? == Insert::Done {
+            let change = Change::from(self.auditor.done(by, AuditAction::KeyCreate).on_key(&key.id));
+            if self.keys.insert(&key, &change).await? == Insert::Done {
+                self.auditor.witness(&change);
                 return Ok((key, secret));
             }
         }
@@ -77,9 +84,15 @@ impl KeyAdministration {
     /// All keys, newest first.
     pub async fn list(&self) -> Result<Vec<ApiKey>, KeyError> {
         const PAGE: u32 = 500;
-        let mut all = Vec::new();
+        let mut all: Vec<ApiKey> = Vec::new();
         loop {
-            let page = self.keys.list(u32::try_from(all.len()).unwrap_or(u32::MAX), PAGE).await?;
+            let query = KeyQuery {
+                before: all.last().map(|key| (key.created_at, key.id.clone())),
+                revoked: true,
+                limit: PAGE,
+                ..KeyQuery::default()
+            };
+            let page = self.keys.list(&query).await?;
             let last = page.len() < PAGE as usize;
             all.extend(page);
             if last {
@@ -89,7 +102,7 @@ impl KeyAdministration {
     }
 
     /// Revokes by id or by visible prefix (with or without the brand in front).
-    pub async fn revoke(&self, id_or_prefix: &str, reason: &str) -> Result<ApiKey, KeyError> {
+    pub async fn revoke(&self, id_or_prefix: &str, reason: &str, by: &Initiator) -> Result<ApiKey, KeyError> {
         let by_id = self.keys.find(&ApiKeyId(id_or_prefix.to_owned())).await?;
         let key = match by_id {
             Some(key) => key,
@@ -100,9 +113,11 @@ impl KeyAdministration {
             }
         };
         let now = self.clock.now();
-        if !self.keys.revoke(&key.id, reason, now).await? {
+        let change = Change::from(self.auditor.done(by, AuditAction::KeyRevoke).on_key(&key.id));
+        if !self.keys.revoke(&key.id, reason, now, &change).await? {
             return Err(KeyError::AlreadyRevoked(id_or_prefix.to_owned()));
         }
+        self.auditor.witness(&change);
         Ok(ApiKey { revoked: Some((now, reason.to_owned())), ..key })
     }
 }

@@ -1,9 +1,14 @@
 //! Who exists and what do they hold? Issues, changes and revokes; never decides about a request.
 
 pub mod api_keys;
+pub mod auditor;
+pub mod code_check;
+pub mod guess_guard;
 pub mod passwords;
 pub mod public_keys;
 pub mod sessions;
+pub mod sign_in;
 pub mod signing_keys;
 pub mod token_mint;
+pub mod turns;
 pub mod users;

@@ -1,4 +1,4 @@
-//! Signing in, and staying signed in.
+//! Staying signed in, and signing out.
 //!
 //! A sign-in makes one session. Its refresh token names the session and the counter it was made at; each refresh raises
 //! the counter by one compare-and-set, so of any number of parallel uses one makes a successor. The previous token gets
@@ -7,41 +7,19 @@
 
 use std::sync::Arc;
 
-use super::passwords::{Passwords, Unfit};
-use super::token_mint::{Lifetimes, TokenMint, TokenPair};
-use crate::crypto::password::Verdict;
+use super::auditor::Auditor;
+use super::token_mint::{TokenMint, TokenPair};
 use crate::crypto::tokens::Tokens;
+use crate::domain::audit::{Actor, AuditAction, AuditEvent, Initiator};
+use crate::domain::change::Change;
 use crate::domain::clock::{Clock, Timestamp};
-use crate::domain::random::{self, Random};
-use crate::domain::secret::Secret;
+use crate::domain::denial::Denial;
 use crate::domain::session::{CounterVerdict, Session, SessionEnd, SessionId};
 use crate::domain::token::{TokenClaims, TokenFault, TokenType};
-use crate::domain::user::{User, UserId};
+use crate::domain::user::UserId;
 use crate::storage::StoreError;
-use crate::storage::sessions::Sessions;
+use crate::storage::sessions::{EndAll, Sessions};
 use crate::storage::users::Users;
-
-/// Where a sign-in came from.
-#[derive(Clone, Debug, Default)]
-pub struct Origin {
-    pub address: String,
-    pub user_agent: String,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum SignInError {
-    /// Unknown user, wrong password and inactive user alike.
-    #[error("no active account with these credentials")]
-    Refused,
-    #[error("{0}")]
-    Unfit(#[from] Unfit),
-    #[error("too many sign-ins at once")]
-    Busy,
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("a token could not be signed")]
-    Signing,
-}
 
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
@@ -61,81 +39,25 @@ pub enum RefreshError {
 pub struct SessionDesk {
     users: Arc<dyn Users>,
     sessions: Arc<dyn Sessions>,
-    passwords: Arc<Passwords>,
     tokens: Tokens,
-    mint: TokenMint,
+    mint: Arc<TokenMint>,
+    auditor: Auditor,
     clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
 }
 
 impl SessionDesk {
-    pub fn new(
+    pub const fn new(
         users: Arc<dyn Users>,
         sessions: Arc<dyn Sessions>,
-        passwords: Arc<Passwords>,
         tokens: Tokens,
-        lifetimes: Lifetimes,
+        mint: Arc<TokenMint>,
+        auditor: Auditor,
         clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
     ) -> Self {
-        let mint = TokenMint::new(tokens.clone(), lifetimes, Arc::clone(&random));
-        Self { users, sessions, passwords, tokens, mint, clock, random }
+        Self { users, sessions, tokens, mint, auditor, clock }
     }
 
-    /// One hash is computed whoever is named, so the time tells nothing.
-    pub async fn sign_in(
-        &self,
-        username: &str,
-        password: Secret<String>,
-        origin: Origin,
-    ) -> Result<(UserId, TokenPair), SignInError> {
-        self.passwords.check_length(&password)?;
-        let user = self.users.find_by_username(username).await?;
-        let again = password.clone();
-        let stored = user.as_ref().map(|user| &user.password);
-        let verdict = self.passwords.verify(password, stored).await.map_err(|_| SignInError::Busy)?;
-        let user = user.filter(|user| user.is_active && verdict != Verdict::Wrong).ok_or(SignInError::Refused)?;
-        if verdict == Verdict::RightButWeak {
-            self.upgrade(&user, again).await;
-        }
-        let now = self.clock.now();
-        let session = Session {
-            id: SessionId(random::uuid(self.random.as_ref())),
-            user_id: user.id.clone(),
-            counter: 0,
-            rotated_at: now,
-            created_at: now,
-            last_used_at: now,
-            expires_at: now.plus(self.mint.lifetimes().session),
-            ended: None,
-            client_address: origin.address,
-            user_agent: origin.user_agent,
-        };
-        self.sessions.insert(&session).await?;
-        // A password changed, or a user switched off, while the hash was computed ends the sessions there were; this one
-        // was not among them yet.
-        let now_stored = self.users.find_by_username(username).await?;
-        let unchanged = now_stored.is_some_and(|now| {
-            now.is_active && now.id == user.id && now.password_changed_at == user.password_changed_at
-        });
-        if !unchanged {
-            self.sessions.end(&session.id, SessionEnd::PasswordChange, now).await?;
-            return Err(SignInError::Refused);
-        }
-        let claims = self.mint.first_claims(&user.id, &session, now);
-        let pair = self.mint.pair(&claims, &session, true, now).map_err(|_| SignInError::Signing)?;
-        Ok((user.id, pair))
-    }
-
-    /// A hash that is cheaper than a new one would be is replaced now that the password is at hand. Not being able to is
-    /// no reason to turn the user away.
-    async fn upgrade(&self, user: &User, password: Secret<String>) {
-        if let Ok(better) = self.passwords.hash(password).await {
-            let _ = self.users.upgrade_password(&user.id, &user.password, &better).await;
-        }
-    }
-
-    pub async fn refresh(&self, token: &str) -> Result<(UserId, TokenPair), RefreshError> {
+    pub async fn refresh(&self, token: &str, by: &Initiator) -> Result<(UserId, TokenPair), RefreshError> {
         let now = self.clock.now();
         let claims = self.tokens.read(token, Some(TokenType::Refresh), now).map_err(RefreshError::Token)?;
         let invalid = || RefreshError::Token(TokenFault::Invalid);
@@ -144,12 +66,15 @@ impl SessionDesk {
         if !user.is_active {
             return Err(RefreshError::Inactive);
         }
+        if claims.session_id.is_none() && claims.is_older_than(user.tokens_valid_from) {
+            return Err(RefreshError::Token(TokenFault::Ended));
+        }
         let Some(session) = self.session_of(&claims, &user_id, now).await? else {
             // A token that names no session, where tokens are not exchanged: good until it expires.
             let access = self.mint.access_token(&claims.all, now).map_err(|_| RefreshError::Signing)?;
             return Ok((user_id, TokenPair { access, refresh: None }));
         };
-        let pair = self.refresh_session(&claims, session, now).await?;
+        let pair = self.refresh_session(&claims, session, by, now).await?;
         Ok((user_id, pair))
     }
 
@@ -194,6 +119,7 @@ impl SessionDesk {
             last_used_at: now,
             expires_at: now.plus(self.mint.lifetimes().session).max(token_end),
             ended: None,
+            amr: Vec::new(),
             client_address: String::new(),
             user_agent: String::new(),
         };
@@ -204,6 +130,7 @@ impl SessionDesk {
         &self,
         claims: &TokenClaims,
         session: Arc<Session>,
+        by: &Initiator,
         now: Timestamp,
     ) -> Result<TokenPair, RefreshError> {
         let presented = claims.counter.unwrap_or(0);
@@ -216,7 +143,9 @@ impl SessionDesk {
             match session.judge_counter(presented, self.mint.lifetimes().reuse_grace, now) {
                 CounterVerdict::Unknown => return Err(RefreshError::Token(TokenFault::Invalid)),
                 CounterVerdict::Reused => {
-                    self.sessions.end(&session.id, SessionEnd::RefreshReuse, now).await?;
+                    let event = self.auditor.refused(by, AuditAction::RefreshReuse, Denial::RefreshReused.reason());
+                    let event = event.about(&session.user_id).on_session(&session.id);
+                    self.end(&session.id, SessionEnd::RefreshReuse, event).await?;
                     return Err(RefreshError::Reused(session.id.clone()));
                 }
                 CounterVerdict::Previous => {
@@ -245,20 +174,78 @@ impl SessionDesk {
         let session = self.sessions.find(&session_named_by(&claims)).await?;
         let live = match session {
             Some(session) => session.is_live(now),
-            // A token that names no session was never ended, or it would have one.
-            None => claims.session_id.is_none(),
+            // A token that names no session was never ended, or it would have one: unless all of the user's were.
+            None => claims.session_id.is_none() && !self.is_void(&claims).await?,
         };
         if live { Ok(()) } else { Err(RefreshError::Token(TokenFault::Ended)) }
     }
 
+    /// Whether all of the user's tokens have ended that are as old as this one. The user need not exist.
+    async fn is_void(&self, claims: &TokenClaims) -> Result<bool, StoreError> {
+        let Some(user_id) = &claims.user_id else { return Ok(false) };
+        let user = self.users.find(user_id).await?;
+        Ok(user.is_some_and(|user| claims.is_older_than(user.tokens_valid_from)))
+    }
+
     /// Ends a session for good: its refresh token, and its access tokens everywhere. Ending it again changes nothing. The
     /// end is durable when this returns.
-    pub async fn sign_out(&self, session: &SessionId) -> Result<(), StoreError> {
-        self.sessions.end(session, SessionEnd::Logout, self.clock.now()).await.map(|_| ())
+    pub async fn sign_out(&self, user: &UserId, session: &SessionId, by: &Initiator) -> Result<(), StoreError> {
+        let event = self.auditor.done(by, AuditAction::SignOut).about(user).on_session(session);
+        self.end(session, SessionEnd::Logout, event).await.map(|_| ())
+    }
+
+    /// Ends all of a user's sessions, the caller's own too, and tokens that belong to none.
+    pub async fn sign_out_everywhere(&self, user: &UserId, by: &Initiator) -> Result<(), StoreError> {
+        let event = self.auditor.done(by, AuditAction::SessionsEnd).about(user);
+        self.end_all(user, SessionEnd::Logout, event).await.map(|_| ())
+    }
+
+    /// Ends all of somebody else's sessions. How many there were; `None` when there is no such user.
+    pub async fn end_all_of(&self, user: &UserId, by: &Initiator) -> Result<Option<u64>, StoreError> {
+        let event = self.auditor.done(by, AuditAction::SessionsEnd).about(user);
+        self.end_all(user, SessionEnd::Administrator, event).await
+    }
+
+    async fn end_all(&self, user: &UserId, why: SessionEnd, event: AuditEvent) -> Result<Option<u64>, StoreError> {
+        let now = self.clock.now();
+        let end = EndAll { user_id: user.clone(), why, at: now, keep: None, tokens_valid_from: now };
+        let change = Change::from(event);
+        let ended = self.sessions.end_all(&end, &change).await?;
+        if ended.is_some() {
+            self.auditor.witness(&change);
+        }
+        Ok(ended)
+    }
+
+    /// The live sessions of a user, the newest first.
+    pub async fn list(&self, user: &UserId) -> Result<Vec<Session>, StoreError> {
+        self.sessions.list_live(user, self.clock.now(), MOST_LISTED).await
+    }
+
+    /// Ends one session of a user. `false` when the user has no such live session, whoever else may have it.
+    pub async fn end_one(&self, user: &UserId, session: &SessionId, by: &Initiator) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let found = self.sessions.find_fresh(session).await?;
+        if !found.is_some_and(|found| found.user_id == *user && found.is_live(now)) {
+            return Ok(false);
+        }
+        let event = self.auditor.done(by, AuditAction::SessionEnd).about(user).on_session(session);
+        let own = by.actor == Actor::User(user.clone());
+        let why = if own { SessionEnd::Logout } else { SessionEnd::Administrator };
+        self.end(session, why, event).await
+    }
+
+    async fn end(&self, session: &SessionId, why: SessionEnd, event: AuditEvent) -> Result<bool, StoreError> {
+        let change = Change::from(event);
+        let ended = self.sessions.end(session, why, self.clock.now(), &change).await?;
+        if ended {
+            self.auditor.witness(&change);
+        }
+        Ok(ended)
     }
 
     /// Ends the session of a refresh token. The user need not exist any more, nor be active.
-    pub async fn blacklist(&self, token: &str) -> Result<(), RefreshError> {
+    pub async fn blacklist(&self, token: &str, by: &Initiator) -> Result<(), RefreshError> {
         let now = self.clock.now();
         let claims = self.tokens.read(token, Some(TokenType::Refresh), now).map_err(RefreshError::Token)?;
         let id = session_named_by(&claims);
@@ -269,10 +256,15 @@ impl SessionDesk {
             }
             self.adopt(&id, user_id, claims.expires_at, now).await?;
         }
-        let ended_now = self.sessions.end(&id, SessionEnd::Logout, now).await?;
+        let mut event = self.auditor.done(by, AuditAction::SignOut).on_session(&id);
+        event.user.clone_from(&claims.user_id);
+        let ended_now = self.end(&id, SessionEnd::Logout, event).await?;
         if ended_now { Ok(()) } else { Err(RefreshError::Token(TokenFault::Ended)) }
     }
 }
+
+/// Sessions shown of one user. Who has more has a program that signs in anew each time.
+const MOST_LISTED: u32 = 500;
 
 /// The session that a token belongs to: the one it names, or for a token from before this gateway the one that would be
 /// made for it.

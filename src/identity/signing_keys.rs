@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::crypto::key_pair::{self, BadKey, KeyPair};
 use crate::crypto::key_set::KeySet;
 use crate::crypto::master_key::{MasterKey, Unsealing};
+use crate::domain::audit::{AuditAction, AuditOutcome, Initiator};
 use crate::domain::clock::Clock;
 use crate::domain::random::Random;
 use crate::domain::signing_key::{KeyState, KeyUse, SigningAlgorithm, SigningKey};
@@ -55,11 +56,18 @@ impl SigningKeyring<'_> {
     }
 
     /// A new key signs from here on; the one before still verifies, until it is deleted.
-    pub async fn rotate(&self, key_use: KeyUse, algorithm: SigningAlgorithm) -> Result<SigningKey, KeysError> {
+    pub async fn rotate(
+        &self,
+        key_use: KeyUse,
+        algorithm: SigningAlgorithm,
+        by: &Initiator,
+    ) -> Result<SigningKey, KeysError> {
         // Only who can open the present keys may add one: a wrong master key would shut everybody out at the next start.
         self.open_or_create(key_use, algorithm).await?;
         let key = self.make(key_use, algorithm)?;
-        self.store.rotate(&key).await?;
+        let event = by.did(AuditAction::SigningKeysRotate, AuditOutcome::Done, key.created_at, self.random);
+        let event = event.saying(format!("{} {} {}", key.key_use.as_str(), key.algorithm, key.kid));
+        self.store.rotate(&key, &event.into()).await?;
         Ok(key)
     }
 

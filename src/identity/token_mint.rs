@@ -70,7 +70,7 @@ impl TokenMint {
             claims.insert("sub".into(), json!(user_id.as_str()));
         }
         claims.insert(self.names().session.to_owned(), json!(session.id.as_str()));
-        claims.insert(self.names().amr.to_owned(), json!(["pwd"]));
+        claims.insert(self.names().amr.to_owned(), json!(session.amr));
         claims.insert(self.names().auth_time.to_owned(), json!(now.as_secs()));
         claims
     }

@@ -7,20 +7,31 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::start_error::StartError;
-use crate::backends::sql::{self, Pool, SqlApiKeys, SqlInvalidations, SqlSessions, SqlSigningKeys, SqlUsers};
+use crate::backends::sql::{
+    self, Pool, SqlApiKeys, SqlAuditTrail, SqlChallenges, SqlGuesses, SqlInvalidations, SqlPasswordResets,
+    SqlSecondFactors, SqlSessions, SqlSignIns, SqlSigningKeys, SqlUsers,
+};
 use crate::config::settings::{MasterKeySource, Passwords as PasswordSettings, Settings};
 use crate::crypto::hashing_threads::HashingThreads;
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::password::Cost;
 use crate::crypto::random::OsRandom;
+use crate::domain::audit::{AuditEvent, Witness};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::random::Random;
 use crate::domain::secret::Secret;
 use crate::identity::api_keys::KeyAdministration;
+use crate::identity::auditor::Auditor;
 use crate::identity::passwords::{Lengths, Passwords};
 use crate::identity::users::UserAdministration;
 use crate::storage::api_keys::ApiKeys;
+use crate::storage::audit::AuditTrail;
+use crate::storage::challenges::Challenges;
+use crate::storage::guesses::Guesses;
 use crate::storage::invalidations::Invalidations;
+use crate::storage::password_resets::PasswordResets;
+use crate::storage::second_factors::SecondFactors;
+use crate::storage::sign_ins::SignIns;
 use crate::storage::sessions::Sessions;
 use crate::storage::signing_keys::SigningKeys;
 use crate::storage::users::Users;
@@ -34,6 +45,12 @@ pub struct Stores {
     pub api_keys: Arc<dyn ApiKeys>,
     pub signing_keys: Arc<dyn SigningKeys>,
     pub invalidations: Arc<dyn Invalidations>,
+    pub sign_ins: Arc<dyn SignIns>,
+    pub challenges: Arc<dyn Challenges>,
+    pub second_factors: Arc<dyn SecondFactors>,
+    pub password_resets: Arc<dyn PasswordResets>,
+    pub guesses: Arc<dyn Guesses>,
+    pub audit: Arc<dyn AuditTrail>,
 }
 
 impl Stores {
@@ -74,6 +91,12 @@ impl Stores {
             api_keys: Arc::new(SqlApiKeys::new(pool.clone())),
             signing_keys: Arc::new(SqlSigningKeys::new(pool.clone())),
             invalidations: Arc::new(SqlInvalidations::new(pool.clone())),
+            sign_ins: Arc::new(SqlSignIns::new(pool.clone())),
+            challenges: Arc::new(SqlChallenges::new(pool.clone())),
+            second_factors: Arc::new(SqlSecondFactors::new(pool.clone())),
+            password_resets: Arc::new(SqlPasswordResets::new(pool.clone())),
+            guesses: Arc::new(SqlGuesses::new(pool.clone())),
+            audit: Arc::new(SqlAuditTrail::new(pool.clone())),
             pool,
         }
     }
@@ -141,6 +164,12 @@ pub fn passwords(settings: &PasswordSettings, nature: &Nature) -> Result<Arc<Pas
     passwords.map(Arc::new).map_err(|error| StartError::Process(error.to_string()))
 }
 
+struct NoWitness;
+
+impl Witness for NoWitness {
+    fn witness(&self, _: &AuditEvent) {}
+}
+
 /// For the commands that change users and keys, beside a running server or without one.
 pub struct Administration {
     pub users: UserAdministration,
@@ -151,9 +180,18 @@ impl Administration {
     pub fn new(settings: &Settings, stores: &Stores, nature: &Nature) -> Result<Self, StartError> {
         let passwords = passwords(&settings.passwords, nature)?;
         let (clock, random) = (&nature.clock, &nature.random);
+        // What a command does stands in the store; its standard output is the command's own.
+        let auditor =
+            Auditor::new(Arc::clone(&stores.audit), Arc::new(NoWitness), Arc::clone(clock), Arc::clone(random));
         Ok(Self {
-            users: UserAdministration::new(Arc::clone(&stores.users), passwords, Arc::clone(clock), Arc::clone(random)),
-            keys: KeyAdministration::new(Arc::clone(&stores.api_keys), Arc::clone(clock), Arc::clone(random)),
+            users: UserAdministration::new(
+                Arc::clone(&stores.users),
+                passwords,
+                auditor.clone(),
+                Arc::clone(clock),
+                Arc::clone(random),
+            ),
+            keys: KeyAdministration::new(Arc::clone(&stores.api_keys), auditor, Arc::clone(clock), Arc::clone(random)),
         })
     }
 }

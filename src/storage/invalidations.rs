@@ -6,6 +6,11 @@ use super::Result;
 use crate::domain::clock::Timestamp;
 use crate::domain::invalidation::{Epoch, Invalidation};
 
+/// Whoever remembers what is stored, in this process. Told of a change once it is made, and of one that may have been.
+pub trait Heed: Send + Sync {
+    fn heed(&self, what: &Invalidation);
+}
+
 #[async_trait]
 pub trait Invalidations: Send + Sync {
     /// The newest epoch; zero when nothing was ever invalidated.

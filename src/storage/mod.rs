@@ -4,13 +4,20 @@
 //! must do in `tests/storage`; and, when reads are hot, decorate it in `cache` (those reads return an `Arc`, so that a
 //! cache hands out what it holds without copying it).
 //!
-//! Two rules hold for all of them. *Not found* is a case, not an error: look-ups return `Option`. And a change that
+//! Three rules hold for all of them. *Not found* is a case, not an error: look-ups return `Option`. A change that
 //! other nodes must hear of writes its [`Invalidation`](crate::domain::invalidation::Invalidation) in the same
-//! transaction as the change.
+//! transaction as the change. And what an audit must tell comes as a [`Change`](crate::domain::change::Change), which is
+//! written in that transaction too, and only if there is a change.
 
 pub mod api_keys;
+pub mod audit;
+pub mod challenges;
+pub mod guesses;
 pub mod invalidations;
+pub mod password_resets;
+pub mod second_factors;
 pub mod sessions;
+pub mod sign_ins;
 pub mod signing_keys;
 pub mod users;
 

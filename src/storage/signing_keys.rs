@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::Result;
+use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::signing_key::{KeyUse, SigningAlgorithm, SigningKey};
 
@@ -17,7 +18,10 @@ pub trait SigningKeys: Send + Sync {
     async fn find_active(&self, key_use: KeyUse, algorithm: SigningAlgorithm) -> Result<Option<SigningKey>>;
 
     /// Makes `key` the active one of its use and retires all that were, of whatever algorithm, in one transaction.
-    async fn rotate(&self, key: &SigningKey) -> Result<()>;
+    async fn rotate(&self, key: &SigningKey, change: &Change) -> Result<()>;
+
+    /// Replaces a sealed private key by the same one sealed otherwise, unless it has changed since `seen` was read.
+    async fn reseal(&self, kid: &str, seen: &[u8], sealed: &[u8]) -> Result<bool>;
 
     /// Deletes keys that were retired before `before`; how many there were.
     async fn delete_retired(&self, before: Timestamp) -> Result<u64>;

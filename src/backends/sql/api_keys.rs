@@ -5,15 +5,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::answer::{corrupt, within_deadline};
-use super::invalidations::record;
+use super::changing::Changing;
 use super::pool::Pool;
+use super::users::{containing, literally};
 use crate::domain::api_key::{ApiKey, ApiKeyId, KeyOwner};
+use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::invalidation::Invalidation;
 use crate::domain::scope::ScopeSet;
 use crate::domain::user::UserId;
-use crate::storage::api_keys::ApiKeys;
+use crate::storage::api_keys::{ApiKeys, KeyChanges, KeyQuery};
 use crate::storage::users::Insert;
 use crate::storage::{Result, StoreError};
 
@@ -23,7 +25,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, prefix, digest, name, owner_user, owner_service, scopes, created_at, expires_at, revoked_at, ",
-            "revoked_reason FROM api_keys ",
+            "revoked_reason, replaced_by FROM api_keys ",
             $rest
         )
     };
@@ -53,6 +55,7 @@ struct Row {
     expires_at: Option<i64>,
     revoked_at: Option<i64>,
     revoked_reason: Option<String>,
+    replaced_by: Option<String>,
 }
 
 impl TryFrom<Row> for ApiKey {
@@ -81,43 +84,23 @@ impl TryFrom<Row> for ApiKey {
             created_at: Timestamp::from_micros(row.created_at),
             expires_at: row.expires_at.map(Timestamp::from_micros),
             revoked,
+            replaced_by: row.replaced_by.map(ApiKeyId),
         })
     }
 }
 
 #[async_trait]
 impl ApiKeys for SqlApiKeys {
-    async fn insert(&self, key: &ApiKey) -> Result<Insert> {
-        let (user, service) = match &key.owner {
-            KeyOwner::User(id) => (Some(id.as_str()), None),
-            KeyOwner::Service(name) => (None, Some(name.as_str())),
-        };
+    async fn insert(&self, key: &ApiKey, change: &Change) -> Result<Insert> {
         within_deadline(self.pool.deadline(), TABLE, async {
-            let mut transaction = self.pool.begin().await?;
-            let done = sqlx::query(
-                "INSERT INTO api_keys (id, prefix, digest, name, owner_user, owner_service, scopes, created_at, \
-                 expires_at, revoked_at, revoked_reason) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
-            )
-            .bind(key.id.as_str())
-            .bind(key.prefix.as_str())
-            .bind(key.digest.hex())
-            .bind(key.name.as_str())
-            .bind(user)
-            .bind(service)
-            .bind(key.scopes.to_string())
-            .bind(key.created_at.as_micros())
-            .bind(key.expires_at.map(Timestamp::as_micros))
-            .bind(key.revoked.as_ref().map(|(at, _)| at.as_micros()))
-            .bind(key.revoked.as_ref().map(|(_, reason)| reason.as_str()))
-            .execute(&mut *transaction)
-            .await?;
-            if done.rows_affected() == 0 {
+            let mut changing = self.pool.change().await?;
+            if !insert(&mut changing, key).await? {
                 return Ok(Insert::Taken);
             }
+            changing.write(change).await?;
             // Nodes may remember that there was no such key.
-            record(&mut transaction, &Invalidation::ApiKey(key.id.clone()), Some(key.created_at)).await?;
-            transaction.commit().await?;
+            changing.forget(Invalidation::ApiKey(key.id.clone()), Some(key.created_at)).await?;
+            changing.commit().await?;
             Ok(Insert::Done)
         })
         .await
@@ -144,34 +127,155 @@ impl ApiKeys for SqlApiKeys {
         row.map(ApiKey::try_from).transpose()
     }
 
-    async fn list(&self, offset: u32, limit: u32) -> Result<Vec<ApiKey>> {
-        // The id decides between keys of one instant, or pages could repeat one and leave out another.
-        let statement = sqlx::query_as(select!("ORDER BY created_at DESC, id DESC LIMIT $1 OFFSET $2"))
-            .bind(i64::from(limit))
-            .bind(i64::from(offset));
+    async fn list(&self, query: &KeyQuery) -> Result<Vec<ApiKey>> {
+        let (before, before_id) = match &query.before {
+            Some((at, id)) => (at.as_micros(), id.as_str()),
+            None => (i64::MAX, ""),
+        };
+        let (user, service) = query.owner.as_ref().map_or((None, None), owner_columns);
+        // The id decides between keys of one instant, or pages could repeat one and leave out another. What is empty is
+        // not asked for.
+        let statement = sqlx::query_as(select!(
+            "WHERE (created_at < $1 OR (created_at = $1 AND id < $2)) AND ($3 = '' OR owner_user = $3) \
+             AND ($4 = '' OR owner_service = $4) AND ($5 = '' OR lower(name) LIKE $5 ESCAPE '\\' \
+             OR lower(prefix) LIKE $6 ESCAPE '\\') AND ($7 = 1 OR revoked_at IS NULL) \
+             ORDER BY created_at DESC, id DESC LIMIT $8"
+        ))
+        .bind(before)
+        .bind(before_id.to_owned())
+        .bind(user.unwrap_or_default().to_owned())
+        .bind(service.unwrap_or_default().to_owned())
+        .bind(query.search.as_deref().map(containing).unwrap_or_default())
+        .bind(query.search.as_deref().map(|text| format!("{}%", literally(text))).unwrap_or_default())
+        .bind(i64::from(query.revoked))
+        .bind(i64::from(query.limit));
         let rows: Vec<Row> =
             within_deadline(self.pool.deadline(), TABLE, statement.fetch_all(self.pool.reads())).await?;
         rows.into_iter().map(ApiKey::try_from).collect()
     }
 
-    async fn revoke(&self, id: &ApiKeyId, reason: &str, now: Timestamp) -> Result<bool> {
+    async fn update(&self, id: &ApiKeyId, changes: &KeyChanges, now: Timestamp, change: &Change) -> Result<bool> {
         within_deadline(self.pool.deadline(), TABLE, async {
-            let mut transaction = self.pool.begin().await?;
+            let mut changing = self.pool.change().await?;
+            let known = sqlx::query("UPDATE api_keys SET id = id WHERE id = $1 AND revoked_at IS NULL")
+                .bind(id.as_str())
+                .execute(changing.connection())
+                .await?;
+            if known.rows_affected() == 0 {
+                return Ok(false);
+            }
+            let scopes = changes.scopes.as_ref().map(ToString::to_string);
+            for (statement, text) in [
+                ("UPDATE api_keys SET name = $1 WHERE id = $2", changes.name.as_deref()),
+                ("UPDATE api_keys SET scopes = $1 WHERE id = $2", scopes.as_deref()),
+            ] {
+                if let Some(text) = text {
+                    sqlx::query(statement).bind(text).bind(id.as_str()).execute(changing.connection()).await?;
+                }
+            }
+            if let Some(expires_at) = changes.expires_at {
+                sqlx::query("UPDATE api_keys SET expires_at = $1 WHERE id = $2")
+                    .bind(expires_at.map(Timestamp::as_micros))
+                    .bind(id.as_str())
+                    .execute(changing.connection())
+                    .await?;
+            }
+            changing.write(change).await?;
+            changing.forget(Invalidation::ApiKey(id.clone()), Some(now)).await?;
+            changing.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn rotate(
+        &self,
+        old: &ApiKeyId,
+        old_until: Timestamp,
+        successor: &ApiKey,
+        change: &Change,
+    ) -> Result<Option<Insert>> {
+        let now = successor.created_at;
+        within_deadline(self.pool.deadline(), TABLE, async {
+            let mut changing = self.pool.change().await?;
+            let rotated = sqlx::query(
+                "UPDATE api_keys SET replaced_by = $1, \
+                 expires_at = CASE WHEN expires_at < $2 THEN expires_at ELSE $2 END \
+                 WHERE id = $3 AND revoked_at IS NULL AND replaced_by IS NULL AND (expires_at IS NULL OR expires_at > $4)",
+            )
+            .bind(successor.id.as_str())
+            .bind(old_until.as_micros())
+            .bind(old.as_str())
+            .bind(now.as_micros())
+            .execute(changing.connection())
+            .await?;
+            if rotated.rows_affected() == 0 {
+                return Ok(None);
+            }
+            if !insert(&mut changing, successor).await? {
+                return Ok(Some(Insert::Taken));
+            }
+            changing.write(change).await?;
+            changing.forget(Invalidation::ApiKey(old.clone()), Some(now)).await?;
+            changing.forget(Invalidation::ApiKey(successor.id.clone()), Some(now)).await?;
+            changing.commit().await?;
+            Ok(Some(Insert::Done))
+        })
+        .await
+    }
+
+    async fn revoke(&self, id: &ApiKeyId, reason: &str, now: Timestamp, change: &Change) -> Result<bool> {
+        within_deadline(self.pool.deadline(), TABLE, async {
+            let mut changing = self.pool.change().await?;
             let done = sqlx::query(
                 "UPDATE api_keys SET revoked_at = $1, revoked_reason = $2 WHERE id = $3 AND revoked_at IS NULL",
             )
             .bind(now.as_micros())
             .bind(reason)
             .bind(id.as_str())
-            .execute(&mut *transaction)
+            .execute(changing.connection())
             .await?;
             if done.rows_affected() == 0 {
                 return Ok(false);
             }
-            record(&mut transaction, &Invalidation::ApiKey(id.clone()), Some(now)).await?;
-            transaction.commit().await?;
+            changing.write(change).await?;
+            changing.forget(Invalidation::ApiKey(id.clone()), Some(now)).await?;
+            changing.commit().await?;
             Ok(true)
         })
         .await
     }
+}
+
+/// The columns of an owner: of a user, or of a service.
+fn owner_columns(owner: &KeyOwner) -> (Option<&str>, Option<&str>) {
+    match owner {
+        KeyOwner::User(id) => (Some(id.as_str()), None),
+        KeyOwner::Service(name) => (None, Some(name.as_str())),
+    }
+}
+
+/// `false` when its id, prefix or digest is taken.
+async fn insert(changing: &mut Changing, key: &ApiKey) -> sqlx::Result<bool> {
+    let (user, service) = owner_columns(&key.owner);
+    let done = sqlx::query(
+        "INSERT INTO api_keys (id, prefix, digest, name, owner_user, owner_service, scopes, created_at, \
+         expires_at, revoked_at, revoked_reason, replaced_by) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING",
+    )
+    .bind(key.id.as_str())
+    .bind(key.prefix.as_str())
+    .bind(key.digest.hex())
+    .bind(key.name.as_str())
+    .bind(user)
+    .bind(service)
+    .bind(key.scopes.to_string())
+    .bind(key.created_at.as_micros())
+    .bind(key.expires_at.map(Timestamp::as_micros))
+    .bind(key.revoked.as_ref().map(|(at, _)| at.as_micros()))
+    .bind(key.revoked.as_ref().map(|(_, reason)| reason.as_str()))
+    .bind(key.replaced_by.as_ref().map(ApiKeyId::as_str))
+    .execute(changing.connection())
+    .await?;
+    Ok(done.rows_affected() == 1)
 }

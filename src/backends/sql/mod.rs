@@ -4,23 +4,36 @@
 //! database it is. Statements keep to what both understand: `$1` placeholders, `ON CONFLICT DO NOTHING`, `RETURNING`,
 //! window functions, BIGINT and TEXT.
 //!
-//! Locks are taken in one order, so that PostgreSQL finds no deadlock: users, sessions or keys, and the epoch of the
-//! invalidations last.
+//! Locks are taken in one order, so that PostgreSQL finds no deadlock: users, what belongs to them (challenges, resets,
+//! second factors), keys, sessions, guesses, the audit, and the epoch of the invalidations last.
 
 mod answer;
 mod api_keys;
+mod audit;
+mod challenges;
+mod changing;
+mod guesses;
 mod invalidations;
 mod migration;
+mod password_resets;
 mod pool;
 mod schema;
+mod second_factors;
 mod sessions;
+mod sign_ins;
 mod signing_keys;
 mod users;
 
 pub use api_keys::SqlApiKeys;
+pub use audit::SqlAuditTrail;
+pub use challenges::SqlChallenges;
+pub use guesses::SqlGuesses;
 pub use invalidations::SqlInvalidations;
 pub use migration::{migrate, pending};
 pub use pool::{OpenError, Pool, open};
+pub use password_resets::SqlPasswordResets;
+pub use second_factors::SqlSecondFactors;
 pub use sessions::SqlSessions;
+pub use sign_ins::SqlSignIns;
 pub use signing_keys::SqlSigningKeys;
 pub use users::SqlUsers;

@@ -9,7 +9,7 @@ use std::io::{Error as IoError, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions};
@@ -17,7 +17,9 @@ use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Executor, Transaction};
 
 use super::answer::{DEADLINE, PATIENT_DEADLINE};
+use super::changing::Changing;
 use super::schema::newest;
+use crate::storage::invalidations::Heed;
 
 const READERS: u32 = 4;
 
@@ -70,6 +72,7 @@ pub struct Pool {
     reads: AnyPool,
     writes: AnyPool,
     begin: &'static str,
+    heed: Arc<OnceLock<Weak<dyn Heed>>>,
     options: Arc<AnyConnectOptions>,
     place: Arc<str>,
     deadline: Duration,
@@ -113,6 +116,16 @@ impl Pool {
                 done => return done,
             }
         }
+    }
+
+    /// As [`Pool::begin`], for a change that an audit tells of or that somebody must forget something for.
+    pub(super) async fn change(&self) -> sqlx::Result<Changing> {
+        Ok(Changing::new(self.begin().await?, self.heed.get().cloned()))
+    }
+
+    /// Whom to tell, in this process, what was changed through this pool. The first one told of stays.
+    pub fn tell(&self, heed: Weak<dyn Heed>) {
+        let _ = self.heed.set(heed);
     }
 
     /// For connections of their own, which wait by themselves.
@@ -170,7 +183,7 @@ async fn open_sqlite(path: &Path, create: bool) -> Result<Pool, OpenError> {
     let connect = |limit, settings| pool_options(limit, settings).connect_with(options.clone());
     let writes = connect(1, WRITING).await.map_err(|e| fault(&place, &e))?;
     let reads = connect(READERS, READING).await.map_err(|e| fault(&place, &e))?;
-    Ok(Pool { reads, writes, begin: "BEGIN IMMEDIATE", options: Arc::new(options), place, deadline: DEADLINE })
+    Ok(Pool { reads, writes, begin: "BEGIN IMMEDIATE", heed: Arc::default(), options: Arc::new(options), place, deadline: DEADLINE })
 }
 
 fn pool_options(limit: u32, settings: &'static str) -> AnyPoolOptions {

@@ -3,19 +3,32 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sqlx::AnyConnection;
+use sqlx::any::AnyArguments;
+use sqlx::query::Query;
+use sqlx::{Any, AnyConnection};
 
 use super::answer::{corrupt, within_deadline};
-use super::invalidations::{advance, record};
+use super::invalidations::advance;
 use super::pool::Pool;
+use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::invalidation::Invalidation;
 use crate::domain::session::{Session, SessionEnd, SessionId};
 use crate::domain::user::UserId;
-use crate::storage::sessions::Sessions;
+use crate::storage::sessions::{EndAll, Sessions};
 use crate::storage::{Result, StoreError};
 
 const TABLE: &str = "sessions";
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, ended_at, end_reason, amr, ",
+            "client_address, user_agent FROM sessions ",
+            $rest
+        )
+    };
+}
 
 #[derive(Clone)]
 pub struct SqlSessions {
@@ -39,6 +52,7 @@ struct Row {
     expires_at: i64,
     ended_at: Option<i64>,
     end_reason: Option<String>,
+    amr: String,
     client_address: String,
     user_agent: String,
 }
@@ -64,48 +78,63 @@ impl TryFrom<Row> for Session {
             last_used_at: Timestamp::from_micros(row.last_used_at),
             expires_at: Timestamp::from_micros(row.expires_at),
             ended,
+            amr: row.amr.split_ascii_whitespace().map(str::to_owned).collect(),
             client_address: row.client_address,
             user_agent: row.user_agent,
         })
     }
 }
 
+fn insertion(session: &Session) -> Query<'_, Any, AnyArguments> {
+    sqlx::query(
+        "INSERT INTO sessions (id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, \
+         ended_at, end_reason, amr, client_address, user_agent) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(session.id.as_str())
+    .bind(session.user_id.as_str())
+    .bind(session.counter)
+    .bind(session.rotated_at.as_micros())
+    .bind(session.created_at.as_micros())
+    .bind(session.last_used_at.as_micros())
+    .bind(session.expires_at.as_micros())
+    .bind(session.ended.map(|(at, _)| at.as_micros()))
+    .bind(session.ended.map(|(_, why)| why.as_str()))
+    .bind(session.amr.join(" "))
+    .bind(session.client_address.as_str())
+    .bind(session.user_agent.as_str())
+}
+
+/// Inserts unless there is one with this id.
+pub(super) async fn insert(connection: &mut AnyConnection, session: &Session) -> sqlx::Result<()> {
+    insertion(session).execute(connection).await?;
+    Ok(())
+}
+
 #[async_trait]
 impl Sessions for SqlSessions {
     async fn insert(&self, session: &Session) -> Result<()> {
-        let statement = sqlx::query(
-            "INSERT INTO sessions (id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, \
-             ended_at, end_reason, client_address, user_agent) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING",
-        )
-        .bind(session.id.as_str())
-        .bind(session.user_id.as_str())
-        .bind(session.counter)
-        .bind(session.rotated_at.as_micros())
-        .bind(session.created_at.as_micros())
-        .bind(session.last_used_at.as_micros())
-        .bind(session.expires_at.as_micros())
-        .bind(session.ended.map(|(at, _)| at.as_micros()))
-        .bind(session.ended.map(|(_, why)| why.as_str()))
-        .bind(session.client_address.as_str())
-        .bind(session.user_agent.as_str());
-        within_deadline(self.pool.deadline(), TABLE, self.pool.write(statement)).await?;
+        within_deadline(self.pool.deadline(), TABLE, self.pool.write(insertion(session))).await?;
         Ok(())
     }
 
     async fn find(&self, id: &SessionId) -> Result<Option<Arc<Session>>> {
-        let row: Option<Row> = within_deadline(
-            self.pool.deadline(),
-            TABLE,
-            sqlx::query_as(
-                "SELECT id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, ended_at, end_reason, \
-                 client_address, user_agent FROM sessions WHERE id = $1",
-            )
-            .bind(id.as_str())
-            .fetch_optional(self.pool.reads()),
-        )
-        .await?;
+        let statement = sqlx::query_as(select!("WHERE id = $1")).bind(id.as_str());
+        let row: Option<Row> =
+            within_deadline(self.pool.deadline(), TABLE, statement.fetch_optional(self.pool.reads())).await?;
         Ok(row.map(Session::try_from).transpose()?.map(Arc::new))
+    }
+
+    async fn list_live(&self, user: &UserId, now: Timestamp, limit: u32) -> Result<Vec<Session>> {
+        let statement = sqlx::query_as(select!(
+            "WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2 ORDER BY created_at DESC, id DESC LIMIT $3"
+        ))
+        .bind(user.as_str())
+        .bind(now.as_micros())
+        .bind(i64::from(limit));
+        let rows: Vec<Row> =
+            within_deadline(self.pool.deadline(), TABLE, statement.fetch_all(self.pool.reads())).await?;
+        rows.into_iter().map(Session::try_from).collect()
     }
 
     async fn rotate(&self, id: &SessionId, from: i64, now: Timestamp) -> Result<bool> {
@@ -119,22 +148,38 @@ impl Sessions for SqlSessions {
         Ok(within_deadline(self.pool.deadline(), TABLE, self.pool.write(statement)).await? == 1)
     }
 
-    async fn end(&self, id: &SessionId, why: SessionEnd, now: Timestamp) -> Result<bool> {
+    async fn end(&self, id: &SessionId, why: SessionEnd, now: Timestamp, change: &Change) -> Result<bool> {
         within_deadline(self.pool.deadline(), TABLE, async {
-            let mut transaction = self.pool.begin().await?;
+            let mut changing = self.pool.change().await?;
             let done =
                 sqlx::query("UPDATE sessions SET ended_at = $1, end_reason = $2 WHERE id = $3 AND ended_at IS NULL")
                     .bind(now.as_micros())
                     .bind(why.as_str())
                     .bind(id.as_str())
-                    .execute(&mut *transaction)
+                    .execute(changing.connection())
                     .await?;
             if done.rows_affected() == 0 {
                 return Ok(false);
             }
-            record(&mut transaction, &Invalidation::Session(id.clone()), Some(now)).await?;
-            transaction.commit().await?;
+            changing.write(change).await?;
+            changing.forget(Invalidation::Session(id.clone()), Some(now)).await?;
+            changing.commit().await?;
             Ok(true)
+        })
+        .await
+    }
+
+    async fn end_all(&self, end: &EndAll, change: &Change) -> Result<Option<u64>> {
+        within_deadline(self.pool.deadline(), TABLE, async {
+            let mut changing = self.pool.change().await?;
+            if !raise_tokens_valid_from(changing.connection(), end).await? {
+                return Ok(None);
+            }
+            changing.write(change).await?;
+            let ended = end_all(changing.connection(), end).await?;
+            changing.forget(Invalidation::User(end.user_id.clone()), Some(end.at)).await?;
+            changing.commit().await?;
+            Ok(Some(ended))
         })
         .await
     }
@@ -150,23 +195,37 @@ impl Sessions for SqlSessions {
     }
 }
 
-/// Ends every session of a user, expired ones too: the clock of another node may think otherwise. The number of
-/// statements does not grow with the number of sessions, or a user with very many could not be shut out in time.
-pub(super) async fn end_all(
-    connection: &mut AnyConnection,
-    user: &UserId,
-    why: SessionEnd,
-    now: Timestamp,
-) -> sqlx::Result<()> {
-    let done =
-        sqlx::query("UPDATE sessions SET ended_at = $1, end_reason = $2 WHERE user_id = $3 AND ended_at IS NULL")
-            .bind(now.as_micros())
-            .bind(why.as_str())
-            .bind(user.as_str())
-            .execute(&mut *connection)
-            .await?;
+/// Ends tokens that name no session, as [`end_all`] ends sessions. Never moves the time back. `false` when there is no such
+/// user.
+pub(super) async fn raise_tokens_valid_from(connection: &mut AnyConnection, end: &EndAll) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "UPDATE users SET tokens_valid_from = \
+         CASE WHEN tokens_valid_from > $1 THEN tokens_valid_from ELSE $1 END WHERE id = $2",
+    )
+    .bind(end.tokens_valid_from.as_micros())
+    .bind(end.user_id.as_str())
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Ends the sessions of a user, expired ones too: the clock of another node may think otherwise. The number of
+/// statements does not grow with the number of sessions, or a user with very many could not be shut out in time. How many
+/// there were.
+pub(super) async fn end_all(connection: &mut AnyConnection, end: &EndAll) -> sqlx::Result<u64> {
+    // No session has an empty id.
+    let keep = end.keep.as_ref().map(SessionId::as_str).unwrap_or_default();
+    let done = sqlx::query(
+        "UPDATE sessions SET ended_at = $1, end_reason = $2 WHERE user_id = $3 AND ended_at IS NULL AND id <> $4",
+    )
+    .bind(end.at.as_micros())
+    .bind(end.why.as_str())
+    .bind(end.user_id.as_str())
+    .bind(keep)
+    .execute(&mut *connection)
+    .await?;
     if done.rows_affected() == 0 {
-        return Ok(());
+        return Ok(0);
     }
     // Taken before the entries are numbered: it is the lock.
     let epoch = advance(connection, 0).await?;
@@ -176,12 +235,12 @@ pub(super) async fn end_all(
          WHERE user_id = $2 AND ended_at = $3 AND end_reason = $4",
     )
     .bind(epoch)
-    .bind(user.as_str())
-    .bind(now.as_micros())
-    .bind(why.as_str())
+    .bind(end.user_id.as_str())
+    .bind(end.at.as_micros())
+    .bind(end.why.as_str())
     .execute(&mut *connection)
     .await?;
     let steps = i64::try_from(entries.rows_affected()).map_err(|e| sqlx::Error::Protocol(e.to_string()))?;
     advance(connection, steps).await?;
-    Ok(())
+    Ok(done.rows_affected())
 }

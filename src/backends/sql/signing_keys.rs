@@ -10,6 +10,7 @@ use sqlx::query::Query;
 use super::answer::{corrupt, within_deadline};
 use super::invalidations::record;
 use super::pool::Pool;
+use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::invalidation::Invalidation;
 use crate::domain::signing_key::{KeyState, KeyUse, SigningAlgorithm, SigningKey};
@@ -123,23 +124,32 @@ impl SigningKeys for SqlSigningKeys {
         row.map(SigningKey::try_from).transpose()
     }
 
-    async fn rotate(&self, key: &SigningKey) -> Result<()> {
+    async fn rotate(&self, key: &SigningKey, change: &Change) -> Result<()> {
         within_deadline(self.pool.deadline(), TABLE, async {
-            let mut transaction = self.pool.begin().await?;
+            let mut changing = self.pool.change().await?;
             sqlx::query(
                 "UPDATE signing_keys SET state = 'retired', retired_at = $1 \
                  WHERE key_use = $2 AND state = 'active'",
             )
             .bind(key.created_at.as_micros())
             .bind(key.key_use.as_str())
-            .execute(&mut *transaction)
+            .execute(changing.connection())
             .await?;
-            insert_active(insert!(""), key).execute(&mut *transaction).await?;
-            record(&mut transaction, &Invalidation::SigningKeys, Some(key.created_at)).await?;
-            transaction.commit().await?;
+            insert_active(insert!(""), key).execute(changing.connection()).await?;
+            changing.write(change).await?;
+            changing.forget(Invalidation::SigningKeys, Some(key.created_at)).await?;
+            changing.commit().await?;
             Ok(())
         })
         .await
+    }
+
+    async fn reseal(&self, kid: &str, seen: &[u8], sealed: &[u8]) -> Result<bool> {
+        let statement = sqlx::query("UPDATE signing_keys SET sealed_private = $1 WHERE kid = $2 AND sealed_private = $3")
+            .bind(STANDARD.encode(sealed))
+            .bind(kid)
+            .bind(STANDARD.encode(seen));
+        Ok(within_deadline(self.pool.deadline(), TABLE, self.pool.write(statement)).await? == 1)
     }
 
     async fn delete_retired(&self, before: Timestamp) -> Result<u64> {

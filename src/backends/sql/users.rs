@@ -5,15 +5,20 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::answer::{corrupt, within_deadline};
-use super::invalidations::record;
+use super::changing::Changing;
 use super::pool::Pool;
-use super::sessions::end_all;
+use super::sessions::{end_all, raise_tokens_valid_from};
+use super::{challenges, guesses, password_resets, second_factors};
+use crate::domain::api_key::ApiKeyId;
+use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
+use crate::domain::guess_subject::GuessSubject;
 use crate::domain::invalidation::Invalidation;
 use crate::domain::scope::ScopeSet;
 use crate::domain::session::SessionEnd;
 use crate::domain::user::{PasswordHash, User, UserId};
-use crate::storage::users::{Insert, Users};
+use crate::storage::sessions::EndAll;
+use crate::storage::users::{Insert, PasswordSetting, Update, UserChanges, UserQuery, Users};
 use crate::storage::{Result, StoreError};
 
 const TABLE: &str = "users";
@@ -21,8 +26,8 @@ const TABLE: &str = "users";
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, username, email, is_active, is_admin, scopes, password, created_at, password_changed_at ",
-            "FROM users ",
+            "SELECT id, username, email, first_name, last_name, is_active, is_admin, scopes, password, created_at, ",
+            "password_changed_at, tokens_valid_from, last_sign_in_at FROM users ",
             $rest
         )
     };
@@ -44,12 +49,16 @@ struct Row {
     id: String,
     username: String,
     email: String,
+    first_name: String,
+    last_name: String,
     is_active: i64,
     is_admin: i64,
     scopes: String,
     password: String,
     created_at: i64,
     password_changed_at: i64,
+    tokens_valid_from: Option<i64>,
+    last_sign_in_at: Option<i64>,
 }
 
 impl TryFrom<Row> for User {
@@ -61,34 +70,54 @@ impl TryFrom<Row> for User {
             id: UserId(row.id),
             username: row.username,
             email: row.email,
+            first_name: row.first_name,
+            last_name: row.last_name,
             is_active: row.is_active == 1,
             is_admin: row.is_admin == 1,
             scopes,
             password: PasswordHash::new(row.password),
             created_at: Timestamp::from_micros(row.created_at),
             password_changed_at: Timestamp::from_micros(row.password_changed_at),
+            tokens_valid_from: row.tokens_valid_from.map(Timestamp::from_micros),
+            last_sign_in_at: row.last_sign_in_at.map(Timestamp::from_micros),
         })
     }
 }
 
 #[async_trait]
 impl Users for SqlUsers {
-    async fn insert(&self, user: &User) -> Result<Insert> {
-        let statement = sqlx::query(
-            "INSERT INTO users (id, username, email, is_active, is_admin, scopes, password, created_at, \
-             password_changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
-        )
-        .bind(user.id.as_str())
-        .bind(user.username.as_str())
-        .bind(user.email.as_str())
-        .bind(i64::from(user.is_active))
-        .bind(i64::from(user.is_admin))
-        .bind(user.scopes.to_string())
-        .bind(user.password.text())
-        .bind(user.created_at.as_micros())
-        .bind(user.password_changed_at.as_micros());
-        let inserted = within_deadline(self.pool.deadline(), TABLE, self.pool.write(statement)).await? == 1;
-        Ok(if inserted { Insert::Done } else { Insert::Taken })
+    async fn insert(&self, user: &User, change: &Change) -> Result<Insert> {
+        within_deadline(self.pool.deadline(), TABLE, async {
+            let mut changing = self.pool.change().await?;
+            let done = sqlx::query(
+                "INSERT INTO users (id, username, email, email_folded, first_name, last_name, is_active, is_admin, scopes, \
+                 password, created_at, password_changed_at, tokens_valid_from, last_sign_in_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING",
+            )
+            .bind(user.id.as_str())
+            .bind(user.username.as_str())
+            .bind(user.email.as_str())
+            .bind(user.email.to_ascii_lowercase())
+            .bind(user.first_name.as_str())
+            .bind(user.last_name.as_str())
+            .bind(i64::from(user.is_active))
+            .bind(i64::from(user.is_admin))
+            .bind(user.scopes.to_string())
+            .bind(user.password.text())
+            .bind(user.created_at.as_micros())
+            .bind(user.password_changed_at.as_micros())
+            .bind(user.tokens_valid_from.map(Timestamp::as_micros))
+            .bind(user.last_sign_in_at.map(Timestamp::as_micros))
+            .execute(changing.connection())
+            .await?;
+            if done.rows_affected() == 0 {
+                return Ok(Insert::Taken);
+            }
+            changing.write(change).await?;
+            changing.commit().await?;
+            Ok(Insert::Done)
+        })
+        .await
     }
 
     async fn find(&self, id: &UserId) -> Result<Option<Arc<User>>> {
@@ -105,11 +134,29 @@ impl Users for SqlUsers {
         row.map(User::try_from).transpose()
     }
 
-    async fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<User>> {
-        // No name is empty, so that every name comes after the empty one.
-        let statement = sqlx::query_as(select!("WHERE username > $1 ORDER BY username LIMIT $2"))
-            .bind(after.unwrap_or_default())
+    async fn find_by_email(&self, email: &str, limit: u32) -> Result<Vec<User>> {
+        if email.is_empty() {
+            return Ok(Vec::new());
+        }
+        let statement = sqlx::query_as(select!("WHERE email_folded = $1 ORDER BY username LIMIT $2"))
+            .bind(email.to_ascii_lowercase())
             .bind(i64::from(limit));
+        let rows: Vec<Row> =
+            within_deadline(self.pool.deadline(), TABLE, statement.fetch_all(self.pool.reads())).await?;
+        rows.into_iter().map(User::try_from).collect()
+    }
+
+    async fn list(&self, query: &UserQuery) -> Result<Vec<User>> {
+        // No name is empty, so that every name comes after the empty one. What is empty, or -1, is not asked for.
+        let statement = sqlx::query_as(select!(
+            "WHERE username > $1 AND ($2 = '' OR lower(username) LIKE $2 ESCAPE '\\' OR email_folded LIKE $2 ESCAPE '\\') \
+             AND ($3 = -1 OR is_active = $3) AND ($4 = -1 OR is_admin = $4) ORDER BY username LIMIT $5"
+        ))
+        .bind(query.after.clone().unwrap_or_default())
+        .bind(query.search.as_deref().map(containing).unwrap_or_default())
+        .bind(query.is_active.map_or(-1, i64::from))
+        .bind(query.is_admin.map_or(-1, i64::from))
+        .bind(i64::from(query.limit));
         let rows: Vec<Row> =
             within_deadline(self.pool.deadline(), TABLE, statement.fetch_all(self.pool.reads())).await?;
         rows.into_iter().map(User::try_from).collect()
@@ -121,42 +168,95 @@ impl Users for SqlUsers {
         u64::try_from(count).map_err(|_| corrupt(TABLE, "(all)", "a negative count"))
     }
 
-    async fn set_active(&self, id: &UserId, active: bool, now: Timestamp) -> Result<bool> {
+    async fn update(&self, id: &UserId, changes: &UserChanges, change: &Change) -> Result<Update> {
         within_deadline(self.pool.deadline(), TABLE, async {
-            let mut transaction = self.pool.begin().await?;
+            let mut changing = self.pool.change().await?;
+            // The row is ours from here on; a name that somebody else takes first makes the second one wait, and fail.
+            let known = sqlx::query("UPDATE users SET id = id WHERE id = $1")
+                .bind(id.as_str())
+                .execute(changing.connection())
+                .await?;
+            if known.rows_affected() == 0 {
+                return Ok(Update::Unknown);
+            }
+            if let Some(username) = &changes.username {
+                let others: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM users WHERE username = $1 AND id <> $2")
+                    .bind(username.as_str())
+                    .bind(id.as_str())
+                    .fetch_one(changing.connection())
+                    .await?;
+                if others > 0 {
+                    return Ok(Update::Taken);
+                }
+                set_text(&mut changing, "UPDATE users SET username = $1 WHERE id = $2", username, id).await?;
+            }
+            if let Some(email) = &changes.email {
+                set_text(&mut changing, "UPDATE users SET email = $1 WHERE id = $2", email, id).await?;
+                let folded = email.to_ascii_lowercase();
+                set_text(&mut changing, "UPDATE users SET email_folded = $1 WHERE id = $2", &folded, id).await?;
+                password_resets::void_all(changing.connection(), id).await?;
+            }
+            if let Some(name) = &changes.first_name {
+                set_text(&mut changing, "UPDATE users SET first_name = $1 WHERE id = $2", name, id).await?;
+            }
+            if let Some(name) = &changes.last_name {
+                set_text(&mut changing, "UPDATE users SET last_name = $1 WHERE id = $2", name, id).await?;
+            }
+            if let Some(scopes) = &changes.scopes {
+                let scopes = scopes.to_string();
+                set_text(&mut changing, "UPDATE users SET scopes = $1 WHERE id = $2", &scopes, id).await?;
+            }
+            if let Some(is_admin) = changes.is_admin {
+                sqlx::query("UPDATE users SET is_admin = $1 WHERE id = $2")
+                    .bind(i64::from(is_admin))
+                    .bind(id.as_str())
+                    .execute(changing.connection())
+                    .await?;
+            }
+            changing.write(change).await?;
+            changing.forget(Invalidation::User(id.clone()), Some(change.audit.at)).await?;
+            changing.commit().await?;
+            Ok(Update::Done)
+        })
+        .await
+    }
+
+    async fn set_active(&self, id: &UserId, active: bool, now: Timestamp, change: &Change) -> Result<bool> {
+        within_deadline(self.pool.deadline(), TABLE, async {
+            let mut changing = self.pool.change().await?;
             let done = sqlx::query("UPDATE users SET is_active = $1 WHERE id = $2")
                 .bind(i64::from(active))
                 .bind(id.as_str())
-                .execute(&mut *transaction)
+                .execute(changing.connection())
                 .await?;
             if done.rows_affected() == 0 {
                 return Ok(false);
             }
+            changing.write(change).await?;
             if !active {
-                end_all(&mut transaction, id, SessionEnd::UserDisabled, now).await?;
+                shut_out(&mut changing, &EndAll {
+                    user_id: id.clone(),
+                    why: SessionEnd::UserDisabled,
+                    at: now,
+                    keep: None,
+                    tokens_valid_from: now,
+                })
+                .await?;
             }
-            record(&mut transaction, &Invalidation::User(id.clone()), Some(now)).await?;
-            transaction.commit().await?;
+            changing.forget(Invalidation::User(id.clone()), Some(now)).await?;
+            changing.commit().await?;
             Ok(true)
         })
         .await
     }
 
-    async fn set_password(&self, id: &UserId, password: &PasswordHash, now: Timestamp) -> Result<bool> {
+    async fn set_password(&self, setting: &PasswordSetting, change: &Change) -> Result<bool> {
         within_deadline(self.pool.deadline(), TABLE, async {
-            let mut transaction = self.pool.begin().await?;
-            let done = sqlx::query("UPDATE users SET password = $1, password_changed_at = $2 WHERE id = $3")
-                .bind(password.text())
-                .bind(now.as_micros())
-                .bind(id.as_str())
-                .execute(&mut *transaction)
-                .await?;
-            if done.rows_affected() == 0 {
+            let mut changing = self.pool.change().await?;
+            if !put_password(&mut changing, setting, change).await? {
                 return Ok(false);
             }
-            end_all(&mut transaction, id, SessionEnd::PasswordChange, now).await?;
-            record(&mut transaction, &Invalidation::User(id.clone()), Some(now)).await?;
-            transaction.commit().await?;
+            changing.commit().await?;
             Ok(true)
         })
         .await
@@ -164,20 +264,125 @@ impl Users for SqlUsers {
 
     async fn upgrade_password(&self, id: &UserId, seen: &PasswordHash, better: &PasswordHash) -> Result<bool> {
         within_deadline(self.pool.deadline(), TABLE, async {
-            let mut transaction = self.pool.begin().await?;
+            let mut changing = self.pool.change().await?;
             let done = sqlx::query("UPDATE users SET password = $1 WHERE id = $2 AND password = $3")
                 .bind(better.text())
                 .bind(id.as_str())
                 .bind(seen.text())
-                .execute(&mut *transaction)
+                .execute(changing.connection())
                 .await?;
             if done.rows_affected() == 0 {
                 return Ok(false);
             }
-            record(&mut transaction, &Invalidation::User(id.clone()), None).await?;
-            transaction.commit().await?;
+            changing.forget(Invalidation::User(id.clone()), None).await?;
+            changing.commit().await?;
             Ok(true)
         })
         .await
     }
+
+    async fn delete(&self, id: &UserId, now: Timestamp, change: &Change) -> Result<bool> {
+        within_deadline(self.pool.deadline(), TABLE, async {
+            let mut changing = self.pool.change().await?;
+            let known = sqlx::query("UPDATE users SET is_active = 0 WHERE id = $1")
+                .bind(id.as_str())
+                .execute(changing.connection())
+                .await?;
+            if known.rows_affected() == 0 {
+                return Ok(false);
+            }
+            changing.write(change).await?;
+            second_factors::delete_all(changing.connection(), id).await?;
+            let keys: Vec<String> = sqlx::query_scalar("DELETE FROM api_keys WHERE owner_user = $1 RETURNING id")
+                .bind(id.as_str())
+                .fetch_all(changing.connection())
+                .await?;
+            shut_out(&mut changing, &EndAll {
+                user_id: id.clone(),
+                why: SessionEnd::UserDisabled,
+                at: now,
+                keep: None,
+                tokens_valid_from: now,
+            })
+            .await?;
+            for statement in ["DELETE FROM sessions WHERE user_id = $1", "DELETE FROM users WHERE id = $1"] {
+                sqlx::query(statement).bind(id.as_str()).execute(changing.connection()).await?;
+            }
+            guesses::forgive(changing.connection(), &GuessSubject::all_of(id)).await?;
+            for key in keys {
+                changing.forget(Invalidation::ApiKey(ApiKeyId(key)), Some(now)).await?;
+            }
+            changing.forget(Invalidation::User(id.clone()), Some(now)).await?;
+            changing.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+}
+
+/// Sets a password with all that follows from it, in a transaction that is under way.
+pub(super) async fn put_password(
+    changing: &mut Changing,
+    setting: &PasswordSetting,
+    change: &Change,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "UPDATE users SET password = $1, password_changed_at = $2 \
+         WHERE id = $3 AND ($4 = $5 OR password_changed_at = $4)",
+    )
+    .bind(setting.password.text())
+    .bind(setting.at.as_micros())
+    .bind(setting.user_id.as_str())
+    .bind(setting.only_if_changed_at.map_or(ANY_TIME, Timestamp::as_micros))
+    .bind(ANY_TIME)
+    .execute(changing.connection())
+    .await?;
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    changing.write(change).await?;
+    shut_out(changing, &EndAll {
+        user_id: setting.user_id.clone(),
+        why: SessionEnd::PasswordChange,
+        at: setting.at,
+        keep: setting.keep.clone(),
+        tokens_valid_from: setting.tokens_valid_from,
+    })
+    .await?;
+    changing.forget(Invalidation::User(setting.user_id.clone()), Some(setting.at)).await?;
+    Ok(true)
+}
+
+/// Stands for no time at all: nothing happened then.
+const ANY_TIME: i64 = i64::MIN;
+
+/// Makes void what vouches for a user, and ends the sessions.
+async fn shut_out(changing: &mut Changing, end: &EndAll) -> sqlx::Result<()> {
+    challenges::void_all(changing.connection(), &end.user_id).await?;
+    password_resets::void_all(changing.connection(), &end.user_id).await?;
+    raise_tokens_valid_from(changing.connection(), end).await?;
+    end_all(changing.connection(), end).await?;
+    Ok(())
+}
+
+async fn set_text(changing: &mut Changing, statement: &'static str, text: &str, id: &UserId) -> sqlx::Result<()> {
+    sqlx::query(statement).bind(text.to_owned()).bind(id.as_str().to_owned()).execute(changing.connection()).await?;
+    Ok(())
+}
+
+/// A `LIKE` pattern for whatever has `part` in it.
+pub(super) fn containing(part: &str) -> String {
+    format!("%{}%", literally(part))
+}
+
+/// A part of a `LIKE` pattern that means what it says.
+pub(super) fn literally(part: &str) -> String {
+    let mut out = String::with_capacity(part.len() + 2);
+    for c in part.to_ascii_lowercase().chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
 }

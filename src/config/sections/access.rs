@@ -1,8 +1,14 @@
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use super::roles::scopes;
 use crate::config::section::Section;
 use crate::config::value::Value;
-use crate::domain::access_policy::{AccessPolicy, CredentialKind, Kinds, Requirement};
+use crate::domain::access_policy::{AccessPolicy, CredentialKind, Kinds, Requirement, SecondFactorDemand};
 use crate::domain::scope::ScopeSet;
+
+/// Between a moment and the longest that a session lives.
+const AUTH_AGES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(400 * 86_400);
 
 const FORMS: &str = "write public, { any: [jwt, api_key] } or { all: [jwt, api_key] }, with scopes: [NAME] if need be";
 
@@ -42,7 +48,13 @@ fn requirement(value: &Value<'_>) -> Option<Requirement> {
             return None;
         }
     };
-    Some(Requirement { kinds, scopes })
+    let assurance = [("one_factor", SecondFactorDemand::Nobody), ("two_factors", SecondFactorDemand::Everybody)];
+    let second_factor = section.choice("assurance", SecondFactorDemand::Nobody, &assurance);
+    let max_auth_age = section.optional("max_auth_age").and_then(|value| value.duration(&AUTH_AGES));
+    if kinds == Kinds::API_KEY && (second_factor != SecondFactorDemand::Nobody || max_auth_age.is_some()) {
+        value.fault("a key alone has no second factor and no sign-in, so nobody passes", "accept jwt too, or remove it");
+    }
+    Some(Requirement { kinds, scopes, second_factor, max_auth_age })
 }
 
 /// Whether tokens and whether keys are in the list.

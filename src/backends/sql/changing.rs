@@ -1,0 +1,60 @@
+//! A change under way: its transaction, and what this process must forget of it.
+
+use std::sync::Weak;
+
+use sqlx::{Any, AnyConnection, Transaction};
+
+use super::audit;
+use super::invalidations::record;
+use crate::domain::change::Change;
+use crate::domain::clock::Timestamp;
+use crate::domain::invalidation::Invalidation;
+use crate::storage::invalidations::Heed;
+
+/// Rolled back unless it is committed.
+pub struct Changing {
+    transaction: Transaction<'static, Any>,
+    told: Told,
+}
+
+/// Told when the change is over, whether it was committed, rolled back, or cut off with nobody knowing which.
+struct Told {
+    heed: Option<Weak<dyn Heed>>,
+    what: Vec<Invalidation>,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if let Some(heed) = self.heed.as_ref().and_then(Weak::upgrade) {
+            for what in &self.what {
+                heed.heed(what);
+            }
+        }
+    }
+}
+
+impl Changing {
+    pub(super) const fn new(transaction: Transaction<'static, Any>, heed: Option<Weak<dyn Heed>>) -> Self {
+        Self { transaction, told: Told { heed, what: Vec::new() } }
+    }
+
+    pub(super) fn connection(&mut self) -> &mut AnyConnection {
+        &mut self.transaction
+    }
+
+    /// What every node must forget of it. Takes the lock of the log, so it comes last; see the module's order of locks.
+    pub(super) async fn forget(&mut self, what: Invalidation, now: Option<Timestamp>) -> sqlx::Result<()> {
+        record(&mut self.transaction, &what, now).await?;
+        self.told.what.push(what);
+        Ok(())
+    }
+
+    /// What comes with it.
+    pub(super) async fn write(&mut self, change: &Change) -> sqlx::Result<()> {
+        audit::insert(&mut self.transaction, &change.audit).await
+    }
+
+    pub(super) async fn commit(self) -> sqlx::Result<()> {
+        self.transaction.commit().await
+    }
+}

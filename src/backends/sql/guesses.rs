@@ -1,0 +1,174 @@
+//! How often was guessed at whom.
+
+use async_trait::async_trait;
+use sqlx::AnyConnection;
+
+use super::answer::{corrupt, within_deadline};
+use super::changing::Changing;
+use super::pool::Pool;
+use crate::domain::change::Change;
+use crate::domain::clock::Timestamp;
+use crate::domain::guess_subject::GuessSubject;
+use crate::domain::lockout::{Blocked, Lockout, LockoutPolicy};
+use crate::storage::Result;
+use crate::storage::guesses::Guesses;
+
+const TABLE: &str = "guesses";
+
+#[derive(Clone)]
+pub struct SqlGuesses {
+    pool: Pool,
+}
+
+impl SqlGuesses {
+    pub const fn new(pool: Pool) -> Self {
+        Self { pool }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    subject: String,
+    failures: i64,
+    last_failure_at: Option<i64>,
+    blocked_until: Option<i64>,
+}
+
+impl From<&Row> for Lockout {
+    fn from(row: &Row) -> Self {
+        Self {
+            // A number that no version writes counts as the worst there is.
+            failures: u32::try_from(row.failures).unwrap_or(u32::MAX),
+            last_failure_at: row.last_failure_at.map(Timestamp::from_micros),
+            blocked_until: row.blocked_until.map(Timestamp::from_micros),
+        }
+    }
+}
+
+#[async_trait]
+impl Guesses for SqlGuesses {
+    async fn reserve(
+        &self,
+        subjects: &[(GuessSubject, LockoutPolicy)],
+        now: Timestamp,
+    ) -> Result<std::result::Result<Vec<Lockout>, Blocked>> {
+        // In one order for everybody, so that two that have subjects in common cannot wait for each other.
+        let mut ordered: Vec<_> = subjects.iter().map(|(subject, policy)| (subject.as_text(), policy)).collect();
+        ordered.sort_by(|(a, _), (b, _)| a.cmp(b));
+        within_deadline(self.pool.deadline(), TABLE, async {
+            let mut changing = self.pool.change().await?;
+            let mut counted = Vec::with_capacity(ordered.len());
+            let mut blocked: Option<Blocked> = None;
+            for (subject, policy) in ordered {
+                let lockout = lock(&mut changing, &subject).await?;
+                match lockout.reserve(policy, now) {
+                    Ok(next) => {
+                        put(&mut changing, &subject, &next).await?;
+                        counted.push(next);
+                    }
+                    Err(block) if blocked.is_none_or(|other| other.until < block.until) => blocked = Some(block),
+                    Err(_) => {}
+                }
+            }
+            if let Some(blocked) = blocked {
+                return Ok(Err(blocked));
+            }
+            changing.commit().await?;
+            Ok(Ok(counted))
+        })
+        .await
+    }
+
+    async fn find(&self, subject: &GuessSubject) -> Result<Option<Lockout>> {
+        let statement = sqlx::query_as(
+            "SELECT subject, failures, last_failure_at, blocked_until FROM guesses WHERE subject = $1",
+        )
+        .bind(subject.as_text());
+        let row: Option<Row> =
+            within_deadline(self.pool.deadline(), TABLE, statement.fetch_optional(self.pool.reads())).await?;
+        Ok(row.as_ref().map(Lockout::from))
+    }
+
+    async fn forgive(&self, subjects: &[GuessSubject]) -> Result<()> {
+        within_deadline(self.pool.deadline(), TABLE, async {
+            let mut changing = self.pool.change().await?;
+            forgive(changing.connection(), subjects).await?;
+            changing.commit().await
+        })
+        .await
+    }
+
+    async fn unlock(&self, subject: &GuessSubject, change: &Change) -> Result<bool> {
+        within_deadline(self.pool.deadline(), TABLE, async {
+            let mut changing = self.pool.change().await?;
+            if forgive(changing.connection(), std::slice::from_ref(subject)).await? == 0 {
+                return Ok(false);
+            }
+            changing.write(change).await?;
+            changing.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn blocked(&self, now: Timestamp, limit: u32) -> Result<Vec<(GuessSubject, Lockout)>> {
+        let statement = sqlx::query_as(
+            "SELECT subject, failures, last_failure_at, blocked_until FROM guesses WHERE blocked_until > $1 \
+             ORDER BY blocked_until DESC, subject LIMIT $2",
+        )
+        .bind(now.as_micros())
+        .bind(i64::from(limit));
+        let rows: Vec<Row> =
+            within_deadline(self.pool.deadline(), TABLE, statement.fetch_all(self.pool.reads())).await?;
+        let subject = |row: &Row| {
+            GuessSubject::parse(&row.subject).ok_or_else(|| corrupt(TABLE, &row.subject, "an unknown kind of subject"))
+        };
+        rows.iter().map(|row| Ok((subject(row)?, Lockout::from(row)))).collect()
+    }
+
+    async fn delete_idle(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        let statement = sqlx::query(
+            "DELETE FROM guesses WHERE subject IN \
+             (SELECT subject FROM guesses WHERE last_failure_at < $1 ORDER BY last_failure_at LIMIT $2)",
+        )
+        .bind(before.as_micros())
+        .bind(i64::from(limit));
+        within_deadline(self.pool.deadline(), TABLE, self.pool.write(statement)).await
+    }
+}
+
+/// Reads a row for changing it, and makes it when there is none: from here until the transaction ends it is ours.
+async fn lock(changing: &mut Changing, subject: &str) -> sqlx::Result<Lockout> {
+    let row: Row = sqlx::query_as(
+        "INSERT INTO guesses (subject, failures) VALUES ($1, 0) ON CONFLICT (subject) DO UPDATE SET subject = $1 \
+         RETURNING subject, failures, last_failure_at, blocked_until",
+    )
+    .bind(subject.to_owned())
+    .fetch_one(changing.connection())
+    .await?;
+    Ok(Lockout::from(&row))
+}
+
+async fn put(changing: &mut Changing, subject: &str, lockout: &Lockout) -> sqlx::Result<()> {
+    sqlx::query("UPDATE guesses SET failures = $1, last_failure_at = $2, blocked_until = $3 WHERE subject = $4")
+        .bind(i64::from(lockout.failures))
+        .bind(lockout.last_failure_at.map(Timestamp::as_micros))
+        .bind(lockout.blocked_until.map(Timestamp::as_micros))
+        .bind(subject.to_owned())
+        .execute(changing.connection())
+        .await?;
+    Ok(())
+}
+
+/// Forgets what was guessed; of how many subjects something was known.
+pub(super) async fn forgive(connection: &mut AnyConnection, subjects: &[GuessSubject]) -> sqlx::Result<u64> {
+    let mut known = 0;
+    for subject in subjects {
+        let done = sqlx::query("DELETE FROM guesses WHERE subject = $1")
+            .bind(subject.as_text())
+            .execute(&mut *connection)
+            .await?;
+        known += done.rows_affected();
+    }
+    Ok(known)
+}

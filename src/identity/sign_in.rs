@@ -1,0 +1,277 @@
+//! Signing in: the password, and then the second factor of who has one.
+//!
+//! ```text
+//! password right, no second factor             -> a session
+//! password right, second factor, code with it  -> a session
+//! password right, second factor, no code       -> a challenge; with a code it becomes a session
+//! ```
+//!
+//! Everything is counted before it is judged, costs the same whoever is named, and what a sign-in uses up and makes is
+//! one transaction.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::auditor::Auditor;
+use super::code_check::{CodeCheck, Shown};
+use super::guess_guard::{Counted, GuessGuard, NotNow};
+use super::passwords::{Passwords, Unfit};
+use super::token_mint::{TokenMint, TokenPair};
+use crate::crypto::digest::sha256;
+use crate::crypto::password::Verdict;
+use crate::domain::audit::{AuditAction, Initiator};
+use crate::domain::challenge::Challenge;
+use crate::domain::change::Change;
+use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::denial::Denial;
+use crate::domain::digest::Digest;
+use crate::domain::factor_proof::FactorProof;
+use crate::domain::guess_subject::GuessSubject;
+use crate::domain::random::{self, Random};
+use crate::domain::secret::Secret;
+use crate::domain::session::{Session, SessionId};
+use crate::domain::user::{User, UserId};
+use crate::storage::StoreError;
+use crate::storage::challenges::Challenges;
+use crate::storage::sign_ins::{Completion, SignIn, SignIns};
+use crate::storage::users::Users;
+
+/// What a sign-in came to.
+#[derive(Debug)]
+pub enum SignedIn {
+    Pair(UserId, TokenPair),
+    /// A second factor is asked for.
+    Challenged(UserId, Ticket),
+}
+
+/// Shows that a password was right a moment ago.
+#[derive(Debug)]
+pub struct Ticket {
+    pub text: Secret<String>,
+    pub lifetime: Duration,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// Unknown user, wrong password and inactive user alike.
+    #[error("no active account with these credentials")]
+    Refused,
+    #[error("{0}")]
+    Unfit(#[from] Unfit),
+    #[error("the code is not valid")]
+    WrongCode(UserId),
+    #[error("the challenge is not valid or was used up")]
+    ChallengeInvalid,
+    #[error("too many attempts")]
+    Blocked(Duration),
+    #[error("too many sign-ins at once")]
+    Busy,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("a token could not be signed")]
+    Signing,
+}
+
+impl From<NotNow> for SignInError {
+    fn from(not_now: NotNow) -> Self {
+        match not_now {
+            NotNow::Blocked(wait) => Self::Blocked(wait),
+            NotNow::Crowded => Self::Busy,
+            NotNow::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// How long a challenge is good for, and for how many codes.
+#[derive(Clone, Copy, Debug)]
+pub struct ChallengeRules {
+    pub lifetime: Duration,
+    pub attempts: u32,
+}
+
+/// What a sign-in asks of.
+pub struct SignInDesk {
+    pub users: Arc<dyn Users>,
+    pub sign_ins: Arc<dyn SignIns>,
+    pub challenges: Arc<dyn Challenges>,
+    pub passwords: Arc<Passwords>,
+    pub codes: Arc<CodeCheck>,
+    pub guard: Arc<GuessGuard>,
+    pub mint: Arc<TokenMint>,
+    pub auditor: Auditor,
+    pub challenge_rules: ChallengeRules,
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+}
+
+impl SignInDesk {
+    /// One hash is computed whoever is named, so the time tells nothing.
+    pub async fn sign_in(
+        &self,
+        username: &str,
+        password: Secret<String>,
+        otp: Option<Secret<String>>,
+        by: &Initiator,
+    ) -> Result<SignedIn, SignInError> {
+        self.passwords.check_length(&password)?;
+        let user = self.users.find_by_username(username).await?;
+        let counted = self.guard.count(subject_of(username, user.as_ref()), user.as_ref().map(|u| &u.id), by).await?;
+        let again = password.clone();
+        let stored = user.as_ref().map(|user| &user.password);
+        let verdict = self.passwords.verify(password, stored).await.map_err(|_| SignInError::Busy)?;
+        let id = user.as_ref().map(|user| user.id.clone());
+        let Some(user) = user.filter(|user| user.is_active && verdict != Verdict::Wrong) else {
+            self.tell_refused(by, id.as_ref(), Denial::SignInRefused).await?;
+            return Err(SignInError::Refused);
+        };
+        if verdict == Verdict::RightButWeak {
+            self.upgrade(&user, again).await;
+        }
+        let has_factor = !self.codes.confirmed(&user.id).await?.is_empty();
+        match (has_factor, otp) {
+            (false, _) => self.open(&user, None, None, counted.forgiven, by).await,
+            (true, None) => self.challenge(&user, &counted).await,
+            (true, Some(otp)) => {
+                let codes = self.guard.count(GuessSubject::Codes(user.id.clone()), Some(&user.id), by).await?;
+                let proof = self.prove(&user.id, &Shown::Otp(otp), by).await?;
+                let forgiven = counted.forgiven.into_iter().chain(codes.forgiven).collect();
+                self.open(&user, Some(proof), None, forgiven, by).await
+            }
+        }
+    }
+
+    /// The second step: the ticket of the first, and a code.
+    pub async fn answer(
+        &self,
+        ticket: &Secret<String>,
+        shown: &Shown,
+        by: &Initiator,
+    ) -> Result<SignedIn, SignInError> {
+        let now = self.clock.now();
+        let digest = ticket_digest(ticket);
+        let most = self.challenge_rules.attempts;
+        let challenge = self.challenges.attempt(&digest, most, now).await?.ok_or(SignInError::ChallengeInvalid)?;
+        let user = self.users.find_fresh(&challenge.user_id).await?.filter(|user| user.is_active);
+        let user = user.ok_or(SignInError::ChallengeInvalid)?;
+        let codes = self.guard.count(GuessSubject::Codes(user.id.clone()), Some(&user.id), by).await?;
+        let proof = self.prove(&user.id, shown, by).await?;
+        self.open(&user, Some(proof), Some(digest), codes.forgiven, by).await
+    }
+
+    async fn prove(&self, user: &UserId, shown: &Shown, by: &Initiator) -> Result<FactorProof, SignInError> {
+        if let Some(proof) = self.codes.prove(user, shown, self.clock.now()).await? {
+            return Ok(proof);
+        }
+        self.tell_wrong_code(user, shown, by).await?;
+        Err(SignInError::WrongCode(user.clone()))
+    }
+
+    async fn tell_wrong_code(&self, user: &UserId, shown: &Shown, by: &Initiator) -> Result<(), StoreError> {
+        let action = match shown {
+            Shown::Otp(_) => AuditAction::SecondFactorCheck,
+            Shown::RecoveryCode(_) => AuditAction::RecoveryCodeUse,
+        };
+        let event = self.auditor.refused(by, action, Denial::SecondFactorWrong.reason());
+        self.auditor.append(&event.about(user)).await
+    }
+
+    async fn challenge(&self, user: &User, counted: &Counted) -> Result<SignedIn, SignInError> {
+        let now = self.clock.now();
+        let text = Secret::new(random::token(self.random.as_ref()));
+        let lifetime = self.challenge_rules.lifetime;
+        let challenge = Challenge {
+            digest: ticket_digest(&text),
+            user_id: user.id.clone(),
+            created_at: now,
+            expires_at: now.plus(lifetime),
+            attempts: 0,
+        };
+        // The password was right, and that is all that was counted so far.
+        self.challenges.insert(&challenge, &counted.forgiven).await?;
+        Ok(SignedIn::Challenged(user.id.clone(), Ticket { text, lifetime }))
+    }
+
+    async fn open(
+        &self,
+        user: &User,
+        proof: Option<FactorProof>,
+        challenge: Option<Digest>,
+        forgiven: Vec<GuessSubject>,
+        by: &Initiator,
+    ) -> Result<SignedIn, SignInError> {
+        let now = self.clock.now();
+        let session = self.session(user, proof.as_ref(), by, now);
+        let event = self.auditor.done(by, AuditAction::SignIn).about(&user.id).on_session(&session.id);
+        let change = Change::from(event.saying(session.amr.join(" ")));
+        let shown = proof.clone();
+        let sign_in =
+            SignIn { session, password_changed_at: user.password_changed_at, challenge, proof, forgiven };
+        match self.sign_ins.complete(&sign_in, &change).await? {
+            Completion::Done => {}
+            Completion::UserChanged => {
+                self.tell_refused(by, Some(&user.id), Denial::SignInRefused).await?;
+                return Err(SignInError::Refused);
+            }
+            Completion::ChallengeSpent => return Err(SignInError::ChallengeInvalid),
+            Completion::ProofSpent => {
+                let action = match shown {
+                    Some(FactorProof::RecoveryCode(_)) => AuditAction::RecoveryCodeUse,
+                    _ => AuditAction::SecondFactorCheck,
+                };
+                let event = self.auditor.refused(by, action, Denial::SecondFactorWrong.reason());
+                self.auditor.append(&event.about(&user.id)).await?;
+                return Err(SignInError::WrongCode(user.id.clone()));
+            }
+        }
+        self.auditor.witness(&change);
+        let claims = self.mint.first_claims(&user.id, &sign_in.session, now);
+        let pair = self.mint.pair(&claims, &sign_in.session, true, now).map_err(|_| SignInError::Signing)?;
+        Ok(SignedIn::Pair(user.id.clone(), pair))
+    }
+
+    fn session(&self, user: &User, proof: Option<&FactorProof>, by: &Initiator, now: Timestamp) -> Session {
+        let amr = std::iter::once("pwd").chain(proof.map(FactorProof::amr)).map(str::to_owned).collect();
+        Session {
+            id: SessionId(random::uuid(self.random.as_ref())),
+            user_id: user.id.clone(),
+            counter: 0,
+            rotated_at: now,
+            created_at: now,
+            last_used_at: now,
+            expires_at: now.plus(self.mint.lifetimes().session),
+            ended: None,
+            amr,
+            client_address: by.address.clone(),
+            user_agent: by.user_agent.clone(),
+        }
+    }
+
+    async fn tell_refused(&self, by: &Initiator, user: Option<&UserId>, why: Denial) -> Result<(), StoreError> {
+        let mut event = self.auditor.refused(by, AuditAction::SignIn, why.reason());
+        event.user = user.cloned();
+        self.auditor.append(&event).await
+    }
+
+    /// A hash that is cheaper than a new one would be is replaced now that the password is at hand. Not being able to is
+    /// no reason to turn the user away.
+    async fn upgrade(&self, user: &User, password: Secret<String>) {
+        if let Ok(better) = self.passwords.hash(password).await {
+            let _ = self.users.upgrade_password(&user.id, &user.password, &better).await;
+        }
+    }
+}
+
+/// Whom a guess is counted against. A name that nobody has behaves as one that somebody has, and is not stored.
+fn subject_of(username: &str, user: Option<&User>) -> GuessSubject {
+    match user {
+        Some(user) => GuessSubject::Account(user.id.clone()),
+        None => {
+            let folded = username.trim().to_lowercase();
+            GuessSubject::Name(sha256(format!("name {folded}").as_bytes()))
+        }
+    }
+}
+
+fn ticket_digest(ticket: &Secret<String>) -> Digest {
+    sha256(ticket.expose().as_bytes())
+}

@@ -1,0 +1,104 @@
+//! Whoever proves something about one account waits for a turn.
+//!
+//! A guess is counted before it is made ([`super::guess_guard`]). Many at once, all of them right, as of a service that
+//! signs in with one account in parallel, would therefore look like an attack while they are under way. So on each node a
+//! few go at a time and the others wait, which costs nobody anything: there are no more hashing threads than that.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Fewer than the guesses that are free.
+const AT_A_TIME: usize = 4;
+/// Who finds so many waiting, for whatever account, is told to come back.
+const MOST_WAITING: usize = 1024;
+
+#[derive(Debug, Default)]
+pub struct Turns {
+    lanes: Mutex<HashMap<String, Weak<Semaphore>>>,
+    waiting: AtomicUsize,
+}
+
+/// Held while something is proven.
+#[derive(Debug)]
+pub struct Turn {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Too many wait already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crowded;
+
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Turns {
+    pub async fn take(&self, account: &str) -> Result<Turn, Crowded> {
+        let lane = self.lane(account);
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MOST_WAITING {
+            drop(Waiting(&self.waiting));
+            return Err(Crowded);
+        }
+        let waiting = Waiting(&self.waiting);
+        // Nobody closes a lane, and if somebody did there would be no order to keep.
+        let permit = lane.acquire_owned().await.ok();
+        drop(waiting);
+        Ok(Turn { _permit: permit })
+    }
+
+    fn lane(&self, account: &str) -> Arc<Semaphore> {
+        let mut lanes = self.lanes.lock();
+        if let Some(lane) = lanes.get(account).and_then(Weak::upgrade) {
+            return lane;
+        }
+        // What nobody holds any more goes; done so rarely that it costs each taker next to nothing.
+        if lanes.len() >= 64 && lanes.len().is_power_of_two() {
+            lanes.retain(|_, lane| lane.strong_count() > 0);
+        }
+        let lane = Arc::new(Semaphore::new(AT_A_TIME));
+        lanes.insert(account.to_owned(), Arc::downgrade(&lane));
+        lane
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_few_go_at_a_time_and_accounts_do_not_wait_for_each_other() {
+        let turns = Arc::new(Turns::default());
+        let mut held = Vec::new();
+        for _ in 0..AT_A_TIME {
+            held.push(turns.take("a").await.unwrap());
+        }
+        turns.take("b").await.unwrap();
+        let next = tokio::spawn({
+            let turns = Arc::clone(&turns);
+            async move { turns.take("a").await.is_ok() }
+        });
+        while turns.waiting.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!next.is_finished());
+        held.pop();
+        assert!(next.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn accounts_that_nobody_waits_for_are_not_kept() {
+        let turns = Turns::default();
+        for number in 0..10_000 {
+            turns.take(&number.to_string()).await.unwrap();
+        }
+        assert!(turns.lanes.lock().len() <= 128);
+    }
+}

@@ -1,0 +1,35 @@
+//! How often was guessed at whom. In a store of record, because neither a restart nor another node may refill a budget.
+
+use async_trait::async_trait;
+
+use super::Result;
+use crate::domain::change::Change;
+use crate::domain::clock::Timestamp;
+use crate::domain::guess_subject::GuessSubject;
+use crate::domain::lockout::{Blocked, Lockout, LockoutPolicy};
+
+#[async_trait]
+pub trait Guesses: Send + Sync {
+    /// Counts one guess against each subject *before* it is made, in a transaction of its own. When one of them is
+    /// blocked nothing is counted, and the longest block is told.
+    async fn reserve(
+        &self,
+        subjects: &[(GuessSubject, LockoutPolicy)],
+        now: Timestamp,
+    ) -> Result<std::result::Result<Vec<Lockout>, Blocked>>;
+
+    /// What is known of a subject, without counting.
+    async fn find(&self, subject: &GuessSubject) -> Result<Option<Lockout>>;
+
+    /// Takes guesses back that were right.
+    async fn forgive(&self, subjects: &[GuessSubject]) -> Result<()>;
+
+    /// As [`Guesses::forgive`], as an act of its own. `false` when there was nothing to forgive; nothing is written then.
+    async fn unlock(&self, subject: &GuessSubject, change: &Change) -> Result<bool>;
+
+    /// Those that are blocked at `now`, at most `limit`, the longest block first.
+    async fn blocked(&self, now: Timestamp, limit: u32) -> Result<Vec<(GuessSubject, Lockout)>>;
+
+    /// Deletes at most `limit` that were last guessed at before `before`; how many there were.
+    async fn delete_idle(&self, before: Timestamp, limit: u32) -> Result<u64>;
+}
