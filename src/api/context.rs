@@ -2,9 +2,15 @@
 
 use std::net::IpAddr;
 
+use axum::http::HeaderMap;
+use axum::http::header::USER_AGENT;
+
 use crate::access::permit::Permit;
+use crate::domain::audit::{Actor, Initiator};
+use crate::domain::principal::Subject;
 use crate::identity::public_keys::PublicKeys;
 use crate::identity::sessions::SessionDesk;
+use crate::identity::sign_in::SignInDesk;
 
 /// Put into the request's extensions by whoever calls the router.
 #[derive(Clone, Debug)]
@@ -16,8 +22,29 @@ pub struct RequestContext {
     pub request_id: String,
 }
 
+impl RequestContext {
+    /// Who acts, for the audit: the caller, as far as it is known, and where the request came from.
+    pub fn initiator(&self, headers: &HeaderMap) -> Initiator {
+        let principal = self.permit.principal();
+        let user_agent = headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        Initiator {
+            actor: match principal.map(|principal| &principal.subject) {
+                None => Actor::Anonymous,
+                Some(Subject::User { id, .. }) => Actor::User(id.clone()),
+                Some(Subject::Service { name }) => Actor::Service(name.clone()),
+            },
+            key_id: principal.and_then(|principal| principal.key_id.clone()),
+            session_id: principal.and_then(|principal| principal.session_id.clone()),
+            address: self.client.to_string(),
+            user_agent: user_agent.unwrap_or_default().chars().take(200).collect(),
+            request_id: self.request_id.clone(),
+        }
+    }
+}
+
 /// What the handlers work with.
 pub struct Services {
+    pub sign_in: SignInDesk,
     pub sessions: SessionDesk,
     pub public_keys: PublicKeys,
 }

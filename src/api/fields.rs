@@ -29,6 +29,14 @@ impl Fields {
         }
     }
 
+    /// A text that may be left out or null. When it is there, it must fit.
+    pub fn optional_text(&mut self, name: &str) -> Option<String> {
+        match self.values.get(name) {
+            None | Some(Value::Null) => None,
+            Some(_) => Some(self.text(name)),
+        }
+    }
+
     pub fn fault(&mut self, name: &str, message: &str) {
         self.faults.insert(name.to_owned(), json!([message]));
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::header::USER_AGENT;
 use axum::http::{HeaderMap, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -13,14 +12,19 @@ use super::answer::{self, About};
 use super::body::{self, Unreadable};
 use super::context::{RequestContext, Services};
 use super::fields::Fields;
-use super::refusal::{refuse, refuse_token, refuse_with};
+use super::refusal::{self, refuse, refuse_throttled, refuse_token, refuse_with};
 use crate::access::token_check::denial_of;
+use crate::domain::audit::Actor;
 use crate::domain::denial::Denial;
 use crate::domain::secret::Secret;
-use crate::identity::sessions::{Origin, RefreshError, SignInError};
+use crate::identity::code_check::Shown;
+use crate::identity::sessions::RefreshError;
+use crate::identity::sign_in::{SignInError, SignedIn, Ticket};
 use crate::identity::token_mint::TokenPair;
 
-/// `POST token/` with `username` and `password`: 200 `{"refresh", "access"}`, 401 when they do not fit, 400 with field errors.
+/// `POST token/` with `username` and `password`, and `otp` of who has a second factor: 200 `{"refresh", "access"}`, 401 when
+/// they do not fit, 401 `mfa_required` with a `challenge` when the password fits and a code is missing, 400 with field
+/// errors, 429 after too many attempts.
 pub async fn obtain(
     State(services): State<Arc<Services>>,
     Extension(context): Extension<RequestContext>,
@@ -33,37 +37,90 @@ pub async fn obtain(
     };
     let username = fields.text("username");
     let password = Secret::new(fields.text("password"));
+    let otp = fields.optional_text("otp").map(Secret::new);
     if let Err(faults) = fields.finish() {
         return invalid(&faults);
     }
-    let user_agent = headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let origin = Origin {
-        address: context.client.to_string(),
-        user_agent: user_agent.unwrap_or_default().chars().take(200).collect(),
+    let by = context.initiator(&headers);
+    signed_in(services.sign_in.sign_in(&username, password, otp, &by).await)
+}
+
+/// `POST token/challenge/` with `challenge` and either `otp` or `recovery_code`: 200 `{"refresh", "access"}`.
+pub async fn challenge(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response<Body> {
+    let mut fields = match body::read(&headers, bytes).await {
+        Ok(fields) => fields,
+        Err(Unreadable(response)) => return *response,
     };
-    match services.sessions.sign_in(&username, password, origin).await {
-        Ok((user_id, pair)) => about(pair_answer(&pair), user_id.as_str()),
-        Err(SignInError::Refused) => refuse_with(
-            Denial::SignInRefused,
-            &json!({
-                "detail": "No active account found with the given credentials",
-                "code": Denial::SignInRefused.code(),
-            }),
-        ),
+    let ticket = Secret::new(fields.text("challenge"));
+    let shown = shown(&mut fields);
+    if let Err(faults) = fields.finish() {
+        return invalid(&faults);
+    }
+    let Some(shown) = shown else { return refuse(Denial::InvalidFields) };
+    let by = context.initiator(&headers);
+    signed_in(services.sign_in.answer(&ticket, &shown, &by).await)
+}
+
+/// The one code in a body, of whichever kind. Notes a fault when there is none, or one of each.
+pub fn shown(fields: &mut Fields) -> Option<Shown> {
+    let otp = fields.optional_text("otp").map(Secret::new);
+    let recovery_code = fields.optional_text("recovery_code").map(Secret::new);
+    match (otp, recovery_code) {
+        (Some(otp), None) => Some(Shown::Otp(otp)),
+        (None, Some(code)) => Some(Shown::RecoveryCode(code)),
+        (None, None) => {
+            fields.fault("otp", "This field is required.");
+            None
+        }
+        (Some(_), Some(_)) => {
+            fields.fault("recovery_code", "Give either otp or recovery_code.");
+            None
+        }
+    }
+}
+
+fn signed_in(outcome: Result<SignedIn, SignInError>) -> Response<Body> {
+    match outcome {
+        Ok(SignedIn::Pair(user_id, pair)) => about(pair_answer(&pair), user_id.as_str()),
+        Ok(SignedIn::Challenged(user_id, ticket)) => about(challenged(&ticket), user_id.as_str()),
+        Err(SignInError::Refused) => refuse(Denial::SignInRefused),
         Err(SignInError::Unfit(unfit)) => invalid(&json!({ "password": [unfit.to_string()] })),
+        Err(SignInError::WrongCode(user_id)) => about(refuse(Denial::SecondFactorWrong), user_id.as_str()),
+        Err(SignInError::ChallengeInvalid) => refuse(Denial::ChallengeInvalid),
+        Err(SignInError::Blocked(wait)) => refuse_throttled(wait),
         Err(SignInError::Busy) => refuse(Denial::Busy),
         Err(SignInError::Store(_)) => refuse(Denial::Unavailable),
         Err(SignInError::Signing) => refuse(Denial::Internal),
     }
 }
 
+fn challenged(ticket: &Ticket) -> Response<Body> {
+    let denial = Denial::SecondFactorMissing;
+    let mut body = refusal::body(denial);
+    if let Some(map) = body.as_object_mut() {
+        map.insert("challenge".to_owned(), json!(ticket.text.expose()));
+        map.insert("expires_in".to_owned(), json!(ticket.lifetime.as_secs()));
+    }
+    refuse_with(denial, &body)
+}
+
 /// `POST token/refresh/` with `refresh`: 200 `{"access"}`, and `"refresh"` where tokens are exchanged at each use.
-pub async fn refresh(State(services): State<Arc<Services>>, headers: HeaderMap, bytes: Bytes) -> Response<Body> {
+pub async fn refresh(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response<Body> {
     let token = match one_text("refresh", &headers, bytes).await {
         Ok(token) => token,
         Err(response) => return *response,
     };
-    match services.sessions.refresh(token.expose()).await {
+    match services.sessions.refresh(token.expose(), &context.initiator(&headers)).await {
         Ok((user_id, pair)) => about(refreshed(&pair), user_id.as_str()),
         Err(error) => refused(error),
     }
@@ -82,12 +139,17 @@ pub async fn verify(State(services): State<Arc<Services>>, headers: HeaderMap, b
 }
 
 /// `POST token/blacklist/` with `refresh`: 200 `{}`; the token's session is over, and a second call is told so.
-pub async fn blacklist(State(services): State<Arc<Services>>, headers: HeaderMap, bytes: Bytes) -> Response<Body> {
+pub async fn blacklist(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response<Body> {
     let token = match one_text("refresh", &headers, bytes).await {
         Ok(token) => token,
         Err(response) => return *response,
     };
-    match services.sessions.blacklist(token.expose()).await {
+    match services.sessions.blacklist(token.expose(), &context.initiator(&headers)).await {
         Ok(()) => answer::json(StatusCode::OK, &json!({})),
         Err(error) => refused(error),
     }
@@ -97,11 +159,12 @@ pub async fn blacklist(State(services): State<Arc<Services>>, headers: HeaderMap
 pub async fn logout(
     State(services): State<Arc<Services>>,
     Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
 ) -> Response<Body> {
-    let session = context.permit.principal().and_then(|principal| principal.session_id.as_ref());
+    let by = context.initiator(&headers);
     // A token from before this gateway belongs to no session; it ends by itself.
-    if let Some(session) = session
-        && services.sessions.sign_out(session).await.is_err()
+    if let (Some(session), Actor::User(user)) = (&by.session_id, &by.actor)
+        && services.sessions.sign_out(user, session, &by).await.is_err()
     {
         return refuse(Denial::Unavailable);
     }

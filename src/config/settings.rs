@@ -165,13 +165,14 @@ pub struct Limits {
 
 #[derive(Clone, Debug)]
 pub struct Log {
-    pub access: AccessLog,
+    pub access: LogPlace,
+    pub audit: LogPlace,
     /// A `tracing` filter such as `info` or `portcullis=debug`.
     pub level: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AccessLog {
+pub enum LogPlace {
     Stdout,
     File(PathBuf),
     Off,

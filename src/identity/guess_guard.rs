@@ -13,12 +13,13 @@ use ipnet::IpNet;
 use super::auditor::Auditor;
 use super::turns::{Turn, Turns};
 use crate::domain::audit::{AuditAction, Initiator};
+use crate::domain::client_network::ClientNetwork;
 use crate::domain::clock::Clock;
-use crate::domain::guess_subject::{GuessSubject, Network};
+use crate::domain::guess_subject::GuessSubject;
 use crate::domain::lockout::LockoutPolicy;
 use crate::domain::user::UserId;
 use crate::storage::StoreError;
-use crate::storage::guesses::Guesses;
+use crate::storage::guesses::{Extent, Forgiveness, Guesses};
 
 /// How the kinds of guesses are slowed down.
 #[derive(Clone, Debug)]
@@ -53,11 +54,30 @@ pub enum NotNow {
 /// A guess that was counted and may be made now.
 #[derive(Debug)]
 pub struct Counted {
-    /// Whose guesses are to be forgotten when it was right. A network's are not: knowing one account does not make
-    /// guesses at others any better.
-    pub forgiven: Vec<GuessSubject>,
+    counted: Vec<(GuessSubject, LockoutPolicy)>,
     /// Kept until the guess has been judged.
-    pub turn: Turn,
+    _turn: Turn,
+}
+
+impl Counted {
+    /// What is taken back when the guess was right: all of the account's, for the owner has come, and this one of the
+    /// network's. Knowing one account does not excuse guesses at others.
+    pub fn forgiven(&self) -> Vec<Forgiveness> {
+        let extent = |subject: &GuessSubject, policy| match subject {
+            GuessSubject::Network(_) | GuessSubject::ResetNetwork(_) => Extent::One(policy),
+            _ => Extent::All,
+        };
+        self.counted.iter().map(|(subject, policy)| forgiveness(subject, extent(subject, *policy))).collect()
+    }
+
+    /// What is taken back when no guess was made, through our own fault.
+    fn unmade(&self) -> Vec<Forgiveness> {
+        self.counted.iter().map(|(subject, policy)| forgiveness(subject, Extent::One(*policy))).collect()
+    }
+}
+
+fn forgiveness(subject: &GuessSubject, extent: Extent) -> Forgiveness {
+    Forgiveness { subject: subject.clone(), extent }
 }
 
 impl GuessGuard {
@@ -72,30 +92,35 @@ impl GuessGuard {
         user: Option<&UserId>,
         by: &Initiator,
     ) -> Result<Counted, NotNow> {
-        let turn = self.turns.take(&subject.as_text()).await.map_err(|_| NotNow::Crowded)?;
+        let turn = self.turns.take(&subject.to_string()).await.map_err(|_| NotNow::Crowded)?;
         let policy = match &subject {
             GuessSubject::Codes(_) => &self.rules.codes,
             GuessSubject::ResetRequests(_) => &self.rules.reset_requests,
             GuessSubject::Account(_) | GuessSubject::Name(_) => &self.rules.account,
             GuessSubject::Network(_) | GuessSubject::ResetNetwork(_) => &self.rules.address,
         };
-        let mut subjects = vec![(subject.clone(), *policy)];
+        let mut subjects = vec![(subject, *policy)];
         if let Some(network) = self.network(by) {
             subjects.push((GuessSubject::Network(network), self.rules.address));
         }
         self.reserve(&subjects, user, by).await?;
-        Ok(Counted { forgiven: vec![subject], turn })
+        Ok(Counted { counted: subjects, _turn: turn })
     }
 
     /// Counts something that is not a guess at an account, against the network that it comes from alone.
-    pub async fn count_network(&self, of: impl Fn(Network) -> GuessSubject, by: &Initiator) -> Result<(), NotNow> {
+    pub async fn count_network(&self, of: impl Fn(ClientNetwork) -> GuessSubject, by: &Initiator) -> Result<(), NotNow> {
         let Some(network) = self.network(by) else { return Ok(()) };
         self.reserve(&[(of(network), self.rules.address)], None, by).await
     }
 
     /// Takes back a guess that was right, where nothing else is written in the same transaction.
     pub async fn forgive(&self, counted: &Counted) -> Result<(), StoreError> {
-        self.guesses.forgive(&counted.forgiven).await
+        self.guesses.forgive(&counted.forgiven()).await
+    }
+
+    /// Takes back a guess that was never made, because we could not. That this may fail too only makes the owner wait.
+    pub async fn give_back(&self, counted: &Counted) {
+        let _ = self.guesses.forgive(&counted.unmade()).await;
     }
 
     async fn reserve(
@@ -107,10 +132,10 @@ impl GuessGuard {
         let now = self.clock.now();
         let counted = match self.guesses.reserve(subjects, now).await? {
             Ok(counted) => counted,
-            Err(blocked) => return Err(NotNow::Blocked(blocked.retry_after(now))),
+            Err(blocked) => return Err(NotNow::Blocked(Duration::from_secs(blocked.retry_after(now)))),
         };
         // Told once, by the guess that caused it; those that are turned away write nothing.
-        if counted.iter().any(|lockout| lockout.is_blocked(now)) {
+        if counted.iter().any(|lockout| lockout.blocked_until.is_some()) {
             let mut event = self.auditor.done(by, AuditAction::Lock);
             event.user = user.cloned();
             self.auditor.append(&event).await?;
@@ -118,8 +143,8 @@ impl GuessGuard {
         Ok(())
     }
 
-    fn network(&self, by: &Initiator) -> Option<Network> {
+    fn network(&self, by: &Initiator) -> Option<ClientNetwork> {
         let address: IpAddr = by.address.parse().ok()?;
-        Network::of(address, &self.rules.shared)
+        ClientNetwork::of(address, &self.rules.shared)
     }
 }

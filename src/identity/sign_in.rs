@@ -33,6 +33,7 @@ use crate::domain::session::{Session, SessionId};
 use crate::domain::user::{User, UserId};
 use crate::storage::StoreError;
 use crate::storage::challenges::Challenges;
+use crate::storage::guesses::Forgiveness;
 use crate::storage::sign_ins::{Completion, SignIn, SignIns};
 use crate::storage::users::Users;
 
@@ -118,7 +119,10 @@ impl SignInDesk {
         let counted = self.guard.count(subject_of(username, user.as_ref()), user.as_ref().map(|u| &u.id), by).await?;
         let again = password.clone();
         let stored = user.as_ref().map(|user| &user.password);
-        let verdict = self.passwords.verify(password, stored).await.map_err(|_| SignInError::Busy)?;
+        let Ok(verdict) = self.passwords.verify(password, stored).await else {
+            self.guard.give_back(&counted).await;
+            return Err(SignInError::Busy);
+        };
         let id = user.as_ref().map(|user| user.id.clone());
         let Some(user) = user.filter(|user| user.is_active && verdict != Verdict::Wrong) else {
             self.tell_refused(by, id.as_ref(), Denial::SignInRefused).await?;
@@ -129,12 +133,12 @@ impl SignInDesk {
         }
         let has_factor = !self.codes.confirmed(&user.id).await?.is_empty();
         match (has_factor, otp) {
-            (false, _) => self.open(&user, None, None, counted.forgiven, by).await,
+            (false, _) => self.open(&user, None, None, counted.forgiven(), by).await,
             (true, None) => self.challenge(&user, &counted).await,
             (true, Some(otp)) => {
                 let codes = self.guard.count(GuessSubject::Codes(user.id.clone()), Some(&user.id), by).await?;
                 let proof = self.prove(&user.id, &Shown::Otp(otp), by).await?;
-                let forgiven = counted.forgiven.into_iter().chain(codes.forgiven).collect();
+                let forgiven = both(&counted, &codes);
                 self.open(&user, Some(proof), None, forgiven, by).await
             }
         }
@@ -155,7 +159,7 @@ impl SignInDesk {
         let user = user.ok_or(SignInError::ChallengeInvalid)?;
         let codes = self.guard.count(GuessSubject::Codes(user.id.clone()), Some(&user.id), by).await?;
         let proof = self.prove(&user.id, shown, by).await?;
-        self.open(&user, Some(proof), Some(digest), codes.forgiven, by).await
+        self.open(&user, Some(proof), Some(digest), codes.forgiven(), by).await
     }
 
     async fn prove(&self, user: &UserId, shown: &Shown, by: &Initiator) -> Result<FactorProof, SignInError> {
@@ -187,7 +191,7 @@ impl SignInDesk {
             attempts: 0,
         };
         // The password was right, and that is all that was counted so far.
-        self.challenges.insert(&challenge, &counted.forgiven).await?;
+        self.challenges.insert(&challenge, &counted.forgiven()).await?;
         Ok(SignedIn::Challenged(user.id.clone(), Ticket { text, lifetime }))
     }
 
@@ -196,7 +200,7 @@ impl SignInDesk {
         user: &User,
         proof: Option<FactorProof>,
         challenge: Option<Digest>,
-        forgiven: Vec<GuessSubject>,
+        forgiven: Vec<Forgiveness>,
         by: &Initiator,
     ) -> Result<SignedIn, SignInError> {
         let now = self.clock.now();
@@ -265,11 +269,13 @@ impl SignInDesk {
 fn subject_of(username: &str, user: Option<&User>) -> GuessSubject {
     match user {
         Some(user) => GuessSubject::Account(user.id.clone()),
-        None => {
-            let folded = username.trim().to_lowercase();
-            GuessSubject::Name(sha256(format!("name {folded}").as_bytes()))
-        }
+        None => GuessSubject::unknown_name(username, sha256),
     }
+}
+
+/// What is taken back when the password and the code were right. The network was counted for each of them.
+fn both(password: &Counted, code: &Counted) -> Vec<Forgiveness> {
+    password.forgiven().into_iter().chain(code.forgiven()).collect()
 }
 
 fn ticket_digest(ticket: &Secret<String>) -> Digest {

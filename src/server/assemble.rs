@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use prometheus::IntCounter;
 use tokio::runtime::Handle;
 
 use super::ground::{self, Nature, Stores};
@@ -23,9 +24,10 @@ use crate::cache::remembered::{Bounds, Surroundings};
 use crate::cache::sessions::CachedSessions;
 use crate::cache::users::CachedUsers;
 use crate::cache::{Forget, Forgetters};
-use crate::config::settings::{self, AccessLog as AccessLogSetting, Compatibility, HeaderPreset, Settings, Upstream};
+use crate::config::settings::{self, Compatibility, HeaderPreset, LogPlace, Settings, Upstream};
 use crate::crypto::assertion::AssertionWriter;
 use crate::crypto::tokens::{Keys, Tokens};
+use crate::domain::lockout::LockoutPolicy;
 use crate::domain::token::TokenRules;
 use crate::edge::body::BodyLimits;
 use crate::edge::gateway::Gateway;
@@ -35,17 +37,24 @@ use crate::edge::record::Recorder;
 use crate::edge::sanitise::Sanitiser;
 use crate::edge::upstreams::{ServerAddress, UpstreamSpec, Upstreams};
 use crate::edge::wire::{HeadLimits, WireSettings};
+use crate::identity::auditor::Auditor;
+use crate::identity::code_check::{CodeCheck, CodeForm};
+use crate::identity::guess_guard::{GuessGuard, GuessRules};
 use crate::identity::passwords::Passwords;
 use crate::identity::public_keys::PublicKeys;
 use crate::identity::sessions::SessionDesk;
-use crate::identity::token_mint::Lifetimes;
+use crate::identity::sign_in::{ChallengeRules, SignInDesk};
+use crate::identity::token_mint::{Lifetimes, TokenMint};
 use crate::jobs::delete_expired::DeleteExpired;
 use crate::jobs::follow_invalidations::FollowInvalidations;
 use crate::routing::client_address::TrustedProxies;
 use crate::routing::host::HostPattern;
 use crate::routing::route::Route;
 use crate::routing::table::RouteTable;
+use crate::storage::invalidations::Heed;
 use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::audit_log::AuditLog;
+use crate::telemetry::line_log::LineLog;
 use crate::telemetry::metrics::Metrics;
 
 /// Everything that runs, put together and not yet started.
@@ -117,17 +126,49 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         serial,
     ));
 
-    let desk = SessionDesk::new(
-        Arc::clone(&users) as _,
-        Arc::clone(&sessions) as _,
-        Arc::clone(&passwords),
-        tokens,
-        lifetimes(settings),
+    let master_key = Arc::new(ground::master_key(&settings.master_key)?);
+    let auditor = Auditor::new(
+        Arc::clone(&stores.audit),
+        Arc::new(audit_log(settings, &metrics)?),
         Arc::clone(&nature.clock),
         Arc::clone(&nature.random),
     );
+    let guard = Arc::new(GuessGuard::new(
+        Arc::clone(&stores.guesses),
+        guess_rules(settings),
+        auditor.clone(),
+        Arc::clone(&nature.clock),
+    ));
+    let mint = Arc::new(TokenMint::new(tokens.clone(), lifetimes(settings), Arc::clone(&nature.random)));
+    let django = settings.compatibility == Compatibility::Django;
+    let form = if django { CodeForm::Django } else { CodeForm::Exact };
+    let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), master_key, form));
+    let sign_in = SignInDesk {
+        users: Arc::clone(&users) as _,
+        sign_ins: Arc::clone(&stores.sign_ins),
+        challenges: Arc::clone(&stores.challenges),
+        passwords: Arc::clone(&passwords),
+        codes,
+        guard,
+        mint: Arc::clone(&mint),
+        auditor: auditor.clone(),
+        challenge_rules: ChallengeRules {
+            lifetime: settings.second_factor.challenge_lifetime,
+            attempts: settings.second_factor.challenge_attempts,
+        },
+        clock: Arc::clone(&nature.clock),
+        random: Arc::clone(&nature.random),
+    };
+    let sessions_desk = SessionDesk::new(
+        Arc::clone(&users) as _,
+        Arc::clone(&sessions) as _,
+        tokens,
+        mint,
+        auditor,
+        Arc::clone(&nature.clock),
+    );
     let public_keys = PublicKeys { tokens: keyrings.tokens.clone(), assertions: keyrings.assertions.clone() };
-    let (api, table) = routes(settings, Services { sessions: desk, public_keys }, &runtimes.handlers)?;
+    let (api, table) = routes(settings, Services { sign_in, sessions: sessions_desk, public_keys }, &runtimes.handlers)?;
 
     let recorder = Recorder {
         metrics: Arc::clone(&metrics),
@@ -135,7 +176,6 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         clock: Arc::clone(&nature.clock),
     };
     let in_flight = InFlight::new(metrics.in_flight.clone());
-    let django = settings.compatibility == Compatibility::Django;
     let gateway = Gateway {
         sanitiser: Sanitiser::new(
             TrustedProxies::new(settings.trusted_proxies.clone()),
@@ -171,6 +211,9 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     });
     let forgetters: Vec<Arc<dyn Forget>> =
         vec![users, Arc::clone(&sessions) as _, api_keys, Arc::clone(&key_reload) as _];
+    let forgetters = Arc::new(Forgetters::new(forgetters));
+    let heed: Arc<dyn Heed> = Arc::clone(&forgetters) as _;
+    stores.pool.tell(Arc::downgrade(&heed));
     Ok(Assembly {
         gateway,
         wire,
@@ -180,7 +223,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         passwords,
         follow_invalidations: Arc::new(FollowInvalidations::new(
             Arc::clone(&stores.invalidations),
-            Arc::new(Forgetters::new(forgetters)),
+            forgetters,
         )),
         key_reload,
         delete_expired: DeleteExpired {
@@ -280,12 +323,29 @@ fn upstreams(configured: &[Upstream]) -> Vec<UpstreamSpec> {
         .collect()
 }
 
+fn guess_rules(_settings: &Settings) -> GuessRules {
+    GuessRules {
+        account: LockoutPolicy::account(),
+        codes: LockoutPolicy::codes(),
+        address: LockoutPolicy::address(),
+        reset_requests: LockoutPolicy::requests(),
+        shared: Vec::new(),
+    }
+}
+
+fn audit_log(settings: &Settings, metrics: &Metrics) -> Result<AuditLog, StartError> {
+    line_log(&settings.log.audit, metrics.audit_log_dropped.clone()).map(AuditLog::new)
+}
+
 fn access_log(settings: &Settings, metrics: &Metrics) -> Result<AccessLog, StartError> {
-    let dropped = metrics.access_log_dropped.clone();
-    let opened = match &settings.log.access {
-        AccessLogSetting::Off => Ok(AccessLog::off(dropped)),
-        AccessLogSetting::Stdout => AccessLog::stdout(dropped),
-        AccessLogSetting::File(path) => AccessLog::file(path, dropped),
+    line_log(&settings.log.access, metrics.access_log_dropped.clone())
+}
+
+fn line_log(place: &LogPlace, dropped: IntCounter) -> Result<LineLog, StartError> {
+    let opened = match place {
+        LogPlace::Off => Ok(LineLog::off(dropped)),
+        LogPlace::Stdout => LineLog::stdout(dropped),
+        LogPlace::File(path) => LineLog::file(path, dropped),
     };
-    opened.map_err(|error| StartError::AccessLog(error.to_string()))
+    opened.map_err(|error| StartError::Log(error.to_string()))
 }

@@ -30,8 +30,8 @@ pub enum StartError {
         "upstreams: `tls.ca` differs between upstreams, and all of them share one set of trusted certificates; put all certificates in one file"
     )]
     SeveralAuthorities,
-    #[error("the access log cannot be opened: {0}")]
-    AccessLog(String),
+    #[error("a log cannot be opened: {0}")]
+    Log(String),
     #[error("the process could not start: {0}")]
     Process(String),
 }

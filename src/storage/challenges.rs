@@ -3,16 +3,16 @@
 use async_trait::async_trait;
 
 use super::Result;
+use super::guesses::Forgiveness;
 use crate::domain::challenge::Challenge;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
-use crate::domain::guess_subject::GuessSubject;
 
 #[async_trait]
 pub trait Challenges: Send + Sync {
     /// Stores a challenge and takes back guesses that were right, in one transaction. Of a user's challenges the newest few
     /// are kept: who knows a password must not fill the store with them.
-    async fn insert(&self, challenge: &Challenge, forgiven: &[GuessSubject]) -> Result<()>;
+    async fn insert(&self, challenge: &Challenge, forgiven: &[Forgiveness]) -> Result<()>;
 
     /// Counts one more attempt, before it is made, and returns the challenge; `None` when it is unknown, over, or was
     /// tried `most` times already. Of any number of parallel callers at most `most` get it.

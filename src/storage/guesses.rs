@@ -8,6 +8,21 @@ use crate::domain::clock::Timestamp;
 use crate::domain::guess_subject::GuessSubject;
 use crate::domain::lockout::{Blocked, Lockout, LockoutPolicy};
 
+/// A guess that was counted and turned out to be none, or right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forgiveness {
+    pub subject: GuessSubject,
+    pub extent: Extent,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All that was counted: the owner has come.
+    All,
+    /// The one guess: what others did from the same network stays counted.
+    One(LockoutPolicy),
+}
+
 #[async_trait]
 pub trait Guesses: Send + Sync {
     /// Counts one guess against each subject *before* it is made, in a transaction of its own. When one of them is
@@ -22,7 +37,7 @@ pub trait Guesses: Send + Sync {
     async fn find(&self, subject: &GuessSubject) -> Result<Option<Lockout>>;
 
     /// Takes guesses back that were right.
-    async fn forgive(&self, subjects: &[GuessSubject]) -> Result<()>;
+    async fn forgive(&self, forgiven: &[Forgiveness]) -> Result<()>;
 
     /// As [`Guesses::forgive`], as an act of its own. `false` when there was nothing to forgive; nothing is written then.
     async fn unlock(&self, subject: &GuessSubject, change: &Change) -> Result<bool>;

@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 
 use super::Result;
+use super::guesses::Forgiveness;
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::factor_proof::FactorProof;
-use crate::domain::guess_subject::GuessSubject;
 use crate::domain::session::Session;
 
 /// A sign-in whose proofs were found to be right.
@@ -20,8 +20,8 @@ pub struct SignIn {
     /// To be used up.
     pub challenge: Option<Digest>,
     pub proof: Option<FactorProof>,
-    /// Whose guesses are forgotten.
-    pub forgiven: Vec<GuessSubject>,
+    /// Guesses that were right.
+    pub forgiven: Vec<Forgiveness>,
 }
 
 /// Anything but `Done` has written nothing.

@@ -1,24 +1,13 @@
-//! One JSON line per request, to standard output or a file.
-//!
-//! A line is put together on the thread that served the request and appended to a bounded buffer; a thread of its own writes
-//! the buffer out. So a reader that stops reading never stops the gateway: lines are dropped then, and counted.
+//! One JSON line per request.
 
 use std::borrow::Cow;
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
-use prometheus::IntCounter;
 use serde::Serialize;
 
-/// How much may wait to be written.
-const BUFFER_BYTES: usize = 4 * 1024 * 1024;
-/// How long a line waits at most before it is written.
-const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
+use super::line_log::LineLog;
+
+/// Written once for each request.
+pub type AccessLog = LineLog;
 
 /// What is said about one request. Nothing in here is a credential; texts from outside are cut by whoever fills it in.
 #[derive(Clone, Debug, Serialize)]
@@ -61,100 +50,6 @@ pub struct AccessLine<'a> {
     pub user_agent: &'a str,
 }
 
-#[derive(Debug)]
-struct Buffer {
-    waiting: Vec<u8>,
-    closed: bool,
-}
-
-#[derive(Debug)]
-struct Shared {
-    buffer: Mutex<Buffer>,
-    wake: Condvar,
-}
-
-/// Cheap to share. Dropping the last one writes out what is left.
-#[derive(Debug)]
-pub struct AccessLog {
-    shared: Option<Arc<Shared>>,
-    dropped: IntCounter,
-    writer: Option<JoinHandle<()>>,
-}
-
-impl AccessLog {
-    pub const fn off(dropped: IntCounter) -> Self {
-        Self { shared: None, dropped, writer: None }
-    }
-
-    pub fn stdout(dropped: IntCounter) -> io::Result<Self> {
-        Self::start(Box::new(io::stdout()), dropped)
-    }
-
-    pub fn file(path: &Path, dropped: IntCounter) -> io::Result<Self> {
-        Self::start(Box::new(OpenOptions::new().create(true).append(true).mode(0o600).open(path)?), dropped)
-    }
-
-    /// Writes to anything; for tests too.
-    pub fn start(mut destination: Box<dyn Write + Send>, dropped: IntCounter) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
-            buffer: Mutex::new(Buffer { waiting: Vec::new(), closed: false }),
-            wake: Condvar::new(),
-        });
-        let theirs = Arc::clone(&shared);
-        let writer = std::thread::Builder::new()
-            .name("access-log".to_owned())
-            .spawn(move || write_out(&theirs, destination.as_mut()))?;
-        Ok(Self { shared: Some(shared), dropped, writer: Some(writer) })
-    }
-
-    pub fn write(&self, line: &AccessLine<'_>) {
-        let Some(shared) = &self.shared else { return };
-        let mut bytes = Vec::with_capacity(512);
-        if serde_json::to_writer(&mut bytes, line).is_err() {
-            return;
-        }
-        bytes.push(b'\n');
-        let mut buffer = shared.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        if buffer.waiting.len() + bytes.len() > BUFFER_BYTES {
-            drop(buffer);
-            self.dropped.inc();
-            return;
-        }
-        buffer.waiting.extend_from_slice(&bytes);
-    }
-}
-
-impl Drop for AccessLog {
-    fn drop(&mut self) {
-        if let Some(shared) = &self.shared {
-            shared.buffer.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
-            shared.wake.notify_all();
-        }
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.join();
-        }
-    }
-}
-
-fn write_out(shared: &Shared, destination: &mut dyn Write) {
-    let mut writing = Vec::new();
-    loop {
-        let buffer = shared.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        // Woken by the clock and not by each line: a wake-up per request would cost more than the line.
-        let (mut buffer, _) = shared.wake.wait_timeout(buffer, FLUSH_INTERVAL).unwrap_or_else(PoisonError::into_inner);
-        std::mem::swap(&mut buffer.waiting, &mut writing);
-        let closed = buffer.closed;
-        drop(buffer);
-        if !writing.is_empty() {
-            let _ = destination.write_all(&writing).and_then(|()| destination.flush());
-            writing.clear();
-            writing.shrink_to(BUFFER_BYTES / 16);
-        } else if closed {
-            return;
-        }
-    }
-}
-
 /// Bytes from outside as text that is safe to look at. JSON escapes the control bytes of ASCII only; what else could
 /// speak to a terminal, break a line or turn it round is replaced.
 pub fn printable(bytes: &[u8]) -> Cow<'_, str> {
@@ -194,7 +89,10 @@ fn is_name(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, Write};
     use std::sync::mpsc;
+
+    use prometheus::IntCounter;
 
     use super::*;
 

@@ -81,6 +81,7 @@ pub struct Metrics {
     pub invalidation_epoch: IntGauge,
     pub revocation_bound_seconds: prometheus::Gauge,
     pub access_log_dropped: IntCounter,
+    pub audit_log_dropped: IntCounter,
     pub panics: IntCounter,
     pub store_up: IntGauge,
 }
@@ -153,6 +154,10 @@ impl Metrics {
             access_log_dropped: single(
                 "portcullis_access_log_dropped_total",
                 "Access-log lines dropped because their reader did not keep up.",
+            )?,
+            audit_log_dropped: single(
+                "portcullis_audit_log_dropped_total",
+                "Audit-log lines dropped because their reader did not keep up; the store has them.",
             )?,
             panics: single("portcullis_panics_total", "Requests that ended in a caught panic.")?,
             store_up: gauge("portcullis_store_up", "1 when the store answered the last time it was asked, else 0.")?,

@@ -1,7 +1,9 @@
-//! Metrics with closed label sets, the access log, and diagnostics. Names no component: whoever is counted brings only
+//! Metrics with closed label sets, the access log, the audit log, and diagnostics. Names no component: whoever is counted brings only
 //! words from `domain` or from the sets here.
 
 pub mod access_log;
+pub mod audit_log;
 pub mod diagnostics;
+pub mod line_log;
 pub mod metrics;
 pub mod panics;

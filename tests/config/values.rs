@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use portcullis::config::settings::{AccessLog, Compatibility, HeaderPreset, Server, Signing};
+use portcullis::config::settings::{LogPlace, Compatibility, HeaderPreset, Server, Signing};
 use portcullis::domain::access_policy::{AccessPolicy, Kinds};
 use portcullis::domain::signing_key::SigningAlgorithm;
 use portcullis::routing::route::Methods;
@@ -37,7 +37,7 @@ tokens: { access_lifetime: 250ms0 }
     assert_eq!(settings.identity.preset, HeaderPreset::OAuth2Proxy);
     assert_eq!(settings.api.prefix, "/auth");
     assert_eq!(format!("{:?}", settings.trusted_proxies), "[10.0.0.0/8, ::1/128]");
-    assert_eq!(settings.log.access, AccessLog::File("/var/log/a".into()));
+    assert_eq!(settings.log.access, LogPlace::File("/var/log/a".into()));
     assert_eq!(settings.log.level, "warn,portcullis=debug");
     assert_eq!(settings.workers.threads, 3);
     assert_eq!(settings.admin_scopes.to_string(), "all");

@@ -9,9 +9,9 @@ use super::pool::Pool;
 use crate::domain::challenge::Challenge;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
-use crate::domain::guess_subject::GuessSubject;
 use crate::domain::user::UserId;
 use crate::storage::challenges::Challenges;
+use crate::storage::guesses::Forgiveness;
 use crate::storage::{Result, StoreError};
 
 const TABLE: &str = "challenges";
@@ -55,7 +55,7 @@ impl TryFrom<Row> for Challenge {
 
 #[async_trait]
 impl Challenges for SqlChallenges {
-    async fn insert(&self, challenge: &Challenge, forgiven: &[GuessSubject]) -> Result<()> {
+    async fn insert(&self, challenge: &Challenge, forgiven: &[Forgiveness]) -> Result<()> {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
             sqlx::query(

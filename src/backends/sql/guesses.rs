@@ -4,14 +4,13 @@ use async_trait::async_trait;
 use sqlx::AnyConnection;
 
 use super::answer::{corrupt, within_deadline};
-use super::changing::Changing;
 use super::pool::Pool;
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::guess_subject::GuessSubject;
 use crate::domain::lockout::{Blocked, Lockout, LockoutPolicy};
 use crate::storage::Result;
-use crate::storage::guesses::Guesses;
+use crate::storage::guesses::{Extent, Forgiveness, Guesses};
 
 const TABLE: &str = "guesses";
 
@@ -53,17 +52,17 @@ impl Guesses for SqlGuesses {
         now: Timestamp,
     ) -> Result<std::result::Result<Vec<Lockout>, Blocked>> {
         // In one order for everybody, so that two that have subjects in common cannot wait for each other.
-        let mut ordered: Vec<_> = subjects.iter().map(|(subject, policy)| (subject.as_text(), policy)).collect();
+        let mut ordered: Vec<_> = subjects.iter().map(|(subject, policy)| (subject.to_string(), policy)).collect();
         ordered.sort_by(|(a, _), (b, _)| a.cmp(b));
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
             let mut counted = Vec::with_capacity(ordered.len());
             let mut blocked: Option<Blocked> = None;
             for (subject, policy) in ordered {
-                let lockout = lock(&mut changing, &subject).await?;
+                let lockout = lock(changing.connection(), &subject).await?;
                 match lockout.reserve(policy, now) {
                     Ok(next) => {
-                        put(&mut changing, &subject, &next).await?;
+                        put(changing.connection(), &subject, &next).await?;
                         counted.push(next);
                     }
                     Err(block) if blocked.is_none_or(|other| other.until < block.until) => blocked = Some(block),
@@ -83,16 +82,16 @@ impl Guesses for SqlGuesses {
         let statement = sqlx::query_as(
             "SELECT subject, failures, last_failure_at, blocked_until FROM guesses WHERE subject = $1",
         )
-        .bind(subject.as_text());
+        .bind(subject.to_string());
         let row: Option<Row> =
             within_deadline(self.pool.deadline(), TABLE, statement.fetch_optional(self.pool.reads())).await?;
         Ok(row.as_ref().map(Lockout::from))
     }
 
-    async fn forgive(&self, subjects: &[GuessSubject]) -> Result<()> {
+    async fn forgive(&self, forgiven: &[Forgiveness]) -> Result<()> {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
-            forgive(changing.connection(), subjects).await?;
+            forgive(changing.connection(), forgiven).await?;
             changing.commit().await
         })
         .await
@@ -101,7 +100,7 @@ impl Guesses for SqlGuesses {
     async fn unlock(&self, subject: &GuessSubject, change: &Change) -> Result<bool> {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
-            if forgive(changing.connection(), std::slice::from_ref(subject)).await? == 0 {
+            if !forget(changing.connection(), subject).await? {
                 return Ok(false);
             }
             changing.write(change).await?;
@@ -138,37 +137,52 @@ impl Guesses for SqlGuesses {
 }
 
 /// Reads a row for changing it, and makes it when there is none: from here until the transaction ends it is ours.
-async fn lock(changing: &mut Changing, subject: &str) -> sqlx::Result<Lockout> {
+async fn lock(connection: &mut AnyConnection, subject: &str) -> sqlx::Result<Lockout> {
     let row: Row = sqlx::query_as(
         "INSERT INTO guesses (subject, failures) VALUES ($1, 0) ON CONFLICT (subject) DO UPDATE SET subject = $1 \
          RETURNING subject, failures, last_failure_at, blocked_until",
     )
     .bind(subject.to_owned())
-    .fetch_one(changing.connection())
+    .fetch_one(connection)
     .await?;
     Ok(Lockout::from(&row))
 }
 
-async fn put(changing: &mut Changing, subject: &str, lockout: &Lockout) -> sqlx::Result<()> {
+async fn put(connection: &mut AnyConnection, subject: &str, lockout: &Lockout) -> sqlx::Result<()> {
     sqlx::query("UPDATE guesses SET failures = $1, last_failure_at = $2, blocked_until = $3 WHERE subject = $4")
         .bind(i64::from(lockout.failures))
         .bind(lockout.last_failure_at.map(Timestamp::as_micros))
         .bind(lockout.blocked_until.map(Timestamp::as_micros))
         .bind(subject.to_owned())
-        .execute(changing.connection())
+        .execute(connection)
         .await?;
     Ok(())
 }
 
-/// Forgets what was guessed; of how many subjects something was known.
-pub(super) async fn forgive(connection: &mut AnyConnection, subjects: &[GuessSubject]) -> sqlx::Result<u64> {
-    let mut known = 0;
-    for subject in subjects {
-        let done = sqlx::query("DELETE FROM guesses WHERE subject = $1")
-            .bind(subject.as_text())
-            .execute(&mut *connection)
-            .await?;
-        known += done.rows_affected();
+/// Takes back guesses, in the transaction of what they proved.
+pub(super) async fn forgive(connection: &mut AnyConnection, forgiven: &[Forgiveness]) -> sqlx::Result<()> {
+    let mut ordered: Vec<_> = forgiven.iter().map(|one| (one.subject.to_string(), one)).collect();
+    ordered.sort_by(|(a, _), (b, _)| a.cmp(b));
+    for (text, Forgiveness { subject, extent }) in ordered {
+        let Extent::One(policy) = extent else {
+            forget(connection, subject).await?;
+            continue;
+        };
+        let left = lock(connection, &text).await?.give_back(policy);
+        if left == Lockout::default() {
+            forget(connection, subject).await?;
+        } else {
+            put(connection, &text, &left).await?;
+        }
     }
-    Ok(known)
+    Ok(())
+}
+
+/// `false` when there is nothing to forget.
+pub(super) async fn forget(connection: &mut AnyConnection, subject: &GuessSubject) -> sqlx::Result<bool> {
+    let done = sqlx::query("DELETE FROM guesses WHERE subject = $1")
+        .bind(subject.to_string())
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() == 1)
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sqlx::AnyConnection;
 
 use super::answer::{corrupt, within_deadline};
-use super::guesses::forgive;
+use super::guesses::forget;
 use super::pool::Pool;
 use super::users::put_password;
 use crate::domain::change::Change;
@@ -105,7 +105,7 @@ impl PasswordResets for SqlPasswordResets {
             if !put_password(&mut changing, &setting, change).await? {
                 return Ok(false);
             }
-            forgive(changing.connection(), &[account]).await?;
+            forget(changing.connection(), &account).await?;
             changing.commit().await?;
             Ok(true)
         })

@@ -1,5 +1,7 @@
 //! Second factors and recovery codes.
 
+use std::num::NonZeroU32;
+
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +16,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::factor_proof::{FactorProof, RecoveryCodeId};
 use crate::domain::invalidation::Invalidation;
-use crate::domain::second_factor::{SecondFactor, SecondFactorId, TotpAlgorithm, TotpParameters};
+use crate::domain::second_factor::{Digits, SecondFactor, SecondFactorId, TotpAlgorithm, Tolerance, TotpParameters};
 use crate::domain::user::UserId;
 use crate::storage::second_factors::{Confirmation, Proven, RecoveryCode, SecondFactors};
 use crate::storage::sessions::EndAll;
@@ -72,10 +74,19 @@ impl TryFrom<Row> for SecondFactor {
                 .map_err(|_| foreign("sealed_secret is no base64"))?,
             parameters: TotpParameters {
                 algorithm: TotpAlgorithm::parse(&row.algorithm).ok_or_else(|| foreign("unknown algorithm"))?,
-                digits: u32::try_from(row.digits).map_err(|_| foreign("digits is out of range"))?,
-                period: u32::try_from(row.period).map_err(|_| foreign("period is out of range"))?,
+                digits: u8::try_from(row.digits)
+                    .ok()
+                    .and_then(Digits::new)
+                    .ok_or_else(|| foreign("digits is out of range"))?,
+                period: u32::try_from(row.period)
+                    .ok()
+                    .and_then(NonZeroU32::new)
+                    .ok_or_else(|| foreign("period is out of range"))?,
                 t0: row.t0,
-                tolerance: u32::try_from(row.tolerance).map_err(|_| foreign("tolerance is out of range"))?,
+                tolerance: u8::try_from(row.tolerance)
+                    .ok()
+                    .and_then(Tolerance::new)
+                    .ok_or_else(|| foreign("tolerance is out of range"))?,
                 drift: row.drift,
             },
             last_step: row.last_step,
@@ -117,10 +128,10 @@ impl SecondFactors for SqlSecondFactors {
             .bind(device.name.as_str())
             .bind(STANDARD.encode(&device.sealed_secret))
             .bind(parameters.algorithm.as_str())
-            .bind(i64::from(parameters.digits))
-            .bind(i64::from(parameters.period))
+            .bind(i64::from(parameters.digits.get()))
+            .bind(i64::from(parameters.period.get()))
             .bind(parameters.t0)
-            .bind(i64::from(parameters.tolerance))
+            .bind(i64::from(parameters.tolerance.get()))
             .bind(parameters.drift)
             .bind(device.last_step)
             .bind(device.created_at.as_micros())

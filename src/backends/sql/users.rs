@@ -308,7 +308,9 @@ impl Users for SqlUsers {
             for statement in ["DELETE FROM sessions WHERE user_id = $1", "DELETE FROM users WHERE id = $1"] {
                 sqlx::query(statement).bind(id.as_str()).execute(changing.connection()).await?;
             }
-            guesses::forgive(changing.connection(), &GuessSubject::all_of(id)).await?;
+            for subject in [GuessSubject::Account, GuessSubject::Codes, GuessSubject::ResetRequests] {
+                guesses::forget(changing.connection(), &subject(id.clone())).await?;
+            }
             for key in keys {
                 changing.forget(Invalidation::ApiKey(ApiKeyId(key)), Some(now)).await?;
             }

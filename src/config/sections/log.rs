@@ -1,19 +1,29 @@
 use crate::config::secret_value;
 use crate::config::section::Section;
-use crate::config::settings::{AccessLog, Log};
+use crate::config::settings::{Log, LogPlace};
 
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
 pub fn read(mut section: Section<'_>) -> Log {
-    let access = section.optional("access").and_then(|value| {
+    let access = place(&mut section, "access", "requests leave no trace");
+    let audit = place(&mut section, "audit", "changes of identities and failed proofs are seen in the store only");
+    let level = section.optional("level").and_then(|value| {
+        let remedy = "write error, warn, info, debug, trace or off, or such as info,portcullis=debug";
+        value.parsed(|text| is_filter(text).then(|| text.to_owned()), "a log level", remedy)
+    });
+    Log { access, audit, level: level.unwrap_or_else(|| "info".to_owned()) }
+}
+
+fn place(section: &mut Section<'_>, key: &str, when_off: &str) -> LogPlace {
+    let place = section.optional(key).and_then(|value| {
         if value.is_mapping() {
-            return secret_value::path(&value).map(AccessLog::File);
+            return secret_value::path(&value).map(LogPlace::File);
         }
         match value.text()?.as_str() {
-            "stdout" => Some(AccessLog::Stdout),
+            "stdout" => Some(LogPlace::Stdout),
             "off" => {
-                value.warn("requests leave no trace", "write stdout or { file: PATH }");
-                Some(AccessLog::Off)
+                value.warn(when_off, "write stdout or { file: PATH }");
+                Some(LogPlace::Off)
             }
             _ => {
                 value
@@ -22,11 +32,7 @@ pub fn read(mut section: Section<'_>) -> Log {
             }
         }
     });
-    let level = section.optional("level").and_then(|value| {
-        let remedy = "write error, warn, info, debug, trace or off, or such as info,portcullis=debug";
-        value.parsed(|text| is_filter(text).then(|| text.to_owned()), "a log level", remedy)
-    });
-    Log { access: access.unwrap_or(AccessLog::Stdout), level: level.unwrap_or_else(|| "info".to_owned()) }
+    place.unwrap_or(LogPlace::Stdout)
 }
 
 /// The part of `tracing`'s filter language that has no surprises: there, a misspelt level is the name of a target.
