@@ -10,3 +10,4 @@ pub mod master_key;
 pub mod password;
 pub mod random;
 pub mod tokens;
+pub mod totp;
