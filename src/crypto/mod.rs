@@ -9,5 +9,6 @@ pub mod key_set;
 pub mod master_key;
 pub mod password;
 pub mod random;
+pub mod recovery_code;
 pub mod tokens;
 pub mod totp;

@@ -10,6 +10,7 @@ pub mod invalidation;
 pub mod otp_code;
 pub mod principal;
 pub mod random;
+pub mod recovery_code;
 pub mod scope;
 pub mod second_factor;
 pub mod secret;
