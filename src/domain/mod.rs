@@ -8,6 +8,7 @@ pub mod denial;
 pub mod digest;
 pub mod invalidation;
 pub mod otp_code;
+pub mod otpauth;
 pub mod principal;
 pub mod random;
 pub mod recovery_code;
