@@ -10,6 +10,7 @@ pub mod endpoints;
 pub mod fields;
 pub mod me;
 pub mod negotiation;
+pub mod qr_code;
 pub mod refusal;
 pub mod router;
 pub mod tokens;
