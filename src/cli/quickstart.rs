@@ -87,6 +87,8 @@ fn configuration(options: &Quickstart, server: &str) -> Result<String, Failure> 
 listen: {{ http: "{http}", ops: "{ops}" }}
 storage: {{ url: "sqlite://{data}/portcullis.db" }}
 secrets: {{ master_key: {{ file: "{data}/master.key" }} }}
+# The administrator that was made here has only a password so far. Remove this once there is a second factor.
+second_factor: {{ administration: false }}
 upstreams:
   backend: {{ servers: ["{server}"] }}
 routes:

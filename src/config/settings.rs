@@ -23,6 +23,7 @@ pub struct Settings {
     pub compatibility: Compatibility,
     pub tokens: Tokens,
     pub passwords: Passwords,
+    pub second_factor: SecondFactor,
     pub api: Api,
     pub identity: IdentityHeaders,
     /// Scopes that an administrator's tokens carry beside the user's own.
@@ -119,6 +120,28 @@ pub struct Passwords {
     pub min_length: usize,
     /// In bytes; a longer password is refused before it is hashed.
     pub max_length: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct SecondFactor {
+    /// What authenticator apps call the account; `None` under `compatibility: django` unless set. At most 64 bytes, so
+    /// that it fits into a QR code beside any user name.
+    pub issuer: Option<String>,
+    /// How long the password of a sign-in waits for its second factor.
+    pub challenge_lifetime: Duration,
+    /// Wrong codes after which it waits no longer.
+    pub challenge_attempts: u32,
+    pub required: SecondFactorRequired,
+    /// Whether administration by session needs a second factor in that session.
+    pub administration: bool,
+}
+
+/// Who must have a second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondFactorRequired {
+    None,
+    Admins,
+    All,
 }
 
 #[derive(Clone, Debug)]

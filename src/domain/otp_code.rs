@@ -37,7 +37,7 @@ impl OtpCode {
     }
 }
 
-/// The zeros of all scripts that have decimal digits; the other nine follow each (Unicode Character Database 17,
+/// The zeros of all scripts that have decimal digits; the other nine follow each (Unicode Character Database 18,
 /// general category `Nd`). Unlike superscripts or circled numbers, these are what a number is written in.
 const ZEROS: [u32; 77] = [
     0x30, 0x660, 0x6F0, 0x7C0, 0x966, 0x9E6, 0xA66, 0xAE6, 0xB66, 0xBE6, 0xC66, 0xCE6, 0xD66, 0xDE6, 0xE50, 0xED0,

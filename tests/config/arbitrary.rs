@@ -94,7 +94,7 @@ proptest! {
         "secrets: { master_key: \"${S}\" }", "tokens: { signing: \"${S}\" }", "tokens: { leeway: \"${S}\" }",
         "tokens: { signing: { algorithm: HS256, secret: \"${S}\" } }", "tokens: { signing: { algorithm: ES256, key: \"${S}\" } }",
         "tokens: { signing: { algorithm: \"${S}\", key: \"${S}\" } }", "passwords: { queue: \"${S}\", memory: \"${S}\" }",
-        "api: { prefix: \"${S}\" }", "identity: { headers: \"${S}\", assertion: \"${S}\" }", "trusted_proxies: [\"${S}\"]",
+        "second_factor: { issuer: \"${S}\", required: \"${S}\", challenge_lifetime: \"${S}\" }", "api: { prefix: \"${S}\" }", "identity: { headers: \"${S}\", assertion: \"${S}\" }", "trusted_proxies: [\"${S}\"]",
         "roles: { admin: { scopes: [\"${S}!\"] } }", "log: { access: \"${S}\", level: \"${S}\" }", "cache: { redis: \"${S}\" }",
         "upstreams: { backend: { servers: [\"${S}\"], host: \"${S}?\", tls: \"${S}\" } }",
         "routes: [{ path: \"${S}\", host: \"${S}?\", name: \"?${S}\", methods: [\"${S}\"], upstream: \"${S}\", access: \"${S}\", allow: [\"${S}\"] }]",

@@ -133,7 +133,7 @@ const ONE_FAULT: &[(&str, &str)] = &[
         "tokens: { signing: { algorithm: HS256, secret: hunter2 } }",
         "5: tokens.signing.secret: a secret does not stand in the configuration itself; write { file: PATH }, or \"${NAME}\" for an environment variable",
     ),
-    // Passwords, API, identity, roles, proxies, limits, log, workers.
+    // Passwords, second factor, API, identity, roles, proxies, limits, log, workers.
     ("passwords: { memory: 18MiB }", "5: passwords.memory: \"18MiB\" is less than 19MiB; write at least 19MiB"),
     ("passwords: { iterations: 1 }", "5: passwords.iterations: \"1\" is less than 2; write at least 2"),
     (
@@ -141,6 +141,42 @@ const ONE_FAULT: &[(&str, &str)] = &[
         "5: passwords.max_length: \"99999999999999999999\" is more than 4096; write at most 4096",
     ),
     ("passwords: { queue: -1 }", "5: passwords.queue: \"-1\" is not a whole number; write a number from 1 to 4096"),
+    (
+        "second_factor: { challenge_lifetime: 16m }",
+        "5: second_factor.challenge_lifetime: \"16m\" is more than 15m; write at most 15m",
+    ),
+    (
+        "second_factor: { challenge_lifetime: 59s }",
+        "5: second_factor.challenge_lifetime: \"59s\" is less than 1m; write at least 1m",
+    ),
+    (
+        "second_factor: { challenge_attempts: 6 }",
+        "5: second_factor.challenge_attempts: \"6\" is more than 5; write at most 5",
+    ),
+    (
+        "second_factor: { challenge_attempts: 0 }",
+        "5: second_factor.challenge_attempts: \"0\" is less than 1; write at least 1",
+    ),
+    (
+        "second_factor: { required: admin }",
+        "5: second_factor.required: \"admin\" is not one of none, admins, all; did you mean \"admins\"?",
+    ),
+    (
+        "second_factor: { administration: 1 }",
+        "5: second_factor.administration: \"1\" is neither true nor false; write true or false",
+    ),
+    (
+        "second_factor: { issuer: \"a\\u0000b\" }",
+        "5: second_factor.issuer: the value holds a control character; write one line of plain text",
+    ),
+    (
+        "second_factor: { issuer: \"äääääääääääääääääääääääääääääääää\" }",
+        "5: second_factor.issuer: the name is longer than 64 bytes; choose a shorter one",
+    ),
+    (
+        "second_factor: { totp: true }",
+        "5: second_factor: there is no key \"totp\" here; choose from issuer, challenge_lifetime, challenge_attempts, required, administration",
+    ),
     ("api: { prefix: auth }", "5: api.prefix: a path pattern starts with /; write a plain path, such as /api/v1/auth"),
     (
         "api: { prefix: / }",

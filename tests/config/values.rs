@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use portcullis::config::settings::{LogPlace, Compatibility, HeaderPreset, Server, Signing};
+use portcullis::config::settings::{Compatibility, HeaderPreset, LogPlace, SecondFactorRequired, Server, Signing};
 use portcullis::domain::access_policy::{AccessPolicy, Kinds};
 use portcullis::domain::signing_key::SigningAlgorithm;
 use portcullis::routing::route::Methods;
@@ -56,11 +56,33 @@ fn django_compatibility_changes_the_defaults() {
     let settings = accepted("compatibility: django\ntokens: { signing: RS256 }");
     assert_eq!(settings.compatibility, Compatibility::Django);
     assert_eq!((settings.tokens.issuer, settings.tokens.audience, settings.tokens.rotate), (None, None, false));
-    let settings =
-        accepted("compatibility: django\ntokens: { signing: RS256, issuer: me, audience: us, rotate: true }");
+    assert_eq!(settings.second_factor.issuer, None);
+    let settings = accepted(
+        "compatibility: django\ntokens: { signing: RS256, issuer: me, audience: us, rotate: true }\nsecond_factor: { issuer: Us }",
+    );
     let tokens = &settings.tokens;
+    assert_eq!(settings.second_factor.issuer.as_deref(), Some("Us"));
     assert_eq!((tokens.issuer.as_deref(), tokens.audience.as_deref(), tokens.rotate), (Some("me"), Some("us"), true));
     assert_eq!(warnings(&settings), ["5: compatibility"]);
+}
+
+#[test]
+fn a_second_factor_is_asked_of_whom_the_file_says() {
+    let second_factor = |text: &str| accepted(&format!("second_factor: {{ {text} }}")).second_factor;
+    let default = second_factor("");
+    assert_eq!(default.issuer.as_deref(), Some("Portcullis"));
+    assert_eq!((default.challenge_lifetime, default.challenge_attempts), (Duration::from_secs(300), 5));
+    assert_eq!((default.required, default.administration), (SecondFactorRequired::None, true));
+    let written =
+        second_factor("issuer: \"Corp: R&D\", challenge_lifetime: 1m, challenge_attempts: 1, required: admins");
+    assert_eq!(written.issuer.as_deref(), Some("Corp: R&D"));
+    assert_eq!((written.challenge_lifetime, written.challenge_attempts), (Duration::from_secs(60), 1));
+    assert_eq!(written.required, SecondFactorRequired::Admins);
+    assert_eq!(second_factor("required: all, administration: false").required, SecondFactorRequired::All);
+    assert!(!second_factor("required: all, administration: false").administration);
+    // As long as fits into a QR code, which tests/qr holds it to.
+    let longest = "ä".repeat(32);
+    assert_eq!(second_factor(&format!("issuer: {longest}")).issuer, Some(longest));
 }
 
 #[test]
@@ -136,6 +158,8 @@ fn weakened_settings_are_warned_of() {
         ("tokens: { session_lifetime: 91d }", "tokens.session_lifetime"),
         ("tokens: { rotate: false }", "tokens.rotate"),
         ("passwords: { min_length: 7 }", "passwords.min_length"),
+        ("second_factor: { challenge_lifetime: 6m }", "second_factor.challenge_lifetime"),
+        ("second_factor: { administration: false }", "second_factor.administration"),
         ("identity: { assertion: false }", "identity.assertion"),
         ("trusted_proxies: [0.0.0.0/0]", "trusted_proxies[0]"),
         ("limits: { header_size: 64KiB }", "limits.header_size"),

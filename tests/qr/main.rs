@@ -15,7 +15,7 @@ use portcullis::domain::secret::Secret;
 use portcullis::domain::user::Username;
 use tempfile::TempDir;
 
-/// The longest issuer that may be configured is of so many bytes.
+/// In bytes, the longest issuer that may be configured; tests/config holds the settings to it.
 const LONGEST_ISSUER: usize = 64;
 
 /// Runs a program to its end and gives what it printed.

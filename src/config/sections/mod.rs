@@ -12,6 +12,7 @@ mod passwords;
 mod roles;
 mod route_name;
 mod routes;
+mod second_factor;
 mod server_address;
 mod signing;
 mod storage;
@@ -33,6 +34,7 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
     let master_key = master_key::read(root.section("secrets"));
     let tokens = tokens::read(root.section("tokens"), compatibility);
     let passwords = passwords::read(root.section("passwords"));
+    let second_factor = second_factor::read(root.section("second_factor"), compatibility);
     let api = api::read(root.section("api"));
     let identity =
         identity::read(root.section("identity"), tokens.as_ref().and_then(|tokens| tokens.issuer.as_deref()));
@@ -51,6 +53,7 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
         compatibility,
         tokens: tokens?,
         passwords,
+        second_factor,
         api,
         identity,
         admin_scopes,
