@@ -14,13 +14,26 @@ use super::body::{self, Unreadable};
 use super::context::{RequestContext, Services};
 use super::fields::Fields;
 use super::refusal::{refuse, refuse_token, refuse_with};
+use super::schema;
 use crate::access::token_check::denial_of;
 use crate::domain::denial::Denial;
 use crate::domain::secret::Secret;
 use crate::identity::sessions::{Origin, RefreshError, SignInError};
 use crate::identity::token_mint::TokenPair;
 
-/// `POST token/` with `username` and `password`: 200 `{"refresh", "access"}`, 401 when they do not fit, 400 with field errors.
+/// Token Obtain Pair
+///
+/// Takes a set of user credentials and returns an access and refresh JSON web
+/// token pair to prove the authentication of those credentials.
+#[utoipa::path(
+    post, path = "token/", operation_id = "obtain_token_pair", tag = "Tokens",
+    request_body = schema::tokens::Credentials,
+    responses(
+        (status = 200, description = "A new session", body = schema::tokens::TokenPair),
+        (status = 401, description = "Name and password do not fit", body = schema::refusals::Refusal,
+            example = json!({"detail": "No active account found with the given credentials", "code": "sign_in_refused"})),
+    ),
+)]
 pub async fn obtain(
     State(services): State<Arc<Services>>,
     Extension(context): Extension<RequestContext>,
@@ -57,7 +70,19 @@ pub async fn obtain(
     }
 }
 
-/// `POST token/refresh/` with `refresh`: 200 `{"access"}`, and `"refresh"` where tokens are exchanged at each use.
+/// Token Refresh
+///
+/// Takes a refresh type JSON web token and returns an access type JSON web
+/// token if the refresh token is valid.
+#[utoipa::path(
+    post, path = "token/refresh/", operation_id = "refresh_token", tag = "Tokens",
+    request_body = schema::tokens::RefreshToken,
+    responses(
+        (status = 200, description = "A new access token", body = schema::tokens::Refreshed),
+        (status = 401, description = "The token does not hold", body = schema::refusals::Refusal,
+            example = json!({"detail": "Token is expired", "code": "token_not_valid"})),
+    ),
+)]
 pub async fn refresh(State(services): State<Arc<Services>>, headers: HeaderMap, bytes: Bytes) -> Response<Body> {
     let token = match one_text("refresh", &headers, bytes).await {
         Ok(token) => token,
@@ -69,7 +94,19 @@ pub async fn refresh(State(services): State<Arc<Services>>, headers: HeaderMap, 
     }
 }
 
-/// `POST token/verify/` with `token`: 200 `{}` for a token of any type that holds.
+/// Token Verify
+///
+/// Takes a token and indicates if it is valid.  This view provides no
+/// information about a token's fitness for a particular use.
+#[utoipa::path(
+    post, path = "token/verify/", operation_id = "verify_token", tag = "Tokens",
+    request_body = schema::tokens::AnyToken,
+    responses(
+        (status = 200, description = "The token holds", body = schema::tokens::Done),
+        (status = 401, description = "The token does not hold", body = schema::refusals::Refusal,
+            example = json!({"detail": "Token is expired", "code": "token_not_valid"})),
+    ),
+)]
 pub async fn verify(State(services): State<Arc<Services>>, headers: HeaderMap, bytes: Bytes) -> Response<Body> {
     let token = match one_text("token", &headers, bytes).await {
         Ok(token) => token,
@@ -81,7 +118,22 @@ pub async fn verify(State(services): State<Arc<Services>>, headers: HeaderMap, b
     }
 }
 
-/// `POST token/blacklist/` with `refresh`: 200 `{}`; the token's session is over, and a second call is told so.
+/// Token Blacklist
+///
+/// Takes a token and blacklists it. Must be used with the
+/// `rest_framework_simplejwt.token_blacklist` app installed.
+///
+/// The words above are those that existing clients know; here nothing needs to be installed. The token's session is over,
+/// and a second call is told so.
+#[utoipa::path(
+    post, path = "token/blacklist/", operation_id = "blacklist_token", tag = "Tokens",
+    request_body = schema::tokens::RefreshToken,
+    responses(
+        (status = 200, description = "The token's session is over", body = schema::tokens::Done),
+        (status = 401, description = "The token does not hold, or not any more", body = schema::refusals::Refusal,
+            example = json!({"detail": "Token is expired", "code": "token_not_valid"})),
+    ),
+)]
 pub async fn blacklist(State(services): State<Arc<Services>>, headers: HeaderMap, bytes: Bytes) -> Response<Body> {
     let token = match one_text("refresh", &headers, bytes).await {
         Ok(token) => token,
@@ -93,7 +145,13 @@ pub async fn blacklist(State(services): State<Arc<Services>>, headers: HeaderMap
     }
 }
 
-/// `POST logout/` with an access token: 200 `{}`; the caller's own session is over, and nobody else's.
+/// Logout
+///
+/// Ends the caller's own session.
+#[utoipa::path(
+    post, path = "logout/", operation_id = "logout", tag = "Sessions",
+    responses((status = 200, description = "The session is over", body = schema::tokens::Done)),
+)]
 pub async fn logout(
     State(services): State<Arc<Services>>,
     Extension(context): Extension<RequestContext>,
