@@ -15,6 +15,12 @@ pub struct Refused(pub Denial);
 #[derive(Clone, Debug)]
 pub struct About(pub String);
 
+/// Says whom an answer is about.
+pub fn about(mut response: Response<Body>, user_id: &str) -> Response<Body> {
+    response.extensions_mut().insert(About(user_id.to_owned()));
+    response
+}
+
 pub fn json(status: StatusCode, body: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;

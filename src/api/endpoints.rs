@@ -1,131 +1,114 @@
-//! The one list of what is served here.
+//! The one list of what is served here: whom each operation is for, and who answers. Where it is found and what it takes and
+//! gives is said by the description beside the handler.
 
-use std::sync::Arc;
-
-use axum::routing::MethodRouter;
-use serde_json::{Value, json};
-
-use super::context::Services;
-use super::{me, tokens, well_known};
-use crate::domain::access_policy::{AccessPolicy, Kinds, Requirement};
-
-/// One path and all that is served under it.
-pub struct Endpoint {
-    /// Without trailing slash; both forms are served.
-    pub path: String,
-    /// For every method, also for those that are not served: who may not enter does not learn which are.
-    pub access: AccessPolicy,
-    pub methods: MethodRouter<Arc<Services>>,
-    pub allow: &'static str,
-    /// Only JSON is asked for where existing clients negotiate.
-    pub negotiates: bool,
-    /// The answer to `OPTIONS`.
-    pub description: Value,
-}
+use super::endpoint::Endpoint;
+use super::operation::{operation, requires};
+use super::{me, sessions, sign_in, tokens, well_known};
+use crate::domain::access_policy::{AccessPolicy, Kinds};
 
 /// Every endpoint, below `prefix` or at its well-known place.
 pub fn all(prefix: &str) -> Vec<Endpoint> {
-    vec![
-        Endpoint {
-            path: format!("{prefix}/token"),
-            access: AccessPolicy::Public,
-            methods: axum::routing::post(tokens::obtain),
-            allow: "POST, OPTIONS",
-            negotiates: true,
-            description: describe(
+    let operations = vec![
+        operation!(AccessPolicy::Public, sign_in::obtain),
+        operation!(AccessPolicy::Public, sign_in::challenge),
+        operation!(AccessPolicy::Public, tokens::refresh),
+        operation!(AccessPolicy::Public, tokens::verify),
+        operation!(AccessPolicy::Public, tokens::blacklist),
+        operation!(requires(Kinds::JWT), sessions::logout),
+        operation!(requires(Kinds::JWT), sessions::logout_everywhere),
+        operation!(requires(Kinds::JWT), sessions::list),
+        operation!(requires(Kinds::JWT), sessions::end),
+        operation!(requires(Kinds::EITHER), me::show),
+        operation!(AccessPolicy::Public, well_known::jwks),
+    ];
+    Endpoint::gather(prefix, operations.into_iter().flatten())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::domain::access_policy::CredentialKind;
+
+    /// What `OPTIONS` answers is compared by clients, so it is pinned to the byte.
+    #[test]
+    fn options_answers_as_clients_know_it() {
+        const PARSES: &str = r#""renders":["application/json"],"parses":["application/json","application/x-www-form-urlencoded","multipart/form-data"]"#;
+        let field = |name: &str, label: &str| {
+            format!(r#""{name}":{{"type":"string","required":true,"read_only":false,"label":"{label}"}}"#)
+        };
+        let actions = |fields: &[String]| format!(r#","actions":{{"POST":{{{}}}}}"#, fields.join(","));
+        for (path, allow, name, description, form) in [
+            (
+                "/a/token",
+                "POST, OPTIONS",
                 "Token Obtain Pair",
-                "Takes a set of user credentials and returns an access and refresh JSON web\ntoken pair to prove the authentication of those credentials.",
-                &["username", "password"],
+                r"Takes a set of user credentials and returns an access and refresh JSON web\ntoken pair to prove the authentication of those credentials.",
+                actions(&[field("username", "Username"), field("password", "Password")]),
             ),
-        },
-        Endpoint {
-            path: format!("{prefix}/token/refresh"),
-            access: AccessPolicy::Public,
-            methods: axum::routing::post(tokens::refresh),
-            allow: "POST, OPTIONS",
-            negotiates: true,
-            description: describe(
+            (
+                "/a/token/refresh",
+                "POST, OPTIONS",
                 "Token Refresh",
-                "Takes a refresh type JSON web token and returns an access type JSON web\ntoken if the refresh token is valid.",
-                &["refresh"],
+                r"Takes a refresh type JSON web token and returns an access type JSON web\ntoken if the refresh token is valid.",
+                actions(&[field("refresh", "Refresh")]),
             ),
-        },
-        Endpoint {
-            path: format!("{prefix}/token/verify"),
-            access: AccessPolicy::Public,
-            methods: axum::routing::post(tokens::verify),
-            allow: "POST, OPTIONS",
-            negotiates: true,
-            description: describe(
+            (
+                "/a/token/verify",
+                "POST, OPTIONS",
                 "Token Verify",
-                "Takes a token and indicates if it is valid.  This view provides no\ninformation about a token's fitness for a particular use.",
-                &["token"],
+                r"Takes a token and indicates if it is valid.  This view provides no\ninformation about a token's fitness for a particular use.",
+                actions(&[field("token", "Token")]),
             ),
-        },
-        Endpoint {
-            path: format!("{prefix}/token/blacklist"),
-            access: AccessPolicy::Public,
-            methods: axum::routing::post(tokens::blacklist),
-            allow: "POST, OPTIONS",
-            negotiates: true,
-            description: describe(
+            (
+                "/a/token/blacklist",
+                "POST, OPTIONS",
                 "Token Blacklist",
-                "Takes a token and blacklists it. Must be used with the\n`rest_framework_simplejwt.token_blacklist` app installed.",
-                &["refresh"],
+                r"Takes a token and blacklists it. Must be used with the\n`rest_framework_simplejwt.token_blacklist` app installed.",
+                actions(&[field("refresh", "Refresh")]),
             ),
-        },
-        Endpoint {
-            path: format!("{prefix}/logout"),
-            access: requires(Kinds::JWT),
-            methods: axum::routing::post(tokens::logout),
-            allow: "POST, OPTIONS",
-            negotiates: true,
-            description: describe("Logout", "Ends the caller's own session.", &[]),
-        },
-        Endpoint {
-            path: format!("{prefix}/me"),
-            access: requires(Kinds::EITHER),
-            methods: axum::routing::get(me::show),
-            allow: "GET, HEAD, OPTIONS",
-            negotiates: true,
-            description: describe("Me", "Who the caller is, and how that was established.", &[]),
-        },
-        Endpoint {
-            path: "/.well-known/jwks.json".to_owned(),
-            access: AccessPolicy::Public,
-            methods: axum::routing::get(well_known::jwks),
-            allow: "GET, HEAD, OPTIONS",
-            negotiates: false,
-            description: describe("Keys", "The public keys that verify tokens and assertions.", &[]),
-        },
-    ]
-}
-
-fn requires(kinds: Kinds) -> AccessPolicy {
-    AccessPolicy::Requires(Requirement::of(kinds))
-}
-
-/// A description in the form that clients of Django REST framework get from `OPTIONS`.
-fn describe(name: &str, description: &str, fields: &[&str]) -> Value {
-    let mut value = json!({
-        "name": name,
-        "description": description,
-        "renders": ["application/json"],
-        "parses": ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"],
-    });
-    if let (false, Some(map)) = (fields.is_empty(), value.as_object_mut()) {
-        let form: serde_json::Map<String, Value> = fields
-            .iter()
-            .map(|field| {
-                let mut label = (*field).to_owned();
-                if let Some(first) = label.get_mut(..1) {
-                    first.make_ascii_uppercase();
-                }
-                let described = json!({ "type": "string", "required": true, "read_only": false, "label": label });
-                ((*field).to_owned(), described)
-            })
-            .collect();
-        map.insert("actions".to_owned(), json!({ "POST": form }));
+            ("/a/logout", "POST, OPTIONS", "Logout", "Ends the caller's own session.", String::new()),
+            ("/a/me", "GET, HEAD, OPTIONS", "Me", "Who the caller is, and how that was established.", String::new()),
+            (
+                "/.well-known/jwks.json",
+                "GET, HEAD, OPTIONS",
+                "Keys",
+                "The public keys that verify tokens and assertions.",
+                String::new(),
+            ),
+        ] {
+            let endpoints = all("/a");
+            let endpoint = endpoints.iter().find(|endpoint| endpoint.path == path).expect(path);
+            assert_eq!(endpoint.allow(), allow);
+            let expected = format!(r#"{{"name":"{name}","description":"{description}",{PARSES}{form}}}"#);
+            assert_eq!(endpoint.options().to_string(), expected, "{path}");
+        }
     }
-    value
+
+    #[test]
+    fn every_operation_has_a_method_a_name_and_somebody_whom_it_is_for() {
+        let endpoints = all("/a");
+        let mut ids = HashSet::new();
+        let mut kept = 0;
+        for endpoint in &endpoints {
+            let mut methods = HashSet::new();
+            for operation in &endpoint.operations {
+                let what = format!("{} {}", operation.method, endpoint.path);
+                kept += 1;
+                assert!(methods.insert(operation.method.clone()), "{what}: two handlers for one method");
+                let description = &operation.description;
+                let id = description.operation_id.clone().unwrap();
+                assert!(ids.insert(id.clone()), "{what}: another operation is called {id} too");
+                assert!(description.summary.is_some() && description.description.is_some(), "{what}: say what it does");
+                assert_eq!(description.tags.as_ref().map(Vec::len), Some(1), "{what}: one tag");
+                if let AccessPolicy::Requires(requirement) = &operation.access {
+                    let somebody = CredentialKind::ALL.into_iter().any(|kind| requirement.kinds.accepts(kind));
+                    assert!(somebody, "{what}: nobody may; is a scope misspelt?");
+                }
+            }
+        }
+        let listed = include_str!("endpoints.rs").lines().filter(|line| line.trim().starts_with("operation!("));
+        assert_eq!(listed.count(), kept, "an operation whose description names no method that is served");
+    }
 }

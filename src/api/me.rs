@@ -8,9 +8,17 @@ use serde_json::json;
 use super::answer;
 use super::context::RequestContext;
 use super::refusal::refuse;
+use super::schema;
 use crate::domain::denial::Denial;
 use crate::domain::principal::Subject;
 
+/// Me
+///
+/// Who the caller is, and how that was established.
+#[utoipa::path(
+    get, path = "me/", operation_id = "me", tag = "Sessions",
+    responses((status = 200, description = "The caller", body = schema::me::Me)),
+)]
 pub async fn show(Extension(context): Extension<RequestContext>) -> Response<Body> {
     let Some(principal) = context.permit.principal() else { return refuse(Denial::CredentialMissing) };
     let (username, email) = match &principal.subject {

@@ -1,17 +1,23 @@
 //! What do we serve ourselves? An ordinary axum router, called in process. No Pingora here, and no SQL.
 //!
-//! To add an endpoint: write its handler in the file of its noun, and add one line to [`endpoints::all`], which builds
-//! both the route table and the router, so that nothing is served under a requirement meant for another path.
+//! To add an endpoint: write its handler and its description in the file of its noun, and add one line to [`endpoints::all`],
+//! from which the route table, the router and the OpenAPI document are built, so that nothing is served under a requirement
+//! meant for another path, and nothing without a description.
 
 pub mod answer;
 pub mod body;
 pub mod context;
+pub mod endpoint;
 pub mod endpoints;
 pub mod fields;
 pub mod me;
 pub mod negotiation;
+pub mod operation;
 pub mod qr_code;
 pub mod refusal;
 pub mod router;
+pub mod schema;
+pub mod sessions;
+pub mod sign_in;
 pub mod tokens;
 pub mod well_known;

@@ -8,13 +8,15 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{ALLOW, CONTENT_LENGTH};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use axum::routing::MethodRouter;
 use serde::Serialize as _;
 use tokio::runtime::Handle;
 use tower::ServiceExt as _;
 
 use super::context::Services;
-use super::endpoints::{self, Endpoint};
-use super::{answer, negotiation, refusal};
+use super::endpoint::Endpoint;
+use super::negotiation::{self, Representation};
+use super::{answer, endpoints, refusal};
 use crate::domain::access_policy::AccessPolicy;
 use crate::domain::denial::Denial;
 use crate::routing::host::HostPattern;
@@ -32,7 +34,7 @@ pub struct Api {
 
 struct Place {
     allow: HeaderValue,
-    negotiates: bool,
+    representation: Representation,
 }
 
 impl Api {
@@ -44,18 +46,23 @@ impl Api {
         let endpoints = endpoints::all(prefix);
         let routes = routes_to(prefix, &endpoints)?;
         for endpoint in endpoints {
-            let Endpoint { path, methods, allow, negotiates, description, .. } = endpoint;
-            let allow = HeaderValue::from_static(allow);
-            let methods = methods
-                .options(move || {
+            // Methods' names are header values.
+            let allow = HeaderValue::from_str(&endpoint.allow()).unwrap_or(HeaderValue::from_static("OPTIONS"));
+            let place = Place { allow, representation: endpoint.representation() };
+            let description = endpoint.options();
+            let Endpoint { path, operations } = endpoint;
+            let methods = operations.into_iter().map(|operation| operation.handler).fold(
+                MethodRouter::new().options(move || {
                     let answer = answer::json(StatusCode::OK, &description);
                     async move { answer }
-                })
-                .fallback(|method: Method| async move {
-                    refusal::refuse_method(Denial::MethodNotAllowed, method.as_str(), &[])
-                });
+                }),
+                MethodRouter::merge,
+            );
+            let methods = methods.fallback(|method: Method| async move {
+                refusal::refuse_method(Denial::MethodNotAllowed, method.as_str(), &[])
+            });
             router = router.route(&path, methods.clone()).route(&format!("{path}/"), methods);
-            places.insert(path, Place { allow, negotiates });
+            places.insert(path, place);
         }
         Ok((Self { router: router.with_state(services), places, runtime }, routes))
     }
@@ -63,8 +70,8 @@ impl Api {
     /// What is judged before credentials: whether there is an answer that this client could read.
     pub fn negotiate(&self, place: &str, headers: &HeaderMap, query: Option<&str>) -> Result<(), Denial> {
         match self.places.get(place) {
-            Some(Place { negotiates: true, .. }) => negotiation::check(headers, query),
-            _ => Ok(()),
+            Some(place) => place.representation.check(headers, query),
+            None => Ok(()),
         }
     }
 
@@ -99,9 +106,29 @@ impl Api {
 pub fn routes_to(prefix: &str, endpoints: &[Endpoint]) -> Result<Vec<Route>, BadPattern> {
     let mut routes = vec![nothing_below(prefix)?];
     for endpoint in endpoints {
-        routes.push(local_route(&endpoint.path, endpoint.access.clone())?);
+        routes.extend(routes_to_methods(endpoint)?);
     }
     Ok(routes)
+}
+
+/// One route for each method that demands something of its own, and one for the rest.
+fn routes_to_methods(endpoint: &Endpoint) -> Result<Vec<Route>, BadPattern> {
+    let rest = local_route(&endpoint.path, endpoint.access_to_the_rest())?;
+    let own: Vec<Route> = endpoint
+        .operations
+        .iter()
+        .filter(|operation| operation.access != rest.access)
+        .map(|operation| Route {
+            methods: Methods::Listed(vec![operation.method.to_string()]),
+            access: operation.access.clone(),
+            ..rest.clone()
+        })
+        .collect();
+    if own.is_empty() {
+        return Ok(vec![rest]);
+    }
+    let listed = own.iter().flat_map(|route| route.methods.names()).collect();
+    Ok(own.into_iter().chain([Route { methods: Methods::Others(listed), ..rest }]).collect())
 }
 
 /// Everything below the prefix is the gateway's own: what is not served there is not found, and goes to no upstream
@@ -119,7 +146,7 @@ fn local_route(path: &str, access: AccessPolicy) -> Result<Route, BadPattern> {
     Ok(Route {
         name: path.into(),
         host: HostPattern::Any,
-        path: PathPattern::parse(path, true)?,
+        path: PathPattern::parse(&with_wildcards(path), true)?,
         methods: Methods::Unfiltered,
         target: Target::Local(path.into()),
         access,
@@ -127,6 +154,12 @@ fn local_route(path: &str, access: AccessPolicy) -> Result<Route, BadPattern> {
         strip_prefix: None,
         allow: Oddities::default(),
     })
+}
+
+/// `/users/{id}` as route patterns write it: `/users/*`.
+fn with_wildcards(path: &str) -> String {
+    let segments = path.split('/').map(|segment| if segment.starts_with('{') { "*" } else { segment });
+    segments.collect::<Vec<_>>().join("/")
 }
 
 async fn indented(response: Response<Body>, spaces: usize) -> Response<Body> {
@@ -144,4 +177,43 @@ async fn indented(response: Response<Body>, spaces: usize) -> Response<Body> {
     }
     parts.headers.remove(CONTENT_LENGTH);
     Response::from_parts(parts, Body::from(out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::operation::{operation, requires_scopes};
+    use super::*;
+    use crate::domain::access_policy::Kinds;
+    use crate::routing::normal_path::NormalPath;
+    use crate::routing::table::RouteTable;
+
+    /// Show
+    #[utoipa::path(get, path = "things/{id}/", responses((status = 200, description = "It")))]
+    async fn show() {}
+
+    /// Change
+    #[utoipa::path(patch, path = "things/{id}/", responses((status = 200, description = "It")))]
+    async fn change() {}
+
+    #[test]
+    fn each_method_demands_what_it_needs_and_the_rest_what_all_of_them_do() {
+        let operations = [
+            operation!(requires_scopes(Kinds::EITHER, "change all"), change),
+            operation!(requires_scopes(Kinds::EITHER, "show all"), show),
+        ];
+        let endpoints = Endpoint::gather("/a", operations.into_iter().flatten());
+        assert_eq!(endpoints.len(), 1);
+        assert_eq!(endpoints[0].allow(), "GET, PATCH, HEAD, OPTIONS");
+        let table = RouteTable::build(routes_to("/a", &endpoints).unwrap()).unwrap();
+        for path in ["/a/things/7", "/a/things/7/"] {
+            let path = NormalPath::parse(path.as_bytes()).unwrap();
+            let demands = |method: &str| table.find(None, &path, method).unwrap().access.to_string();
+            assert_eq!(demands("GET"), "jwt or api_key, scopes all show");
+            assert_eq!(demands("HEAD"), demands("GET"));
+            assert_eq!(demands("PATCH"), "jwt or api_key, scopes all change");
+            for method in ["OPTIONS", "DELETE", "BREW"] {
+                assert_eq!(demands(method), "jwt or api_key, scopes all", "{method}");
+            }
+        }
+    }
 }

@@ -21,7 +21,12 @@ pub struct CachedUsers {
 
 impl Weigh for User {
     fn bytes(&self) -> usize {
-        let texts = self.id.0.len() * 2 + self.username.len() + self.email.len() + self.first_name.len() + self.last_name.len() + self.password.text().len();
+        let texts = self.id.0.len() * 2
+            + self.username.len()
+            + self.email.len()
+            + self.first_name.len()
+            + self.last_name.len()
+            + self.password.text().len();
         size_of::<Self>() + texts + self.scopes.iter().map(|scope| scope.as_str().len() + 24).sum::<usize>()
     }
 }

@@ -7,8 +7,8 @@ use super::desk::Desk;
 use super::failure::Failure;
 use super::output::{print, table};
 use super::users::read_scopes;
-use crate::domain::audit::Initiator;
 use crate::domain::api_key::{ApiKey, KeyOwner};
+use crate::domain::audit::Initiator;
 use crate::domain::scope::Scope;
 use crate::identity::api_keys::NewKey;
 

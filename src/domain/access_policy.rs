@@ -80,12 +80,7 @@ pub struct Requirement {
 impl Requirement {
     /// These kinds and nothing else.
     pub fn of(kinds: Kinds) -> Self {
-        Self {
-            kinds,
-            scopes: ScopeSet::default(),
-            second_factor: SecondFactorDemand::Nobody,
-            max_auth_age: None,
-        }
+        Self { kinds, scopes: ScopeSet::default(), second_factor: SecondFactorDemand::Nobody, max_auth_age: None }
     }
 }
 

@@ -199,13 +199,7 @@ impl Initiator {
     }
 
     /// An event of this initiator's. Whom and what it concerns is added by [`AuditEvent::about`] and [`AuditEvent::on`].
-    pub fn did(
-        &self,
-        action: AuditAction,
-        outcome: AuditOutcome,
-        now: Timestamp,
-        random: &dyn Random,
-    ) -> AuditEvent {
+    pub fn did(&self, action: AuditAction, outcome: AuditOutcome, now: Timestamp, random: &dyn Random) -> AuditEvent {
         AuditEvent {
             id: AuditId(random::ordered_uuid(now, random)),
             at: now,

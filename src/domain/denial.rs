@@ -250,7 +250,9 @@ impl Denial {
     /// How long a client should wait before it tries again, where trying again makes sense.
     pub const fn retry_after(self) -> Option<Duration> {
         match self {
-            Self::Unavailable | Self::Busy | Self::TooManyUnknownKeys | Self::TooManyAttempts => Some(Duration::from_secs(1)),
+            Self::Unavailable | Self::Busy | Self::TooManyUnknownKeys | Self::TooManyAttempts => {
+                Some(Duration::from_secs(1))
+            }
             _ => None,
         }
     }

@@ -86,12 +86,7 @@ impl GuessGuard {
     }
 
     /// Counts one guess at `subject`, and at the network that it comes from. `user` is whom the audit tells about, if known.
-    pub async fn count(
-        &self,
-        subject: GuessSubject,
-        user: Option<&UserId>,
-        by: &Initiator,
-    ) -> Result<Counted, NotNow> {
+    pub async fn count(&self, subject: GuessSubject, user: Option<&UserId>, by: &Initiator) -> Result<Counted, NotNow> {
         let turn = self.turns.take(&subject.to_string()).await.map_err(|_| NotNow::Crowded)?;
         let policy = match &subject {
             GuessSubject::Codes(_) => &self.rules.codes,
@@ -108,7 +103,11 @@ impl GuessGuard {
     }
 
     /// Counts something that is not a guess at an account, against the network that it comes from alone.
-    pub async fn count_network(&self, of: impl Fn(ClientNetwork) -> GuessSubject, by: &Initiator) -> Result<(), NotNow> {
+    pub async fn count_network(
+        &self,
+        of: impl Fn(ClientNetwork) -> GuessSubject,
+        by: &Initiator,
+    ) -> Result<(), NotNow> {
         let Some(network) = self.network(by) else { return Ok(()) };
         self.reserve(&[(of(network), self.rules.address)], None, by).await
     }

@@ -208,8 +208,7 @@ impl SignInDesk {
         let event = self.auditor.done(by, AuditAction::SignIn).about(&user.id).on_session(&session.id);
         let change = Change::from(event.saying(session.amr.join(" ")));
         let shown = proof.clone();
-        let sign_in =
-            SignIn { session, password_changed_at: user.password_changed_at, challenge, proof, forgiven };
+        let sign_in = SignIn { session, password_changed_at: user.password_changed_at, challenge, proof, forgiven };
         match self.sign_ins.complete(&sign_in, &change).await? {
             Completion::Done => {}
             Completion::UserChanged => {

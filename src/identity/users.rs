@@ -91,11 +91,14 @@ impl UserAdministration {
         const PAGE: u32 = 500;
         let mut all: Vec<User> = Vec::new();
         loop {
-            let page = self.users.list(&UserQuery {
-                after: all.last().map(|user| user.username.clone()),
-                limit: PAGE,
-                ..UserQuery::default()
-            }).await?;
+            let page = self
+                .users
+                .list(&UserQuery {
+                    after: all.last().map(|user| user.username.clone()),
+                    limit: PAGE,
+                    ..UserQuery::default()
+                })
+                .await?;
             let last = page.len() < PAGE as usize;
             all.extend(page);
             if last {

@@ -28,6 +28,8 @@ pub enum Methods {
     Listed(Vec<String>),
     /// Any, because the endpoint answers wrong methods itself, after authentication.
     Unfiltered,
+    /// Any but these, which have routes of their own to the same endpoint; GET brings HEAD along.
+    Others(Vec<String>),
 }
 
 impl Methods {
@@ -36,8 +38,9 @@ impl Methods {
     pub fn include(&self, method: &str) -> bool {
         match self {
             Self::Standard => Self::STANDARD.contains(&method),
-            Self::Listed(listed) => listed.iter().any(|m| m == method || (method == "HEAD" && m == "GET")),
+            Self::Listed(listed) => lists(listed, method),
             Self::Unfiltered => true,
+            Self::Others(listed) => !lists(listed, method),
         }
     }
 
@@ -52,8 +55,16 @@ impl Methods {
                 }
                 names
             }
+            Self::Others(listed) => {
+                let others = Self::STANDARD.into_iter().filter(|method| !lists(listed, method));
+                others.map(str::to_owned).collect()
+            }
         }
     }
+}
+
+fn lists(listed: &[String], method: &str) -> bool {
+    listed.iter().any(|m| m == method || (method == "HEAD" && m == "GET"))
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

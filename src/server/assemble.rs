@@ -168,7 +168,8 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         Arc::clone(&nature.clock),
     );
     let public_keys = PublicKeys { tokens: keyrings.tokens.clone(), assertions: keyrings.assertions.clone() };
-    let (api, table) = routes(settings, Services { sign_in, sessions: sessions_desk, public_keys }, &runtimes.handlers)?;
+    let (api, table) =
+        routes(settings, Services { sign_in, sessions: sessions_desk, public_keys }, &runtimes.handlers)?;
 
     let recorder = Recorder {
         metrics: Arc::clone(&metrics),
@@ -221,10 +222,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         in_flight,
         gatekeeper,
         passwords,
-        follow_invalidations: Arc::new(FollowInvalidations::new(
-            Arc::clone(&stores.invalidations),
-            forgetters,
-        )),
+        follow_invalidations: Arc::new(FollowInvalidations::new(Arc::clone(&stores.invalidations), forgetters)),
         key_reload,
         delete_expired: DeleteExpired {
             sessions,

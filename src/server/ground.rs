@@ -31,8 +31,8 @@ use crate::storage::guesses::Guesses;
 use crate::storage::invalidations::Invalidations;
 use crate::storage::password_resets::PasswordResets;
 use crate::storage::second_factors::SecondFactors;
-use crate::storage::sign_ins::SignIns;
 use crate::storage::sessions::Sessions;
+use crate::storage::sign_ins::SignIns;
 use crate::storage::signing_keys::SigningKeys;
 use crate::storage::users::Users;
 

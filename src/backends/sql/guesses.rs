@@ -79,10 +79,9 @@ impl Guesses for SqlGuesses {
     }
 
     async fn find(&self, subject: &GuessSubject) -> Result<Option<Lockout>> {
-        let statement = sqlx::query_as(
-            "SELECT subject, failures, last_failure_at, blocked_until FROM guesses WHERE subject = $1",
-        )
-        .bind(subject.to_string());
+        let statement =
+            sqlx::query_as("SELECT subject, failures, last_failure_at, blocked_until FROM guesses WHERE subject = $1")
+                .bind(subject.to_string());
         let row: Option<Row> =
             within_deadline(self.pool.deadline(), TABLE, statement.fetch_optional(self.pool.reads())).await?;
         Ok(row.as_ref().map(Lockout::from))
@@ -180,9 +179,7 @@ pub(super) async fn forgive(connection: &mut AnyConnection, forgiven: &[Forgiven
 
 /// `false` when there is nothing to forget.
 pub(super) async fn forget(connection: &mut AnyConnection, subject: &GuessSubject) -> sqlx::Result<bool> {
-    let done = sqlx::query("DELETE FROM guesses WHERE subject = $1")
-        .bind(subject.to_string())
-        .execute(connection)
-        .await?;
+    let done =
+        sqlx::query("DELETE FROM guesses WHERE subject = $1").bind(subject.to_string()).execute(connection).await?;
     Ok(done.rows_affected() == 1)
 }

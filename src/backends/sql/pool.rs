@@ -183,7 +183,15 @@ async fn open_sqlite(path: &Path, create: bool) -> Result<Pool, OpenError> {
     let connect = |limit, settings| pool_options(limit, settings).connect_with(options.clone());
     let writes = connect(1, WRITING).await.map_err(|e| fault(&place, &e))?;
     let reads = connect(READERS, READING).await.map_err(|e| fault(&place, &e))?;
-    Ok(Pool { reads, writes, begin: "BEGIN IMMEDIATE", heed: Arc::default(), options: Arc::new(options), place, deadline: DEADLINE })
+    Ok(Pool {
+        reads,
+        writes,
+        begin: "BEGIN IMMEDIATE",
+        heed: Arc::default(),
+        options: Arc::new(options),
+        place,
+        deadline: DEADLINE,
+    })
 }
 
 fn pool_options(limit: u32, settings: &'static str) -> AnyPoolOptions {

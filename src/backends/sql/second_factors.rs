@@ -16,7 +16,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::factor_proof::{FactorProof, RecoveryCodeId};
 use crate::domain::invalidation::Invalidation;
-use crate::domain::second_factor::{Digits, SecondFactor, SecondFactorId, TotpAlgorithm, Tolerance, TotpParameters};
+use crate::domain::second_factor::{Digits, SecondFactor, SecondFactorId, Tolerance, TotpAlgorithm, TotpParameters};
 use crate::domain::user::UserId;
 use crate::storage::second_factors::{Confirmation, Proven, RecoveryCode, SecondFactors};
 use crate::storage::sessions::EndAll;
@@ -69,9 +69,7 @@ impl TryFrom<Row> for SecondFactor {
     fn try_from(row: Row) -> Result<Self> {
         let foreign = |what| corrupt(TABLE, &row.id, what);
         Ok(Self {
-            sealed_secret: STANDARD
-                .decode(&row.sealed_secret)
-                .map_err(|_| foreign("sealed_secret is no base64"))?,
+            sealed_secret: STANDARD.decode(&row.sealed_secret).map_err(|_| foreign("sealed_secret is no base64"))?,
             parameters: TotpParameters {
                 algorithm: TotpAlgorithm::parse(&row.algorithm).ok_or_else(|| foreign("unknown algorithm"))?,
                 digits: u8::try_from(row.digits)
@@ -187,8 +185,9 @@ impl SecondFactors for SqlSecondFactors {
     }
 
     async fn recovery_codes_left(&self, user: &UserId) -> Result<u64> {
-        let statement = sqlx::query_scalar("SELECT COUNT(*) FROM recovery_codes WHERE user_id = $1 AND used_at IS NULL")
-            .bind(user.as_str());
+        let statement =
+            sqlx::query_scalar("SELECT COUNT(*) FROM recovery_codes WHERE user_id = $1 AND used_at IS NULL")
+                .bind(user.as_str());
         let count: i64 = within_deadline(self.pool.deadline(), TABLE, statement.fetch_one(self.pool.reads())).await?;
         u64::try_from(count).map_err(|_| corrupt(TABLE, "(all)", "a negative count"))
     }
@@ -305,7 +304,8 @@ pub(super) async fn has_confirmed(connection: &mut AnyConnection, user: &UserId)
 }
 
 pub(super) async fn delete_all(connection: &mut AnyConnection, user: &UserId) -> sqlx::Result<()> {
-    for statement in ["DELETE FROM second_factors WHERE user_id = $1", "DELETE FROM recovery_codes WHERE user_id = $1"] {
+    for statement in ["DELETE FROM second_factors WHERE user_id = $1", "DELETE FROM recovery_codes WHERE user_id = $1"]
+    {
         sqlx::query(statement).bind(user.as_str()).execute(&mut *connection).await?;
     }
     Ok(())

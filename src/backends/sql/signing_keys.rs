@@ -145,10 +145,11 @@ impl SigningKeys for SqlSigningKeys {
     }
 
     async fn reseal(&self, kid: &str, seen: &[u8], sealed: &[u8]) -> Result<bool> {
-        let statement = sqlx::query("UPDATE signing_keys SET sealed_private = $1 WHERE kid = $2 AND sealed_private = $3")
-            .bind(STANDARD.encode(sealed))
-            .bind(kid)
-            .bind(STANDARD.encode(seen));
+        let statement =
+            sqlx::query("UPDATE signing_keys SET sealed_private = $1 WHERE kid = $2 AND sealed_private = $3")
+                .bind(STANDARD.encode(sealed))
+                .bind(kid)
+                .bind(STANDARD.encode(seen));
         Ok(within_deadline(self.pool.deadline(), TABLE, self.pool.write(statement)).await? == 1)
     }
 

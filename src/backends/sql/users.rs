@@ -234,13 +234,16 @@ impl Users for SqlUsers {
             }
             changing.write(change).await?;
             if !active {
-                shut_out(&mut changing, &EndAll {
-                    user_id: id.clone(),
-                    why: SessionEnd::UserDisabled,
-                    at: now,
-                    keep: None,
-                    tokens_valid_from: now,
-                })
+                shut_out(
+                    &mut changing,
+                    &EndAll {
+                        user_id: id.clone(),
+                        why: SessionEnd::UserDisabled,
+                        at: now,
+                        keep: None,
+                        tokens_valid_from: now,
+                    },
+                )
                 .await?;
             }
             changing.forget(Invalidation::User(id.clone()), Some(now)).await?;
@@ -297,13 +300,16 @@ impl Users for SqlUsers {
                 .bind(id.as_str())
                 .fetch_all(changing.connection())
                 .await?;
-            shut_out(&mut changing, &EndAll {
-                user_id: id.clone(),
-                why: SessionEnd::UserDisabled,
-                at: now,
-                keep: None,
-                tokens_valid_from: now,
-            })
+            shut_out(
+                &mut changing,
+                &EndAll {
+                    user_id: id.clone(),
+                    why: SessionEnd::UserDisabled,
+                    at: now,
+                    keep: None,
+                    tokens_valid_from: now,
+                },
+            )
             .await?;
             for statement in ["DELETE FROM sessions WHERE user_id = $1", "DELETE FROM users WHERE id = $1"] {
                 sqlx::query(statement).bind(id.as_str()).execute(changing.connection()).await?;
@@ -343,13 +349,16 @@ pub(super) async fn put_password(
         return Ok(false);
     }
     changing.write(change).await?;
-    shut_out(changing, &EndAll {
-        user_id: setting.user_id.clone(),
-        why: SessionEnd::PasswordChange,
-        at: setting.at,
-        keep: setting.keep.clone(),
-        tokens_valid_from: setting.tokens_valid_from,
-    })
+    shut_out(
+        changing,
+        &EndAll {
+            user_id: setting.user_id.clone(),
+            why: SessionEnd::PasswordChange,
+            at: setting.at,
+            keep: setting.keep.clone(),
+            tokens_valid_from: setting.tokens_valid_from,
+        },
+    )
     .await?;
     changing.forget(Invalidation::User(setting.user_id.clone()), Some(setting.at)).await?;
     Ok(true)

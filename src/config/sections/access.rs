@@ -52,7 +52,8 @@ fn requirement(value: &Value<'_>) -> Option<Requirement> {
     let second_factor = section.choice("assurance", SecondFactorDemand::Nobody, &assurance);
     let max_auth_age = section.optional("max_auth_age").and_then(|value| value.duration(&AUTH_AGES));
     if kinds == Kinds::API_KEY && (second_factor != SecondFactorDemand::Nobody || max_auth_age.is_some()) {
-        value.fault("a key alone has no second factor and no sign-in, so nobody passes", "accept jwt too, or remove it");
+        value
+            .fault("a key alone has no second factor and no sign-in, so nobody passes", "accept jwt too, or remove it");
     }
     Some(Requirement { kinds, scopes, second_factor, max_auth_age })
 }

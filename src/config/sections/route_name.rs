@@ -18,7 +18,7 @@ pub fn is_name(text: &str) -> bool {
 pub fn describe(methods: &Methods, host: &HostPattern, path: &PathPattern) -> String {
     let methods = match methods {
         Methods::Listed(listed) => format!("{} ", listed.join(",")),
-        Methods::Standard | Methods::Unfiltered => String::new(),
+        Methods::Standard | Methods::Unfiltered | Methods::Others(_) => String::new(),
     };
     let host = match host {
         HostPattern::Any => String::new(),

@@ -1,0 +1,9 @@
+//! What bodies look like, for the description only: requests are read by `fields`, answers are written with `json!`, and
+//! `make test-api` compares what is described here with what is done. One struct for a body; a field's documentation, example
+//! and bounds stand at the field.
+
+pub mod keys;
+pub mod me;
+pub mod refusals;
+pub mod sessions;
+pub mod tokens;

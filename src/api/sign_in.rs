@@ -1,0 +1,137 @@
+//! `token/` and `token/challenge/`: signing in, by one factor or two.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Response};
+use serde_json::json;
+
+use super::answer::about;
+use super::body::{self, Unreadable};
+use super::context::{RequestContext, Services};
+use super::fields::Fields;
+use super::refusal::{self, refuse, refuse_throttled, refuse_with};
+use super::schema;
+use super::tokens::pair_answer;
+use crate::domain::denial::Denial;
+use crate::domain::secret::Secret;
+use crate::identity::code_check::Shown;
+use crate::identity::sign_in::{SignInError, SignedIn, Ticket};
+
+/// Token Obtain Pair
+///
+/// Takes a set of user credentials and returns an access and refresh JSON web
+/// token pair to prove the authentication of those credentials.
+///
+/// Who has a second factor sends its code as `otp` at once, or answers the `challenge` of the refusal at `token/challenge/`.
+#[utoipa::path(
+    post, path = "token/", operation_id = "obtain_token_pair", tag = "Tokens",
+    request_body = schema::tokens::Credentials,
+    responses(
+        (status = 200, description = "A new session", body = schema::tokens::TokenPair),
+        (status = 401, description = "Name and password do not fit, or a second factor is asked for (`mfa_required`, with \
+            a `challenge`), or the code does not fit", body = schema::tokens::SignInRefusal,
+            example = json!({"detail": "No active account found with the given credentials", "code": "no_active_account"})),
+    ),
+)]
+pub async fn obtain(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response<Body> {
+    let mut fields = match body::read(&headers, bytes).await {
+        Ok(fields) => fields,
+        Err(Unreadable(response)) => return *response,
+    };
+    let username = fields.text("username");
+    let password = Secret::new(fields.text("password"));
+    let otp = fields.optional_text("otp").map(Secret::new);
+    if let Err(faults) = fields.finish() {
+        return refuse_with(Denial::InvalidFields, &faults);
+    }
+    let by = context.initiator(&headers);
+    signed_in(services.sign_in.sign_in(&username, password, otp, &by).await)
+}
+
+/// Token Challenge
+///
+/// Takes the challenge of a sign-in and a second factor, and returns the token pair.
+///
+/// Give either `otp` or `recovery_code`. A challenge belongs to one sign-in, takes a few attempts, and is gone with the
+/// right one.
+#[utoipa::path(
+    post, path = "token/challenge/", operation_id = "answer_challenge", tag = "Tokens",
+    request_body = schema::tokens::ChallengeAnswer,
+    responses(
+        (status = 200, description = "A new session", body = schema::tokens::TokenPair),
+        (status = 401, description = "The challenge or the code does not hold", body = schema::refusals::Refusal,
+            example = json!({"detail": "The code is not valid.", "code": "second_factor_invalid"})),
+    ),
+)]
+pub async fn challenge(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response<Body> {
+    let mut fields = match body::read(&headers, bytes).await {
+        Ok(fields) => fields,
+        Err(Unreadable(response)) => return *response,
+    };
+    let ticket = Secret::new(fields.text("challenge"));
+    let shown = shown(&mut fields);
+    if let Err(faults) = fields.finish() {
+        return refuse_with(Denial::InvalidFields, &faults);
+    }
+    let Some(shown) = shown else { return refuse(Denial::InvalidFields) };
+    let by = context.initiator(&headers);
+    signed_in(services.sign_in.answer(&ticket, &shown, &by).await)
+}
+
+/// The one code in a body, of whichever kind. Notes a fault when there is none, or one of each.
+pub fn shown(fields: &mut Fields) -> Option<Shown> {
+    let otp = fields.optional_text("otp").map(Secret::new);
+    let recovery_code = fields.optional_text("recovery_code").map(Secret::new);
+    match (otp, recovery_code) {
+        (Some(otp), None) => Some(Shown::Otp(otp)),
+        (None, Some(code)) => Some(Shown::RecoveryCode(code)),
+        (None, None) => {
+            fields.fault("otp", "This field is required.");
+            None
+        }
+        (Some(_), Some(_)) => {
+            fields.fault("recovery_code", "Give either otp or recovery_code.");
+            None
+        }
+    }
+}
+
+fn signed_in(outcome: Result<SignedIn, SignInError>) -> Response<Body> {
+    match outcome {
+        Ok(SignedIn::Pair(user_id, pair)) => about(pair_answer(&pair), user_id.as_str()),
+        Ok(SignedIn::Challenged(user_id, ticket)) => about(challenged(&ticket), user_id.as_str()),
+        Err(SignInError::Refused) => refuse(Denial::SignInRefused),
+        Err(SignInError::Unfit(unfit)) => {
+            refuse_with(Denial::InvalidFields, &json!({ "password": [unfit.to_string()] }))
+        }
+        Err(SignInError::WrongCode(user_id)) => about(refuse(Denial::SecondFactorWrong), user_id.as_str()),
+        Err(SignInError::ChallengeInvalid) => refuse(Denial::ChallengeInvalid),
+        Err(SignInError::Blocked(wait)) => refuse_throttled(wait),
+        Err(SignInError::Busy) => refuse(Denial::Busy),
+        Err(SignInError::Store(_)) => refuse(Denial::Unavailable),
+        Err(SignInError::Signing) => refuse(Denial::Internal),
+    }
+}
+
+fn challenged(ticket: &Ticket) -> Response<Body> {
+    let denial = Denial::SecondFactorMissing;
+    let mut body = refusal::body(denial);
+    if let Some(map) = body.as_object_mut() {
+        map.insert("challenge".to_owned(), json!(ticket.text.expose()));
+        map.insert("expires_in".to_owned(), json!(ticket.lifetime.as_secs()));
+    }
+    refuse_with(denial, &body)
+}
