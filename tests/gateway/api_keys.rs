@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use crate::harness::{Plan, World, eventually};
+use crate::harness::{Plan, World, eventually, operator};
 use portcullis::domain::api_key::{ApiKey, ApiKeyId, KeyOwner, PresentedKey};
+use portcullis::domain::audit::{AuditAction, AuditOutcome};
+use portcullis::domain::change::Change;
 use portcullis::storage::users::Insert;
 
 fn unknown_key() -> String {
@@ -16,11 +18,11 @@ fn keys_that_are_not_good_are_refused_alike_whatever_is_wrong_with_them() {
     let world = World::plan(plan);
     let user = world.user("anna");
     let (revoked, revoked_text) = world.key("");
-    world.wait(world.administration.keys.revoke(revoked.id.as_str(), "leaked")).unwrap();
+    world.wait(world.administration.keys.revoke(revoked.id.as_str(), "leaked", &crate::harness::operator())).unwrap();
     let service = || KeyOwner::Service("robot".to_owned());
     let (_, expired) = world.key_of(service(), "", Some(Duration::from_secs(60)));
     let (_, disabled) = world.key_of(KeyOwner::User(user.id.clone()), "", None);
-    world.wait(world.administration.users.set_active("anna", false)).unwrap();
+    world.wait(world.administration.users.set_active("anna", false, &crate::harness::operator())).unwrap();
     clock.advance(Duration::from_secs(60));
     // Known to the store, so that a guesser with half of a key has something to gain.
     let (_, known) = world.key("");
@@ -78,7 +80,9 @@ fn a_key_that_was_tried_before_it_was_made_works_once_it_is_made() {
     }
     let digest = portcullis::crypto::digest::sha256(text.as_bytes());
     let key = ApiKey { id: ApiKeyId("later".to_owned()), prefix: text[3..11].to_owned(), digest, ..made };
-    assert_eq!(world.wait(world.stores.api_keys.insert(&key)).unwrap(), Insert::Done);
+    let random = portcullis::crypto::random::OsRandom::new();
+    let created = operator().did(AuditAction::KeyCreate, AuditOutcome::Done, key.created_at, &random);
+    assert_eq!(world.wait(world.stores.api_keys.insert(&key, &Change::from(created))).unwrap(), Insert::Done);
     eventually("the new key to work", || (world.get("/", &[("X-API-Key", &text)]).status == 200).then_some(()));
 }
 
@@ -90,7 +94,7 @@ fn a_revocation_is_noticed_while_the_key_is_in_use() {
     for _ in 0..20 {
         world.get("/", &[("X-API-Key", &text)]).seen();
     }
-    world.wait(world.administration.keys.revoke(key.id.as_str(), "leaked")).unwrap();
+    world.wait(world.administration.keys.revoke(key.id.as_str(), "leaked", &crate::harness::operator())).unwrap();
     eventually("the revoked key to be refused", || {
         (world.get("/", &[("X-API-Key", &text)]).status == 401).then_some(())
     });
@@ -108,10 +112,10 @@ fn a_key_falls_with_its_owner() {
     let seen = world.get("/", &[("X-API-Key", &text)]).seen();
     assert_eq!(seen.header("x-auth-user-id"), Some(user.id.as_str()));
     assert_eq!(seen.header("x-auth-username"), Some("anna"));
-    world.wait(world.administration.users.set_active("anna", false)).unwrap();
+    world.wait(world.administration.users.set_active("anna", false, &crate::harness::operator())).unwrap();
     let status = || world.get("/", &[("X-API-Key", &text)]).status;
     eventually("the key of a disabled user to be refused", || (status() == 401).then_some(()));
-    world.wait(world.administration.users.set_active("anna", true)).unwrap();
+    world.wait(world.administration.users.set_active("anna", true, &crate::harness::operator())).unwrap();
     eventually("the key to work again", || (status() == 200).then_some(()));
 }
 

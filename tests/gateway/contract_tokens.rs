@@ -97,7 +97,7 @@ fn whoever_cannot_sign_in_gets_one_and_the_same_answer() {
     let store = &world.stores.users;
     assert!(world.wait(store.upgrade_password(&broken.id, &broken.password, &unusable)).unwrap());
     world.user_with_id("19", "inactive");
-    world.wait(world.administration.users.set_active("inactive", false)).unwrap();
+    world.wait(world.administration.users.set_active("inactive", false, &crate::harness::operator())).unwrap();
 
     let wrong = login(&world, "anna", "not the password");
     assert_eq!((wrong.status, wrong.header("www-authenticate")), (401, Some("Bearer realm=\"api\"")));
@@ -120,7 +120,7 @@ fn white_space_around_names_and_passwords_is_taken_off() {
         scopes: portcullis::domain::scope::ScopeSet::default(),
         password: Secret::new("  padded password  ".to_owned()),
     };
-    world.wait(world.administration.users.create(padded)).unwrap();
+    world.wait(world.administration.users.create(padded, &crate::harness::operator())).unwrap();
     assert_eq!(login(&world, "padded", "  padded password  ").status, 401, "what is stripped cannot match");
 }
 
@@ -240,12 +240,12 @@ fn a_refresh_asks_for_an_active_user_and_a_refusal_burns_nothing() {
     let (plan, clock) = Plan::django("rotate: true").timed();
     let world = World::plan(plan);
     world.user_with_id("17", "anna");
-    world.wait(world.administration.users.set_active("anna", false)).unwrap();
+    world.wait(world.administration.users.set_active("anna", false, &crate::harness::operator())).unwrap();
     let token = old_refresh_token(clock.now().as_secs());
     let refused = world.refresh(&hs256(DJANGO_SECRET, &token));
     assert_eq!(refused.status, 401);
     assert_eq!(refused.json()["detail"], "No active account found for the given token.");
-    world.wait(world.administration.users.set_active("anna", true)).unwrap();
+    world.wait(world.administration.users.set_active("anna", true, &crate::harness::operator())).unwrap();
     crate::harness::eventually("the user to be known as active", || {
         (world.refresh(&hs256(DJANGO_SECRET, &token)).status == 200).then_some(())
     });

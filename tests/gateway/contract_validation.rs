@@ -226,7 +226,7 @@ fn the_authorization_header_is_read_as_it_always_was() {
 fn the_user_of_a_token_must_be_there_and_active() {
     let (world, now) = world("");
     world.user_with_id("18", "inactive");
-    world.wait(world.administration.users.set_active("inactive", false)).unwrap();
+    world.wait(world.administration.users.set_active("inactive", false, &crate::harness::operator())).unwrap();
     let none = "Token contained no recognizable user identification";
     for (claims, detail, code) in [
         (without(&access(now), "user_id"), none, "token_not_valid"),
@@ -245,7 +245,7 @@ fn the_user_of_a_token_must_be_there_and_active() {
 fn a_bad_key_is_the_same_as_none() {
     let (world, _) = world("");
     let (revoked, revoked_text) = world.key("");
-    world.wait(world.administration.keys.revoke(revoked.id.as_str(), "leaked")).unwrap();
+    world.wait(world.administration.keys.revoke(revoked.id.as_str(), "leaked", &crate::harness::operator())).unwrap();
     let (key, text) = world.key("");
     let none = world.get("/api/v1/auth/me/", &[]);
     assert_eq!((none.status, &none.json()["detail"]), (401, &json!(NOT_PROVIDED)));

@@ -172,14 +172,14 @@ fn switching_a_user_off_ends_the_sessions_and_switching_on_revives_none() {
     let (access, refresh) = world.sign_in("anna");
     let (other, _) = world.sign_in("bert");
     assert_eq!(world.me(&access).status, 200, "and is remembered by now");
-    world.wait(world.administration.users.set_active("anna", false)).unwrap();
+    world.wait(world.administration.users.set_active("anna", false, &crate::harness::operator())).unwrap();
     // Another process did that, so this one hears of it at its next look into the log.
     eventually("the token of a user who was switched off to be refused", || {
         (world.me(&access).status == 401).then_some(())
     });
     assert_eq!(world.refresh(&refresh).status, 401);
     assert_eq!(world.me(&other).status, 200);
-    world.wait(world.administration.users.set_active("anna", true)).unwrap();
+    world.wait(world.administration.users.set_active("anna", true, &crate::harness::operator())).unwrap();
     let (fresh, _) = eventually("a new sign-in", || {
         let body = serde_json::json!({"username": "anna", "password": crate::harness::PASSWORD});
         let reply = world.post_json("/api/v1/auth/token/", &body);
@@ -196,7 +196,7 @@ fn setting_a_password_ends_the_sessions() {
     let (access, refresh) = world.sign_in("anna");
     assert_eq!(world.me(&access).status, 200);
     let new = Secret::new("another password".to_owned());
-    world.wait(world.administration.users.set_password("anna", new)).unwrap();
+    world.wait(world.administration.users.set_password("anna", new, &crate::harness::operator())).unwrap();
     eventually("the old session's token to be refused", || (world.me(&access).status == 401).then_some(()));
     assert_over(&world, &access, &refresh);
 }

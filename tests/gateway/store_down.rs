@@ -141,7 +141,7 @@ fn an_unreadable_record_is_never_taken_for_a_missing_one() {
     execute(&world, &mut connection, "UPDATE users SET scopes = ''");
     eventually("the store's answer to be asked for again", || {
         // The clock stands still, so the pause after a failure only ends with the next change in the store.
-        world.wait(world.administration.users.set_active("anna", true)).unwrap();
+        world.wait(world.administration.users.set_active("anna", true, &crate::harness::operator())).unwrap();
         (world.me(&access).status == 200).then_some(())
     });
 }

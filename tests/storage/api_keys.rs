@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use portcullis::domain::api_key::{ApiKey, ApiKeyId, KeyOwner};
+use portcullis::domain::clock::Timestamp;
 use portcullis::domain::digest::Digest;
 use portcullis::domain::scope::ScopeSet;
+use portcullis::storage::api_keys::KeyQuery;
 use portcullis::storage::users::Insert;
 
 use crate::users::insert as insert_user;
-use crate::{World, at, odd_texts};
+use crate::{World, at, change, odd_texts};
 
 pub fn api_key(number: u8) -> ApiKey {
     ApiKey {
@@ -21,11 +23,16 @@ pub fn api_key(number: u8) -> ApiKey {
         created_at: at(i64::from(number)),
         expires_at: None,
         revoked: None,
+        replaced_by: None,
     }
 }
 
 pub async fn insert(world: &World, key: &ApiKey) {
-    assert_eq!(world.api_keys.insert(key).await.unwrap(), Insert::Done);
+    assert_eq!(world.api_keys.insert(key, &change()).await.unwrap(), Insert::Done);
+}
+
+fn every(before: Option<(Timestamp, ApiKeyId)>, limit: u32) -> KeyQuery {
+    KeyQuery { before, revoked: true, limit, ..KeyQuery::default() }
 }
 
 fn whole(key: &ApiKey) -> String {
@@ -65,17 +72,17 @@ pub async fn id_prefix_and_digest_are_unique(world: &World) {
     let same_prefix = ApiKey { prefix: first.prefix.clone(), ..api_key(2) };
     let same_digest = ApiKey { digest: first.digest, ..api_key(2) };
     for taken in [same_id, same_prefix, same_digest] {
-        assert_eq!(world.api_keys.insert(&taken).await.unwrap(), Insert::Taken);
+        assert_eq!(world.api_keys.insert(&taken, &change()).await.unwrap(), Insert::Taken);
     }
-    assert_eq!(world.api_keys.list(0, 10).await.unwrap().len(), 1);
+    assert_eq!(world.api_keys.list(&every(None, 10)).await.unwrap().len(), 1);
 }
 
 pub async fn the_first_revocation_is_kept(world: &World) {
     let key = api_key(1);
     insert(world, &key).await;
-    assert!(world.api_keys.revoke(&key.id, "lost", at(10)).await.unwrap());
-    assert!(!world.api_keys.revoke(&key.id, "found", at(11)).await.unwrap());
-    assert!(!world.api_keys.revoke(&ApiKeyId("none".to_owned()), "lost", at(11)).await.unwrap());
+    assert!(world.api_keys.revoke(&key.id, "lost", at(10), &change()).await.unwrap());
+    assert!(!world.api_keys.revoke(&key.id, "found", at(11), &change()).await.unwrap());
+    assert!(!world.api_keys.revoke(&ApiKeyId("none".to_owned()), "lost", at(11), &change()).await.unwrap());
     let found = world.api_keys.find(&key.id).await.unwrap().unwrap();
     assert_eq!(found.revoked, Some((at(10), "lost".to_owned())));
 }
@@ -86,8 +93,12 @@ pub async fn are_listed_newest_first_in_pages(world: &World) {
     }
     insert(world, &ApiKey { created_at: at(4), ..api_key(5) }).await;
     let mut seen = Vec::new();
-    for offset in 0..6 {
-        seen.extend(world.api_keys.list(offset, 1).await.unwrap().into_iter().map(|key| key.id.0));
+    let mut before = None;
+    loop {
+        let page = world.api_keys.list(&every(before, 1)).await.unwrap();
+        let Some(last) = page.last() else { break };
+        before = Some((last.created_at, last.id.clone()));
+        seen.extend(page.into_iter().map(|key| key.id.0));
     }
     assert_eq!(seen, ["key-5", "key-4", "key-3", "key-2", "key-1"]);
 }
@@ -100,7 +111,7 @@ pub async fn odd_texts_come_back_unchanged(world: &World) {
             ..api_key(u8::try_from(number).unwrap())
         };
         insert(world, &stored).await;
-        world.api_keys.revoke(&stored.id, &text, at(10)).await.unwrap();
+        world.api_keys.revoke(&stored.id, &text, at(10), &change()).await.unwrap();
         let found = world.api_keys.find(&stored.id).await.unwrap().unwrap();
         let unchanged = found.name == text && found.owner == stored.owner && found.revoked == Some((at(10), text));
         assert!(unchanged, "text {number} changed");

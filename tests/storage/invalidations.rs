@@ -10,8 +10,8 @@ use portcullis::domain::user::PasswordHash;
 use crate::api_keys::{api_key, insert as insert_key};
 use crate::sessions::session;
 use crate::signing_keys::signing_key;
-use crate::users::insert as insert_user;
-use crate::{World, at};
+use crate::users::{insert as insert_user, setting};
+use crate::{World, at, change};
 
 pub async fn start_at_zero(world: &World) {
     assert_eq!(world.invalidations.newest().await.unwrap(), Epoch(0));
@@ -40,23 +40,23 @@ pub async fn tell_of_every_change_in_order(world: &World) {
         assert_eq!(world.invalidations.newest().await.unwrap(), seen);
     };
 
-    world.sessions.end(&session("s1", &anna.id).id, SessionEnd::Logout, at(2)).await.unwrap();
+    world.sessions.end(&session("s1", &anna.id).id, SessionEnd::Logout, at(2), &change()).await.unwrap();
     expect(&[&of_session("s1")]).await;
-    world.users.set_active(&anna.id, false, at(3)).await.unwrap();
+    world.users.set_active(&anna.id, false, at(3), &change()).await.unwrap();
     expect(&[&of_session("s2"), &user]).await;
-    world.users.set_active(&anna.id, true, at(4)).await.unwrap();
+    world.users.set_active(&anna.id, true, at(4), &change()).await.unwrap();
     expect(&[&user]).await;
     for id in ["s3", "s4"] {
         world.sessions.insert(&session(id, &anna.id)).await.unwrap();
     }
-    world.users.set_password(&anna.id, &PasswordHash::new("new".to_owned()), at(5)).await.unwrap();
+    world.users.set_password(&setting(&anna.id, &PasswordHash::new("new".to_owned()), at(5)), &change()).await.unwrap();
     expect(&[&of_session("s3"), &of_session("s4"), &user]).await;
     let (seen_hash, better) = (PasswordHash::new("new".to_owned()), PasswordHash::new("better".to_owned()));
     world.users.upgrade_password(&anna.id, &seen_hash, &better).await.unwrap();
     expect(&[&user]).await;
     insert_key(world, &key).await;
     expect(&[&of_key]).await;
-    world.api_keys.revoke(&key.id, "lost", at(6)).await.unwrap();
+    world.api_keys.revoke(&key.id, "lost", at(6), &change()).await.unwrap();
     expect(&[&of_key]).await;
     let first = signing_key("kid", KeyUse::Tokens, SigningAlgorithm::Es256);
     world.signing_keys.insert_first(&first).await.unwrap();
@@ -67,16 +67,16 @@ pub async fn are_not_written_for_what_did_not_happen(world: &World) {
     let anna = insert_user(world, "anna").await;
     let key = api_key(1);
     insert_key(world, &key).await;
-    world.api_keys.revoke(&key.id, "lost", at(1)).await.unwrap();
+    world.api_keys.revoke(&key.id, "lost", at(1), &change()).await.unwrap();
     world.sessions.insert(&session("s", &anna.id)).await.unwrap();
-    world.sessions.end(&session("s", &anna.id).id, SessionEnd::Logout, at(1)).await.unwrap();
+    world.sessions.end(&session("s", &anna.id).id, SessionEnd::Logout, at(1), &change()).await.unwrap();
     let first = signing_key("kid", KeyUse::Tokens, SigningAlgorithm::Es256);
     world.signing_keys.insert_first(&first).await.unwrap();
     let before = world.invalidations.newest().await.unwrap();
 
-    world.api_keys.insert(&key).await.unwrap();
-    world.api_keys.revoke(&key.id, "again", at(2)).await.unwrap();
-    world.sessions.end(&session("s", &anna.id).id, SessionEnd::Logout, at(2)).await.unwrap();
+    world.api_keys.insert(&key, &change()).await.unwrap();
+    world.api_keys.revoke(&key.id, "again", at(2), &change()).await.unwrap();
+    world.sessions.end(&session("s", &anna.id).id, SessionEnd::Logout, at(2), &change()).await.unwrap();
     world.signing_keys.insert_first(&signing_key("kid-2", first.key_use, first.algorithm)).await.unwrap();
     let other = PasswordHash::new("other".to_owned());
     world.users.upgrade_password(&anna.id, &other, &other).await.unwrap();
@@ -88,7 +88,7 @@ pub async fn of_parallel_changes_have_no_gaps(world: &World) {
     let tasks: Vec<_> = (0..20_u8)
         .map(|number| {
             let keys = Arc::clone(&world.api_keys);
-            tokio::spawn(async move { keys.insert(&api_key(number)).await.unwrap() })
+            tokio::spawn(async move { keys.insert(&api_key(number), &change()).await.unwrap() })
         })
         .collect();
     for task in tasks {

@@ -14,6 +14,9 @@ mod users;
 use std::any::Any;
 use std::sync::Arc;
 
+use portcullis::crypto::random::OsRandom;
+use portcullis::domain::audit::{AuditAction, AuditOutcome, Initiator};
+use portcullis::domain::change::Change;
 use portcullis::domain::clock::Timestamp;
 use portcullis::domain::invalidation::{Epoch, Invalidation};
 use portcullis::storage::api_keys::ApiKeys;
@@ -43,6 +46,12 @@ impl World {
 
 pub fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(1_800_000_000 + secs)
+}
+
+/// What comes with a change whose audit is not looked at.
+pub fn change() -> Change {
+    let random = OsRandom::new();
+    Initiator::operator().did(AuditAction::UserChange, AuditOutcome::Done, at(0), &random).into()
 }
 
 /// Text that was trouble somewhere.

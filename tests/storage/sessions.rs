@@ -6,7 +6,7 @@ use portcullis::domain::session::{Session, SessionEnd, SessionId};
 use portcullis::domain::user::UserId;
 
 use crate::users::insert as insert_user;
-use crate::{World, at, odd_texts};
+use crate::{World, at, change, odd_texts};
 
 pub fn session(id: &str, user: &UserId) -> Session {
     Session {
@@ -18,6 +18,7 @@ pub fn session(id: &str, user: &UserId) -> Session {
         last_used_at: at(2),
         expires_at: at(86_400),
         ended: None,
+        amr: vec!["pwd".to_owned(), "otp".to_owned()],
         client_address: "2001:db8::1".to_owned(),
         user_agent: "a browser".to_owned(),
     }
@@ -89,16 +90,16 @@ pub async fn an_ended_session_does_not_rotate(world: &World) {
     let session = insert(world, "s").await;
     assert!(!world.sessions.rotate(&SessionId("none".to_owned()), 0, at(3)).await.unwrap());
     assert!(!world.sessions.rotate(&session.id, 1, at(3)).await.unwrap());
-    world.sessions.end(&session.id, SessionEnd::Logout, at(4)).await.unwrap();
+    world.sessions.end(&session.id, SessionEnd::Logout, at(4), &change()).await.unwrap();
     assert!(!world.sessions.rotate(&session.id, 0, at(5)).await.unwrap());
     assert_eq!(find(world, &session.id).await.counter, 0);
 }
 
 pub async fn the_first_end_is_kept(world: &World) {
     let session = insert(world, "s").await;
-    assert!(world.sessions.end(&session.id, SessionEnd::RefreshReuse, at(4)).await.unwrap());
-    assert!(!world.sessions.end(&session.id, SessionEnd::Logout, at(5)).await.unwrap());
-    assert!(!world.sessions.end(&SessionId("none".to_owned()), SessionEnd::Logout, at(5)).await.unwrap());
+    assert!(world.sessions.end(&session.id, SessionEnd::RefreshReuse, at(4), &change()).await.unwrap());
+    assert!(!world.sessions.end(&session.id, SessionEnd::Logout, at(5), &change()).await.unwrap());
+    assert!(!world.sessions.end(&SessionId("none".to_owned()), SessionEnd::Logout, at(5), &change()).await.unwrap());
     assert_eq!(find(world, &session.id).await.ended, Some((at(4), SessionEnd::RefreshReuse)));
 }
 
@@ -107,7 +108,7 @@ pub async fn one_of_many_ends_is_told(world: &World) {
     let tasks: Vec<_> = (0..32)
         .map(|_| {
             let (sessions, id) = (Arc::clone(&world.sessions), session.id.clone());
-            tokio::spawn(async move { sessions.end(&id, SessionEnd::Logout, at(4)).await.unwrap() })
+            tokio::spawn(async move { sessions.end(&id, SessionEnd::Logout, at(4), &change()).await.unwrap() })
         })
         .collect();
     let mut told = 0;

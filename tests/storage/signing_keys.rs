@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis::domain::signing_key::{KeyState, KeyUse, SigningAlgorithm, SigningKey};
 use portcullis::storage::StoreError;
 
-use crate::{World, at};
+use crate::{World, at, change};
 
 pub fn signing_key(kid: &str, key_use: KeyUse, algorithm: SigningAlgorithm) -> SigningKey {
     SigningKey {
@@ -71,7 +71,7 @@ pub async fn a_rotated_key_verifies_until_it_is_deleted(world: &World) {
         ..signing_key(kid, KeyUse::Tokens, SigningAlgorithm::Es256)
     };
     world.signing_keys.insert_first(&of("first", 0)).await.unwrap();
-    world.signing_keys.rotate(&of("second", 5)).await.unwrap();
+    world.signing_keys.rotate(&of("second", 5), &change()).await.unwrap();
     let active = world.signing_keys.find_active(KeyUse::Tokens, SigningAlgorithm::Es256).await.unwrap().unwrap();
     assert_eq!(active.kid, "second");
     let listed = world.signing_keys.list().await.unwrap();
@@ -81,7 +81,7 @@ pub async fn a_rotated_key_verifies_until_it_is_deleted(world: &World) {
     assert_eq!(world.signing_keys.delete_retired(at(6)).await.unwrap(), 1);
     assert_eq!(world.signing_keys.list().await.unwrap().len(), 1);
     assert_eq!(world.invalidations.newest().await.unwrap().0, 3, "each change is announced");
-    assert!(world.signing_keys.rotate(&of("second", 9)).await.is_err(), "the same key twice");
+    assert!(world.signing_keys.rotate(&of("second", 9), &change()).await.is_err(), "the same key twice");
     let active = world.signing_keys.find_active(KeyUse::Tokens, SigningAlgorithm::Es256).await.unwrap();
     assert_eq!(active.unwrap().kid, "second", "and nothing half done");
 }

@@ -21,8 +21,8 @@ use tempfile::TempDir;
 use crate::api_keys::api_key;
 use crate::sessions::session;
 use crate::signing_keys::signing_key;
-use crate::users::{insert as insert_user, user};
-use crate::{World, at};
+use crate::users::{insert as insert_user, setting, user};
+use crate::{World, at, change};
 
 pub async fn world() -> World {
     let dir = tempfile::tempdir().unwrap();
@@ -212,7 +212,7 @@ async fn two_processes_share_one_file() {
 
     let anna = insert_user(&one, "anna").await;
     assert!(two.users.find_by_username("anna").await.unwrap().is_some());
-    assert_eq!(two.users.insert(&user("anna")).await.unwrap(), Insert::Taken);
+    assert_eq!(two.users.insert(&user("anna"), &change()).await.unwrap(), Insert::Taken);
 
     // Both write without a pause; neither may shut the other out.
     let mut tasks = Vec::new();
@@ -223,7 +223,7 @@ async fn two_processes_share_one_file() {
                 let session = session(&format!("{lane}-{turn}"), &anna.id);
                 world.sessions.insert(&session).await.unwrap();
                 assert!(world.sessions.rotate(&session.id, 0, at(1)).await.unwrap());
-                assert!(world.sessions.end(&session.id, SessionEnd::Logout, at(2)).await.unwrap());
+                assert!(world.sessions.end(&session.id, SessionEnd::Logout, at(2), &change()).await.unwrap());
                 assert!(world.sessions.find(&session.id).await.unwrap().unwrap().ended.is_some());
             }
         }));
@@ -265,7 +265,10 @@ async fn a_lock_held_elsewhere_costs_two_seconds_at_most() {
 
     let bert = user("bert");
     // More than one, so that one also waits for the connection.
-    let both = async { tokio::join!(world.users.insert(&bert), world.users.set_active(&anna.id, false, at(1))) };
+    let both = async {
+        let ours = change();
+        tokio::join!(world.users.insert(&bert, &ours), world.users.set_active(&anna.id, false, at(1), &ours))
+    };
     let (one, two) = tokio::time::timeout(Duration::from_millis(2500), both).await.expect("an answer in time");
     assert!(matches!(one, Err(StoreError::Unavailable(_))), "{one:?}");
     assert!(matches!(two, Err(StoreError::Unavailable(_))), "{two:?}");
@@ -273,7 +276,7 @@ async fn a_lock_held_elsewhere_costs_two_seconds_at_most() {
 
     other.execute("ROLLBACK").await.unwrap();
     let whole_again = async {
-        while world.users.set_active(&anna.id, false, at(2)).await.is_err() {
+        while world.users.set_active(&anna.id, false, at(2), &change()).await.is_err() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
@@ -290,18 +293,18 @@ async fn a_change_and_its_invalidation_are_one() {
     let anna = insert_user(&world, "anna").await;
     let (session, key) = (session("s1", &anna.id), api_key(1));
     world.sessions.insert(&session).await.unwrap();
-    world.api_keys.insert(&key).await.unwrap();
+    world.api_keys.insert(&key, &change()).await.unwrap();
     let broken = "CREATE TRIGGER broken BEFORE INSERT ON invalidations BEGIN SELECT RAISE(ABORT, 'broken'); END";
     raw(&dir).await.execute(broken).await.unwrap();
 
     let first = signing_key("kid", KeyUse::Tokens, SigningAlgorithm::Es256);
     let new = PasswordHash::new("new".to_owned());
-    assert!(world.users.set_active(&anna.id, false, at(1)).await.is_err());
-    assert!(world.users.set_password(&anna.id, &new, at(1)).await.is_err());
+    assert!(world.users.set_active(&anna.id, false, at(1), &change()).await.is_err());
+    assert!(world.users.set_password(&setting(&anna.id, &new, at(1)), &change()).await.is_err());
     assert!(world.users.upgrade_password(&anna.id, &anna.password, &new).await.is_err());
-    assert!(world.sessions.end(&session.id, SessionEnd::Logout, at(1)).await.is_err());
-    assert!(world.api_keys.insert(&api_key(2)).await.is_err());
-    assert!(world.api_keys.revoke(&key.id, "lost", at(1)).await.is_err());
+    assert!(world.sessions.end(&session.id, SessionEnd::Logout, at(1), &change()).await.is_err());
+    assert!(world.api_keys.insert(&api_key(2), &change()).await.is_err());
+    assert!(world.api_keys.revoke(&key.id, "lost", at(1), &change()).await.is_err());
     assert!(world.signing_keys.insert_first(&first).await.is_err());
 
     let found = world.users.find(&anna.id).await.unwrap().unwrap();
@@ -321,7 +324,7 @@ async fn what_no_version_writes_is_corrupt_and_named() {
     let world = world_on(pool);
     let anna = insert_user(&world, "anna").await;
     world.sessions.insert(&session("s1", &anna.id)).await.unwrap();
-    world.api_keys.insert(&api_key(1)).await.unwrap();
+    world.api_keys.insert(&api_key(1), &change()).await.unwrap();
     let mut other = raw(&dir).await;
     other.execute("UPDATE users SET scopes = 'hunter2 ä'").await.unwrap();
     other.execute("UPDATE sessions SET ended_at = 1, end_reason = 'hunter2'").await.unwrap();

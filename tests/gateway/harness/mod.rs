@@ -14,6 +14,7 @@ use std::time::Duration;
 use portcullis::config;
 use portcullis::config::settings::Settings;
 use portcullis::domain::api_key::{ApiKey, KeyOwner};
+use portcullis::domain::audit::Initiator;
 use portcullis::domain::clock::Timestamp;
 use portcullis::domain::scope::ScopeSet;
 use portcullis::domain::secret::Secret;
@@ -123,7 +124,7 @@ impl World {
             scopes: ScopeSet::parse(scopes).unwrap(),
             password: Secret::new(PASSWORD.to_owned()),
         };
-        self.wait(self.administration.users.create(new)).unwrap()
+        self.wait(self.administration.users.create(new, &crate::harness::operator())).unwrap()
     }
 
     /// A user with [`PASSWORD`] and a chosen id, as an import makes one.
@@ -134,13 +135,30 @@ impl World {
             username: name.to_owned(),
             email: String::new(),
             is_active: true,
+            first_name: String::new(),
+            last_name: String::new(),
             is_admin: false,
             scopes: ScopeSet::default(),
             password: cheap_hash(),
             created_at: at,
             password_changed_at: at,
+            tokens_valid_from: None,
+            last_sign_in_at: None,
         };
-        self.wait(self.stores.users.insert(&user)).unwrap();
+        self.wait(
+            self.stores.users.insert(
+                &user,
+                &operator()
+                    .did(
+                        portcullis::domain::audit::AuditAction::UserCreate,
+                        portcullis::domain::audit::AuditOutcome::Done,
+                        at,
+                        &portcullis::crypto::random::OsRandom::new(),
+                    )
+                    .into(),
+            ),
+        )
+        .unwrap();
         user
     }
 
@@ -151,7 +169,7 @@ impl World {
 
     pub fn key_of(&self, owner: KeyOwner, scopes: &str, expires_in: Option<Duration>) -> (ApiKey, String) {
         let new = NewKey { name: "test".to_owned(), owner, scopes: ScopeSet::parse(scopes).unwrap(), expires_in };
-        let (key, secret) = self.wait(self.administration.keys.create(new)).unwrap();
+        let (key, secret) = self.wait(self.administration.keys.create(new, &crate::harness::operator())).unwrap();
         (key, secret.expose().to_owned())
     }
 
@@ -302,6 +320,11 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         std::thread::sleep(Duration::from_millis(10));
     }
     panic!("never came: {what}");
+}
+
+/// Who changes things in a test, beside the running gateway.
+pub fn operator() -> Initiator {
+    Initiator::operator()
 }
 
 /// A shared list that threads write and tests read.
