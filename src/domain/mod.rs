@@ -7,6 +7,7 @@ pub mod credential;
 pub mod denial;
 pub mod digest;
 pub mod invalidation;
+pub mod lockout;
 pub mod principal;
 pub mod random;
 pub mod scope;
