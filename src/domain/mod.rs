@@ -2,10 +2,12 @@
 
 pub mod access_policy;
 pub mod api_key;
+pub mod client_network;
 pub mod clock;
 pub mod credential;
 pub mod denial;
 pub mod digest;
+pub mod guess_subject;
 pub mod invalidation;
 pub mod lockout;
 pub mod principal;
