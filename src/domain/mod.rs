@@ -10,6 +10,7 @@ pub mod digest;
 pub mod guess_subject;
 pub mod invalidation;
 pub mod lockout;
+pub mod password_policy;
 pub mod principal;
 pub mod random;
 pub mod scope;
