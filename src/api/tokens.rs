@@ -50,7 +50,7 @@ pub async fn obtain(
                 "code": Denial::SignInRefused.code(),
             }),
         ),
-        Err(SignInError::Unfit(unfit)) => invalid(&json!({ "password": [unfit.to_string()] })),
+        Err(SignInError::Unfit(unfit)) => invalid(&json!({ "password": unfit.sentences() })),
         Err(SignInError::Busy) => refuse(Denial::Busy),
         Err(SignInError::Store(_)) => refuse(Denial::Unavailable),
         Err(SignInError::Signing) => refuse(Denial::Internal),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::fault::Fault;
+use crate::domain::password_policy::PasswordPolicy;
 use crate::domain::scope::ScopeSet;
 use crate::domain::secret::Secret;
 use crate::domain::signing_key::SigningAlgorithm;
@@ -106,7 +107,7 @@ pub enum Signing {
     Pem { algorithm: SigningAlgorithm, pem: Secret<String> },
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Passwords {
     /// Argon2id memory in KiB.
     pub memory_kib: u32,
@@ -116,9 +117,8 @@ pub struct Passwords {
     pub threads: usize,
     /// Hashes that may wait; beyond it the answer is 503.
     pub queue: usize,
-    pub min_length: usize,
-    /// In bytes; a longer password is refused before it is hashed.
-    pub max_length: usize,
+    /// What a password must be before it is set; the issuer's words are among the context words.
+    pub policy: PasswordPolicy,
 }
 
 #[derive(Clone, Debug)]

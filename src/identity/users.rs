@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::passwords::{Passwords, Unfit};
 use crate::domain::clock::Clock;
+use crate::domain::password_policy::AboutUser;
 use crate::domain::random::{self, Random};
 use crate::domain::scope::ScopeSet;
 use crate::domain::secret::Secret;
@@ -53,7 +54,9 @@ impl UserAdministration {
     }
 
     pub async fn create(&self, new: NewUser) -> Result<User, UserError> {
-        self.passwords.check_fitness(&new.password)?;
+        let email = new.email.as_ref().map(Email::as_str).unwrap_or_default();
+        let about = AboutUser { username: new.username.as_str(), email, ..AboutUser::default() };
+        self.passwords.check_fitness(&new.password, &about)?;
         let password = self.passwords.hash(new.password).await.map_err(|_| UserError::Busy)?;
         let now = self.clock.now();
         let user = User {
@@ -108,7 +111,8 @@ impl UserAdministration {
     /// Sets a password and ends all of the user's sessions.
     pub async fn set_password(&self, name_or_id: &str, password: Secret<String>) -> Result<User, UserError> {
         let user = self.find(name_or_id).await?;
-        self.passwords.check_fitness(&password)?;
+        let about = AboutUser { username: &user.username, email: &user.email, ..AboutUser::default() };
+        self.passwords.check_fitness(&password, &about)?;
         let hash = self.passwords.hash(password).await.map_err(|_| UserError::Busy)?;
         if !self.users.set_password(&user.id, &hash, self.clock.now()).await? {
             return Err(UserError::Unknown(name_or_id.to_owned()));

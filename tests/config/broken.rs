@@ -141,6 +141,18 @@ const ONE_FAULT: &[(&str, &str)] = &[
         "5: passwords.max_length: \"99999999999999999999\" is more than 4096; write at most 4096",
     ),
     ("passwords: { queue: -1 }", "5: passwords.queue: \"-1\" is not a whole number; write a number from 1 to 4096"),
+    (
+        "passwords: { similarity: 0.7 }",
+        "5: passwords.similarity: \"0.7\" is neither true nor false; write true or false",
+    ),
+    (
+        "passwords: { context_words: acme }",
+        "5: passwords.context_words: this is not a list; write [one, two], or a line with a dash for each",
+    ),
+    (
+        "passwords: { context_words: [acme, ' a '] }",
+        "5: passwords.context_words[1]: \" a \" is no word of 3 to 64 characters; write another one, or none",
+    ),
     ("api: { prefix: auth }", "5: api.prefix: a path pattern starts with /; write a plain path, such as /api/v1/auth"),
     (
         "api: { prefix: / }",

@@ -44,6 +44,19 @@ tokens: { access_lifetime: 250ms0 }
 }
 
 #[test]
+fn rules_for_passwords_are_read_as_they_are_meant() {
+    let settings = accepted(
+        "passwords: { min_length: 15, max_length: 64, similarity: false, numeric: false, context_words: [' Acme Inc ', anvils] }\n\
+         tokens: { issuer: 'https://www.anvil.example/x' }",
+    );
+    let policy = &settings.passwords.policy;
+    assert_eq!((policy.min_length, policy.max_length_bytes), (15, 64));
+    assert_eq!((policy.similarity, policy.common, policy.numeric), (None, true, false));
+    assert_eq!(policy.context_words, ["Acme Inc", "anvils", "https", "anvil", "example"]);
+    assert_eq!(accepted("").passwords.policy.context_words, ["portcullis"]);
+}
+
+#[test]
 fn generated_keys_are_named_by_their_algorithm() {
     for algorithm in [SigningAlgorithm::Es256, SigningAlgorithm::EdDsa, SigningAlgorithm::Rs256] {
         let settings = accepted(&format!("tokens: {{ signing: {algorithm} }}"));
@@ -136,6 +149,9 @@ fn weakened_settings_are_warned_of() {
         ("tokens: { session_lifetime: 91d }", "tokens.session_lifetime"),
         ("tokens: { rotate: false }", "tokens.rotate"),
         ("passwords: { min_length: 7 }", "passwords.min_length"),
+        ("passwords: { similarity: false }", "passwords.similarity"),
+        ("passwords: { common: false }", "passwords.common"),
+        ("passwords: { numeric: false }", "passwords.numeric"),
         ("identity: { assertion: false }", "identity.assertion"),
         ("trusted_proxies: [0.0.0.0/0]", "trusted_proxies[0]"),
         ("limits: { header_size: 64KiB }", "limits.header_size"),
@@ -151,7 +167,11 @@ fn weakened_settings_are_warned_of() {
     ] {
         assert_eq!(warnings(&accepted(snippet)), [format!("5: {warned}")], "{snippet}");
     }
-    for stronger in ["limits: { header_size: 8KiB, head_timeout: 1s, drain_timeout: 5m }", "cache: { max_age: 0s }"] {
+    for stronger in [
+        "limits: { header_size: 8KiB, head_timeout: 1s, drain_timeout: 5m }",
+        "cache: { max_age: 0s }",
+        "passwords: { min_length: 15, context_words: [acme] }",
+    ] {
         assert_eq!(accepted(stronger).warnings, [], "{stronger}");
     }
 }

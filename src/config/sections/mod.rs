@@ -32,10 +32,10 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
     let cache = cache::read(root.section("cache"));
     let master_key = master_key::read(root.section("secrets"));
     let tokens = tokens::read(root.section("tokens"), compatibility);
-    let passwords = passwords::read(root.section("passwords"));
+    let issuer = tokens.as_ref().and_then(|tokens| tokens.issuer.as_deref());
+    let passwords = passwords::read(root.section("passwords"), issuer);
     let api = api::read(root.section("api"));
-    let identity =
-        identity::read(root.section("identity"), tokens.as_ref().and_then(|tokens| tokens.issuer.as_deref()));
+    let identity = identity::read(root.section("identity"), issuer);
     let admin_scopes = roles::read(root.section("roles"));
     let trusted_proxies = trusted_proxies::read(root);
     let limits = limits::read(root.section("limits"));
