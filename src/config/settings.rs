@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::fault::Fault;
+use crate::domain::lockout::LockoutPolicy;
 use crate::domain::password_policy::PasswordPolicy;
 use crate::domain::scope::ScopeSet;
 use crate::domain::secret::Secret;
@@ -24,6 +25,7 @@ pub struct Settings {
     pub compatibility: Compatibility,
     pub tokens: Tokens,
     pub passwords: Passwords,
+    pub lockout: Lockout,
     pub api: Api,
     pub identity: IdentityHeaders,
     /// Scopes that an administrator's tokens carry beside the user's own.
@@ -119,6 +121,19 @@ pub struct Passwords {
     pub queue: usize,
     /// What a password must be before it is set; the issuer's words are among the context words.
     pub policy: PasswordPolicy,
+}
+
+/// How guesses are slowed down.
+#[derive(Clone, Debug)]
+pub struct Lockout {
+    /// Passwords, per account.
+    pub account: LockoutPolicy,
+    /// Second factors and recovery codes, per user.
+    pub codes: LockoutPolicy,
+    /// All guesses, per client network.
+    pub address: LockoutPolicy,
+    /// Networks that many clients share, and that are not locked for what one of them does.
+    pub shared_networks: Vec<IpNet>,
 }
 
 #[derive(Clone, Debug)]

@@ -6,8 +6,10 @@ mod cache;
 mod identity;
 mod limits;
 mod listen;
+mod lockout;
 mod log;
 mod master_key;
+mod network;
 mod passwords;
 mod roles;
 mod route_name;
@@ -34,6 +36,7 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
     let tokens = tokens::read(root.section("tokens"), compatibility);
     let issuer = tokens.as_ref().and_then(|tokens| tokens.issuer.as_deref());
     let passwords = passwords::read(root.section("passwords"), issuer);
+    let lockout = lockout::read(root.section("lockout"));
     let api = api::read(root.section("api"));
     let identity = identity::read(root.section("identity"), issuer);
     let admin_scopes = roles::read(root.section("roles"));
@@ -51,6 +54,7 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
         compatibility,
         tokens: tokens?,
         passwords,
+        lockout,
         api,
         identity,
         admin_scopes,
