@@ -321,13 +321,15 @@ fn upstreams(configured: &[Upstream]) -> Vec<UpstreamSpec> {
         .collect()
 }
 
-fn guess_rules(_settings: &Settings) -> GuessRules {
+/// A proxy that is trusted speaks for many, also when it does not say for whom.
+fn guess_rules(settings: &Settings) -> GuessRules {
+    let lockout = &settings.lockout;
     GuessRules {
-        account: LockoutPolicy::account(),
-        codes: LockoutPolicy::codes(),
-        address: LockoutPolicy::address(),
+        account: lockout.account,
+        codes: lockout.codes,
+        address: lockout.address,
         reset_requests: LockoutPolicy::requests(),
-        shared: Vec::new(),
+        shared: lockout.shared_networks.iter().chain(&settings.trusted_proxies).copied().collect(),
     }
 }
 

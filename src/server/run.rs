@@ -209,10 +209,14 @@ fn runtime(name: &str) -> Result<Runtime, StartError> {
     built.map_err(|error| StartError::Process(error.to_string()))
 }
 
-/// Starts diagnostics and says which settings are weaker than their default.
-pub fn announce(settings: &Settings) {
+/// Starts diagnostics.
+pub fn watch(settings: &Settings) {
     diagnostics::start(&settings.log.level);
     panics::report();
+}
+
+/// Says which settings are weaker than their default. After the start: one that fails says why in one sentence.
+pub fn warn(settings: &Settings) {
     for warning in &settings.warnings {
         tracing::warn!(setting = %warning.path, problem = %warning.problem, "a setting is weaker than its default");
     }

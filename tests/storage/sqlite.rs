@@ -72,7 +72,7 @@ async fn the_file_and_its_directory_are_private() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("some/where/p.db");
     let pool = open(&format!("sqlite://{}", path.display()), true).await.unwrap();
-    assert_eq!(pending(&pool).await.unwrap(), 1);
+    assert!(pending(&pool).await.unwrap() > 0);
     migrate(&pool).await.unwrap();
     assert_eq!(pending(&pool).await.unwrap(), 0);
     assert_eq!(mode(path.parent().unwrap()), 0o700);
