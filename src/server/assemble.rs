@@ -35,8 +35,9 @@ use crate::edge::identity_headers::{HeaderNames, IdentityHeaders};
 use crate::edge::in_flight::InFlight;
 use crate::edge::record::Recorder;
 use crate::edge::sanitise::Sanitiser;
+use crate::edge::standing::StandingTunnels;
 use crate::edge::upstreams::{ServerAddress, UpstreamSpec, Upstreams};
-use crate::edge::wire::{HeadLimits, WireSettings};
+use crate::edge::wire::{HeadLimits, Tunnels, WireSettings};
 use crate::identity::auditor::Auditor;
 use crate::identity::code_check::{CodeCheck, CodeForm};
 use crate::identity::guess_guard::{GuessGuard, GuessRules};
@@ -68,6 +69,7 @@ pub struct Assembly {
     pub stores: Stores,
     pub follow_invalidations: Arc<FollowInvalidations>,
     pub key_reload: Arc<KeyReload>,
+    pub standing: Arc<StandingTunnels>,
     pub delete_expired: DeleteExpired,
 }
 
@@ -177,6 +179,8 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         clock: Arc::clone(&nature.clock),
     };
     let in_flight = InFlight::new(metrics.in_flight.clone());
+    let tunnels = Arc::new(Tunnels::default());
+    let standing = Arc::new(StandingTunnels::new(Arc::clone(&tunnels), Arc::clone(&gatekeeper)));
     let gateway = Gateway {
         sanitiser: Sanitiser::new(
             TrustedProxies::new(settings.trusted_proxies.clone()),
@@ -190,6 +194,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         upstreams: Upstreams::new(upstreams(&settings.upstreams), Arc::clone(&nature.clock)),
         recorder: recorder.clone(),
         in_flight: in_flight.clone(),
+        standing: Arc::clone(&standing),
         body_limits: BodyLimits { bytes: settings.limits.body_bytes, timeout: settings.limits.body_timeout },
         idle_timeout: settings.limits.idle_timeout.as_secs().max(1),
     };
@@ -201,6 +206,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         },
         head_timeout: settings.limits.head_timeout,
         observer: Arc::new(recorder),
+        tunnels,
     };
     let key_reload = Arc::new(KeyReload {
         settings: settings.clone(),
@@ -224,6 +230,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         passwords,
         follow_invalidations: Arc::new(FollowInvalidations::new(Arc::clone(&stores.invalidations), forgetters)),
         key_reload,
+        standing,
         delete_expired: DeleteExpired {
             sessions,
             signing_keys: Arc::clone(&stores.signing_keys),
