@@ -12,6 +12,7 @@ pub mod endpoints;
 pub mod fields;
 pub mod me;
 pub mod negotiation;
+pub mod openapi;
 pub mod operation;
 pub mod refusal;
 pub mod router;

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{ALLOW, CONTENT_LENGTH};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use axum::routing::MethodRouter;
+use axum::{Extension, Router};
 use serde::Serialize as _;
 use tokio::runtime::Handle;
 use tower::ServiceExt as _;
@@ -16,6 +16,7 @@ use tower::ServiceExt as _;
 use super::context::Services;
 use super::endpoint::Endpoint;
 use super::negotiation::{self, Representation};
+use super::openapi::{self, Published};
 use super::{answer, endpoints, refusal};
 use crate::domain::access_policy::AccessPolicy;
 use crate::domain::denial::Denial;
@@ -39,12 +40,18 @@ struct Place {
 
 impl Api {
     /// Builds the router and the routes to it.
-    pub fn build(prefix: &str, services: Services, runtime: Handle) -> Result<(Self, Vec<Route>), BadPattern> {
+    pub fn build(
+        prefix: &str,
+        docs: bool,
+        services: Services,
+        runtime: Handle,
+    ) -> Result<(Self, Vec<Route>), BadPattern> {
         let services = Arc::new(services);
         let mut router = Router::new();
         let mut places = HashMap::new();
-        let endpoints = endpoints::all(prefix);
+        let endpoints = endpoints::all(prefix, docs);
         let routes = routes_to(prefix, &endpoints)?;
+        let published = docs.then(|| Arc::new(Published::new(&openapi::describe(&endpoints))));
         for endpoint in endpoints {
             // Methods' names are header values.
             let allow = HeaderValue::from_str(&endpoint.allow()).unwrap_or(HeaderValue::from_static("OPTIONS"));
@@ -63,6 +70,9 @@ impl Api {
             });
             router = router.route(&path, methods.clone()).route(&format!("{path}/"), methods);
             places.insert(path, place);
+        }
+        if let Some(published) = published {
+            router = router.layer(Extension(published));
         }
         Ok((Self { router: router.with_state(services), places, runtime }, routes))
     }

@@ -13,7 +13,7 @@ use super::answer::{self, About};
 use super::body::{self, Unreadable};
 use super::context::{RequestContext, Services};
 use super::fields::Fields;
-use super::refusal::{refuse, refuse_token, refuse_with};
+use super::refusal::{self, refuse, refuse_token, refuse_with};
 use super::schema;
 use crate::access::token_check::denial_of;
 use crate::domain::denial::Denial;
@@ -31,7 +31,7 @@ use crate::identity::token_mint::TokenPair;
     responses(
         (status = 200, description = "A new session", body = schema::tokens::TokenPair),
         (status = 401, description = "Name and password do not fit", body = schema::refusals::Refusal,
-            example = json!({"detail": "No active account found with the given credentials", "code": "sign_in_refused"})),
+            example = json!(refusal::body(Denial::SignInRefused))),
     ),
 )]
 pub async fn obtain(

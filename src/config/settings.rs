@@ -125,6 +125,8 @@ pub struct Passwords {
 pub struct Api {
     /// Without trailing slash: `/api/v1/auth`.
     pub prefix: String,
+    /// Serve the API's description, `openapi.json` and `docs/`.
+    pub docs: bool,
 }
 
 #[derive(Clone, Debug)]
