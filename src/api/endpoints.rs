@@ -3,11 +3,11 @@
 
 use super::endpoint::Endpoint;
 use super::operation::{operation, requires};
-use super::{me, openapi, tokens, well_known};
+use super::{docs, me, openapi, tokens, well_known};
 use crate::domain::access_policy::{AccessPolicy, Kinds};
 
-/// Every endpoint, below `prefix` or at its well-known place; those that describe them with `docs`.
-pub fn all(prefix: &str, docs: bool) -> Vec<Endpoint> {
+/// Every endpoint, below `prefix` or at its well-known place; those that describe the rest only if told to `describe`.
+pub fn all(prefix: &str, describe: bool) -> Vec<Endpoint> {
     let mut operations = vec![
         operation!(AccessPolicy::Public, tokens::obtain),
         operation!(AccessPolicy::Public, tokens::refresh),
@@ -17,8 +17,10 @@ pub fn all(prefix: &str, docs: bool) -> Vec<Endpoint> {
         operation!(requires(Kinds::EITHER), me::show),
         operation!(AccessPolicy::Public, well_known::jwks),
     ];
-    if docs {
+    if describe {
         operations.push(operation!(AccessPolicy::Public, openapi::show));
+        operations.push(operation!(AccessPolicy::Public, docs::show));
+        operations.push(operation!(AccessPolicy::Public, docs::style));
     }
     Endpoint::gather(prefix, operations.into_iter().flatten())
 }

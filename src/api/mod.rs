@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod body;
 pub mod context;
+pub mod docs;
 pub mod endpoint;
 pub mod endpoints;
 pub mod fields;

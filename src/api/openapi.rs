@@ -15,7 +15,6 @@ use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderValue, Response};
-use serde_json::json;
 use utoipa::openapi::info::{Info, InfoBuilder, LicenseBuilder};
 use utoipa::openapi::path::{HttpMethod, Operation as Description, PathsBuilder};
 use utoipa::openapi::tag::TagBuilder;
@@ -28,12 +27,7 @@ use super::operation::Operation;
 /// The descriptions as they are sent, made once at the start.
 pub struct Published {
     pub openapi: Bytes,
-}
-
-impl Published {
-    pub fn new(document: &OpenApi) -> Self {
-        Self { openapi: Bytes::from(json!(document).to_string()) }
-    }
+    pub page: Bytes,
 }
 
 /// OpenAPI document
@@ -149,7 +143,7 @@ fn components(schemas: BTreeMap<String, RefOr<Schema>>) -> Components {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::api::endpoints;

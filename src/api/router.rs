@@ -17,7 +17,7 @@ use super::context::Services;
 use super::endpoint::Endpoint;
 use super::negotiation::{self, Representation};
 use super::openapi::{self, Published};
-use super::{answer, endpoints, refusal};
+use super::{answer, docs, endpoints, refusal};
 use crate::domain::access_policy::AccessPolicy;
 use crate::domain::denial::Denial;
 use crate::routing::host::HostPattern;
@@ -38,20 +38,29 @@ struct Place {
     representation: Representation,
 }
 
+/// What keeps the API from being served.
+#[derive(Debug, thiserror::Error)]
+pub enum Unbuildable {
+    #[error(transparent)]
+    Path(#[from] BadPattern),
+    #[error("the page that describes the API: {0}")]
+    Page(#[from] minijinja::Error),
+}
+
 impl Api {
     /// Builds the router and the routes to it.
     pub fn build(
         prefix: &str,
-        docs: bool,
+        describe: bool,
         services: Services,
         runtime: Handle,
-    ) -> Result<(Self, Vec<Route>), BadPattern> {
+    ) -> Result<(Self, Vec<Route>), Unbuildable> {
         let services = Arc::new(services);
         let mut router = Router::new();
         let mut places = HashMap::new();
-        let endpoints = endpoints::all(prefix, docs);
+        let endpoints = endpoints::all(prefix, describe);
         let routes = routes_to(prefix, &endpoints)?;
-        let published = docs.then(|| Arc::new(Published::new(&openapi::describe(&endpoints))));
+        let published = if describe { Some(publish(prefix, &endpoints)?) } else { None };
         for endpoint in endpoints {
             // Methods' names are header values.
             let allow = HeaderValue::from_str(&endpoint.allow()).unwrap_or(HeaderValue::from_static("OPTIONS"));
@@ -72,7 +81,7 @@ impl Api {
             places.insert(path, place);
         }
         if let Some(published) = published {
-            router = router.layer(Extension(published));
+            router = router.layer(Extension(Arc::new(published)));
         }
         Ok((Self { router: router.with_state(services), places, runtime }, routes))
     }
@@ -110,6 +119,12 @@ impl Api {
             None => response,
         }
     }
+}
+
+fn publish(prefix: &str, endpoints: &[Endpoint]) -> Result<Published, minijinja::Error> {
+    let document = serde_json::json!(openapi::describe(endpoints));
+    let page = docs::render(&document, &format!("{prefix}/docs/style.css"))?;
+    Ok(Published { openapi: document.to_string().into(), page: page.into() })
 }
 
 /// The routes that lead to `endpoints`.
