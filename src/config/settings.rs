@@ -163,6 +163,8 @@ pub enum SecondFactorRequired {
 pub struct Api {
     /// Without trailing slash: `/api/v1/auth`.
     pub prefix: String,
+    /// Serve the API's description, `openapi.json` and `docs/`.
+    pub docs: bool,
 }
 
 #[derive(Clone, Debug)]

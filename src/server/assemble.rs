@@ -245,7 +245,8 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
 /// The configured routes and our own, in one table, and the router behind our own.
 fn routes(settings: &Settings, services: Services, runtime: &Handle) -> Result<(Api, RouteTable), StartError> {
     let faulty = |fault: String| StartError::Routes(fault);
-    let (api, own) = Api::build(&settings.api.prefix, services, runtime.clone()).map_err(|e| faulty(e.to_string()))?;
+    let settings::Api { prefix, docs } = &settings.api;
+    let (api, own) = Api::build(prefix, *docs, services, runtime.clone()).map_err(|e| faulty(e.to_string()))?;
     let table = table(settings, own)?;
     Ok((api, table))
 }
