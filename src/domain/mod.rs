@@ -16,6 +16,7 @@ pub mod invalidation;
 pub mod lockout;
 pub mod otp_code;
 pub mod otpauth;
+pub mod password_policy;
 pub mod password_reset;
 pub mod principal;
 pub mod random;

@@ -321,13 +321,14 @@ fn upstreams(configured: &[Upstream]) -> Vec<UpstreamSpec> {
         .collect()
 }
 
-fn guess_rules(_settings: &Settings) -> GuessRules {
+fn guess_rules(settings: &Settings) -> GuessRules {
+    let lockout = &settings.lockout;
     GuessRules {
-        account: LockoutPolicy::account(),
-        codes: LockoutPolicy::codes(),
-        address: LockoutPolicy::address(),
+        account: lockout.account,
+        codes: lockout.codes,
+        address: lockout.address,
         reset_requests: LockoutPolicy::requests(),
-        shared: Vec::new(),
+        shared: lockout.shared_networks.clone(),
     }
 }
 
