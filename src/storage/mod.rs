@@ -7,9 +7,13 @@
 //! Two rules hold for all of them. *Not found* is a case, not an error: look-ups return `Option`. And a change that
 //! other nodes must hear of writes its [`Invalidation`](crate::domain::invalidation::Invalidation) in the same
 //! transaction as the change.
+//!
+//! Beside the stores stands whoever takes our mail out of the house, [`mail_carrier`].
 
 pub mod api_keys;
 pub mod invalidations;
+pub mod mail_carrier;
+pub mod outbox;
 pub mod sessions;
 pub mod signing_keys;
 pub mod users;
