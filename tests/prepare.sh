@@ -21,6 +21,8 @@ find_missing() {
 	need nginx-light test -x /usr/sbin/nginx
 	# Other people's code checks our tokens.
 	need 'python3 python3-jwt python3-cryptography' /usr/bin/python3 -c 'import jwt, cryptography'
+	# A mail server that is not ours, to send to.
+	need 'python3 python3-aiosmtpd' /usr/bin/python3 -c 'import aiosmtpd'
 }
 
 find_missing
