@@ -5,7 +5,7 @@
 //! window functions, BIGINT and TEXT.
 //!
 //! Locks are taken in one order, so that PostgreSQL finds no deadlock: users, what belongs to them (challenges, resets,
-//! second factors), keys, sessions, guesses, the audit, and the epoch of the invalidations last.
+//! second factors), keys, sessions, guesses, the audit, mail, and the epoch of the invalidations last.
 
 mod answer;
 mod api_keys;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sqlx::Any;
 use sqlx::any::AnyArguments;
 use sqlx::query::Query;
+use sqlx::{Any, AnyConnection};
 
 use super::answer::{corrupt, within_deadline};
 use super::pool::Pool;
@@ -29,7 +29,7 @@ const CLAIM: &str = "UPDATE outbox SET next_attempt_at = $1 \
 
 const DELETE: &str = "DELETE FROM outbox WHERE id = $1";
 
-fn insert(entry: &OutboxEntry) -> Query<'static, Any, AnyArguments> {
+fn insertion(entry: &OutboxEntry) -> Query<'static, Any, AnyArguments> {
     sqlx::query(INSERT)
         .bind(entry.id.as_str().to_owned())
         .bind(entry.kind.as_str())
@@ -39,6 +39,12 @@ fn insert(entry: &OutboxEntry) -> Query<'static, Any, AnyArguments> {
         .bind(i64::from(entry.attempts))
         .bind(entry.next_attempt_at.as_micros())
         .bind(entry.last_error.clone())
+}
+
+/// Writes a mail in the transaction of what it tells of.
+pub(super) async fn insert(connection: &mut AnyConnection, entry: &OutboxEntry) -> sqlx::Result<()> {
+    insertion(entry).execute(connection).await?;
+    Ok(())
 }
 
 #[derive(Clone)]
@@ -91,7 +97,7 @@ impl TryFrom<Row> for OutboxEntry {
 #[async_trait]
 impl Outbox for SqlOutbox {
     async fn enqueue(&self, entry: &OutboxEntry) -> Result<()> {
-        within_deadline(self.pool.deadline(), TABLE, self.pool.write(insert(entry))).await?;
+        within_deadline(self.pool.deadline(), TABLE, self.pool.write(insertion(entry))).await?;
         Ok(())
     }
 
@@ -145,7 +151,7 @@ impl Outbox for SqlOutbox {
             if gone.rows_affected() == 0 {
                 return Ok(false);
             }
-            insert(next).execute(&mut *transaction).await?;
+            insert(&mut transaction, next).await?;
             transaction.commit().await?;
             Ok(true)
         })
