@@ -102,6 +102,7 @@ impl KeyCheck {
             amr: Vec::new(),
             assurance: Assurance::OneFactor,
             authenticated_at: None,
+            issued_at: None,
             expires_at: key.expires_at,
             serial: self.serial.next(),
         });

@@ -135,6 +135,7 @@ impl TokenCheck {
             amr: claims.amr.clone(),
             assurance: Assurance::of(&claims.amr),
             authenticated_at: claims.auth_time,
+            issued_at: claims.issued_at,
             // What is derived from it, such as an assertion, must hold for as long as the token is accepted.
             expires_at: Some(claims.expires_at.plus(self.tokens.rules().leeway)),
             serial: self.serial.next(),

@@ -80,6 +80,8 @@ pub struct Principal {
     pub assurance: Assurance,
     /// When the user last proved who it is; `None` for a key, which proves that each time.
     pub authenticated_at: Option<Timestamp>,
+    /// When the token was issued; `None` for a key, and for a token that does not say.
+    pub issued_at: Option<Timestamp>,
     /// When the credential stops being good by itself; derived values must not outlive it.
     pub expires_at: Option<Timestamp>,
     /// Different for every `Principal` ever made in this process: the key under which derived values (headers,
