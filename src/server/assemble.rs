@@ -170,8 +170,11 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         Arc::clone(&nature.clock),
     );
     let public_keys = PublicKeys { tokens: keyrings.tokens.clone(), assertions: keyrings.assertions.clone() };
-    let (api, table) =
-        routes(settings, Services { sign_in, sessions: sessions_desk, public_keys }, &runtimes.handlers)?;
+    let (api, table) = routes(
+        settings,
+        Services { strips_passwords: django, sign_in, sessions: sessions_desk, public_keys },
+        &runtimes.handlers,
+    )?;
 
     let recorder = Recorder {
         metrics: Arc::clone(&metrics),
