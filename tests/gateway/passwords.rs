@@ -116,8 +116,8 @@ fn a_password_is_compared_whole_with_the_white_space_at_its_ends() {
     let world = World::start();
     world.user("anna");
     let padded = "  padded secret phrase\t".to_owned();
-    let set = world.administration.users.set_password("anna", Secret::new(padded.clone()), &operator());
-    world.wait(set).unwrap();
+    let (users, by) = (&world.administration.users, operator());
+    world.wait(users.set_password("anna", Secret::new(padded.clone()), &by)).unwrap();
     let sign_in = |password: &str| {
         let body = serde_json::json!({ "username": "anna", "password": password });
         world.post_json("/api/v1/auth/token/", &body).status
