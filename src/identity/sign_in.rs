@@ -116,10 +116,12 @@ impl SignInDesk {
     ) -> Result<SignedIn, SignInError> {
         self.passwords.check_length(&password)?;
         let user = self.users.find_by_username(username).await?;
-        let counted = self.guard.count(subject_of(username, user.as_ref()), user.as_ref().map(|u| &u.id), by).await?;
+        let subject = subject_of(username, user.as_ref());
+        let known = user.as_ref().map(|user| &user.id);
+        let (counted, slot) = self.guard.count_with(subject, known, by, || self.passwords.slot()).await?;
         let again = password.clone();
         let stored = user.as_ref().map(|user| &user.password);
-        let Ok(verdict) = self.passwords.verify(password, stored).await else {
+        let Ok(verdict) = self.passwords.verify(slot, password, stored).await else {
             self.guard.give_back(&counted).await;
             return Err(SignInError::Busy);
         };
