@@ -21,6 +21,8 @@ find_missing() {
 	need nginx-light test -x /usr/sbin/nginx
 	# Other people's code checks our tokens.
 	need 'python3 python3-jwt python3-cryptography' /usr/bin/python3 -c 'import jwt, cryptography'
+	# What a phone computes.
+	need oathtool oathtool --version
 	# A reader of QR codes, and what draws an SVG for it.
 	need zbar-tools zbarimg --version
 	need librsvg2-bin rsvg-convert --version
