@@ -21,6 +21,8 @@ find_missing() {
 	need nginx-light test -x /usr/sbin/nginx
 	# Other people's code checks our tokens.
 	need 'python3 python3-jwt python3-cryptography' /usr/bin/python3 -c 'import jwt, cryptography'
+	# What judges the API against its description comes from PyPI, into a place of its own.
+	need 'python3 python3-venv' /usr/bin/python3 -c 'import venv, ensurepip'
 }
 
 find_missing
