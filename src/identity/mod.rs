@@ -4,6 +4,7 @@ pub mod api_keys;
 pub mod auditor;
 pub mod code_check;
 pub mod guess_guard;
+pub mod password_confirmation;
 pub mod passwords;
 pub mod public_keys;
 pub mod sessions;
