@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::fault::Fault;
+use crate::domain::access_policy::SecondFactorDuty;
 use crate::domain::scope::ScopeSet;
 use crate::domain::secret::Secret;
 use crate::domain::signing_key::SigningAlgorithm;
@@ -131,17 +132,10 @@ pub struct SecondFactor {
     pub challenge_lifetime: Duration,
     /// Wrong codes after which it waits no longer.
     pub challenge_attempts: u32,
-    pub required: SecondFactorRequired,
+    /// Who must have a second factor.
+    pub required: SecondFactorDuty,
     /// Whether administration by session needs a second factor in that session.
     pub administration: bool,
-}
-
-/// Who must have a second factor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecondFactorRequired {
-    None,
-    Admins,
-    All,
 }
 
 #[derive(Clone, Debug)]

@@ -112,6 +112,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
             Arc::clone(&sessions) as _,
             Arc::clone(&users) as _,
             settings.admin_scopes.clone(),
+            settings.second_factor.required,
             settings.cache.bytes,
             Arc::clone(&serial),
         ),

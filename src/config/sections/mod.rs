@@ -32,9 +32,10 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
     let storage = storage::read(root.section("storage"));
     let cache = cache::read(root.section("cache"));
     let master_key = master_key::read(root.section("secrets"));
-    let tokens = tokens::read(root.section("tokens"), compatibility);
-    let passwords = passwords::read(root.section("passwords"));
+    let (tokens, passwords) = (root.section("tokens"), root.section("passwords"));
     let second_factor = second_factor::read(root.section("second_factor"), compatibility);
+    let tokens = tokens::read(tokens, compatibility, second_factor.required);
+    let passwords = passwords::read(passwords);
     let api = api::read(root.section("api"));
     let identity =
         identity::read(root.section("identity"), tokens.as_ref().and_then(|tokens| tokens.issuer.as_deref()));
