@@ -21,6 +21,8 @@ pub struct Settings {
     pub storage: Storage,
     pub cache: Cache,
     pub master_key: MasterKeySource,
+    /// Master keys that still open what they sealed, and seal nothing any more.
+    pub previous_master_keys: Vec<MasterKeySource>,
     pub compatibility: Compatibility,
     pub tokens: Tokens,
     pub passwords: Passwords,

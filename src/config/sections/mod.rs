@@ -31,7 +31,7 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
     let listen = listen::read(root.section("listen"));
     let storage = storage::read(root.section("storage"));
     let cache = cache::read(root.section("cache"));
-    let master_key = master_key::read(root.section("secrets"));
+    let (master_key, previous_master_keys) = master_key::read(root.section("secrets"));
     let (tokens, passwords) = (root.section("tokens"), root.section("passwords"));
     let second_factor = second_factor::read(root.section("second_factor"), compatibility);
     let tokens = tokens::read(tokens, compatibility, second_factor.required);
@@ -51,6 +51,7 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
         storage: storage?,
         cache,
         master_key: master_key?,
+        previous_master_keys,
         compatibility,
         tokens: tokens?,
         passwords,
