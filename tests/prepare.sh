@@ -24,6 +24,8 @@ find_missing() {
 	# A reader of QR codes, and what draws an SVG for it.
 	need zbar-tools zbarimg --version
 	need librsvg2-bin rsvg-convert --version
+	# A mail server that is not ours, to send to.
+	need 'python3 python3-aiosmtpd' /usr/bin/python3 -c 'import aiosmtpd'
 }
 
 find_missing

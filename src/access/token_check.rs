@@ -18,8 +18,9 @@ use crate::domain::denial::Denial;
 use crate::domain::digest::Digest;
 use crate::domain::principal::{Assurance, Method, Principal, Subject};
 use crate::domain::scope::ScopeSet;
+use crate::domain::session::SessionId;
 use crate::domain::token::{TokenClaims, TokenFault, TokenType};
-use crate::domain::user::User;
+use crate::domain::user::{User, UserId};
 use crate::storage::sessions::Sessions;
 use crate::storage::users::Users;
 
@@ -71,7 +72,25 @@ impl TokenCheck {
         // An id that can name nobody is there all the same, and no user has it.
         let nobody = || if claims.all.contains_key("user_id") { Denial::UserNotFound } else { Denial::TokenNoUser };
         let user_id = claims.user_id.as_ref().ok_or_else(nobody)?;
-        if let Some(id) = &claims.session_id {
+        let user = self.standing_user(user_id, claims.session_id.as_ref(), now).await?;
+        if claims.session_id.is_none() && claims.is_older_than(user.tokens_valid_from) {
+            return Err(Denial::SessionEnded);
+        }
+        Ok(self.principal(&seen, user))
+    }
+
+    /// Whether the session lives, if there is one, and the user is active.
+    pub async fn stands(&self, user: &UserId, session: Option<&SessionId>, now: Timestamp) -> Result<(), Denial> {
+        self.standing_user(user, session, now).await.map(|_| ())
+    }
+
+    async fn standing_user(
+        &self,
+        user_id: &UserId,
+        session_id: Option<&SessionId>,
+        now: Timestamp,
+    ) -> Result<Arc<User>, Denial> {
+        if let Some(id) = session_id {
             let session = self.sessions.find(id).await.map_err(|_| Denial::Unavailable)?;
             let live = session.is_some_and(|session| session.is_live(now) && session.user_id == *user_id);
             if !live {
@@ -80,13 +99,7 @@ impl TokenCheck {
         }
         let user = self.users.find(user_id).await.map_err(|_| Denial::Unavailable)?;
         let user = user.ok_or(Denial::UserNotFound)?;
-        if !user.is_active {
-            return Err(Denial::UserInactive);
-        }
-        if claims.session_id.is_none() && claims.is_older_than(user.tokens_valid_from) {
-            return Err(Denial::SessionEnded);
-        }
-        Ok(self.principal(&seen, user))
+        if user.is_active { Ok(user) } else { Err(Denial::UserInactive) }
     }
 
     fn read(&self, token: &BearerToken, now: Timestamp) -> Result<Arc<Seen>, Denial> {

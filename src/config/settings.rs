@@ -10,6 +10,8 @@ use ipnet::IpNet;
 
 use super::fault::Fault;
 use crate::domain::access_policy::SecondFactorDuty;
+use crate::domain::lockout::LockoutPolicy;
+use crate::domain::password_policy::PasswordPolicy;
 use crate::domain::scope::ScopeSet;
 use crate::domain::secret::Secret;
 use crate::domain::signing_key::SigningAlgorithm;
@@ -27,6 +29,7 @@ pub struct Settings {
     pub tokens: Tokens,
     pub passwords: Passwords,
     pub second_factor: SecondFactor,
+    pub lockout: Lockout,
     pub api: Api,
     pub identity: IdentityHeaders,
     /// Scopes that an administrator's tokens carry beside the user's own.
@@ -110,7 +113,7 @@ pub enum Signing {
     Pem { algorithm: SigningAlgorithm, pem: Secret<String> },
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Passwords {
     /// Argon2id memory in KiB.
     pub memory_kib: u32,
@@ -120,9 +123,21 @@ pub struct Passwords {
     pub threads: usize,
     /// Hashes that may wait; beyond it the answer is 503.
     pub queue: usize,
-    pub min_length: usize,
-    /// In bytes; a longer password is refused before it is hashed.
-    pub max_length: usize,
+    /// What a password must be before it is set; the issuer's words are among the context words.
+    pub policy: PasswordPolicy,
+}
+
+/// How guesses are slowed down.
+#[derive(Clone, Debug)]
+pub struct Lockout {
+    /// Passwords, per account.
+    pub account: LockoutPolicy,
+    /// Second factors and recovery codes, per user.
+    pub codes: LockoutPolicy,
+    /// All guesses, per client network.
+    pub address: LockoutPolicy,
+    /// Networks that many clients share, and that are not locked for what one of them does.
+    pub shared_networks: Vec<IpNet>,
 }
 
 #[derive(Clone, Debug)]
@@ -144,6 +159,8 @@ pub struct SecondFactor {
 pub struct Api {
     /// Without trailing slash: `/api/v1/auth`.
     pub prefix: String,
+    /// Serve the API's description, `openapi.json` and `docs/`.
+    pub docs: bool,
 }
 
 #[derive(Clone, Debug)]

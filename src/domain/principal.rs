@@ -80,7 +80,7 @@ pub struct Principal {
     pub assurance: Assurance,
     /// When the user last proved who it is; `None` for a key, which proves that each time.
     pub authenticated_at: Option<Timestamp>,
-    /// When the token was issued, if it says so; `None` for a key.
+    /// When the token was issued; `None` for a key, and for a token that does not say.
     pub issued_at: Option<Timestamp>,
     /// The user must have a second factor, and has signed in without one: good for getting one, and for nothing else.
     pub owes_second_factor: bool,

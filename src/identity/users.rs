@@ -7,6 +7,7 @@ use super::passwords::{Passwords, Unfit};
 use crate::domain::audit::{AuditAction, Initiator};
 use crate::domain::change::Change;
 use crate::domain::clock::Clock;
+use crate::domain::password_policy::AboutUser;
 use crate::domain::random::{self, Random};
 use crate::domain::scope::ScopeSet;
 use crate::domain::secret::Secret;
@@ -58,7 +59,9 @@ impl UserAdministration {
     }
 
     pub async fn create(&self, new: NewUser, by: &Initiator) -> Result<User, UserError> {
-        self.passwords.check_fitness(&new.password)?;
+        let email = new.email.as_ref().map(Email::as_str).unwrap_or_default();
+        let about = AboutUser { username: new.username.as_str(), email, ..AboutUser::default() };
+        self.passwords.check_fitness(&new.password, &about)?;
         let password = self.passwords.hash(new.password).await.map_err(|_| UserError::Busy)?;
         let now = self.clock.now();
         let user = User {
@@ -136,7 +139,7 @@ impl UserAdministration {
         by: &Initiator,
     ) -> Result<User, UserError> {
         let user = self.find(name_or_id).await?;
-        self.passwords.check_fitness(&password)?;
+        self.passwords.check_fitness(&password, &AboutUser::from(&user))?;
         let hash = self.passwords.hash(password).await.map_err(|_| UserError::Busy)?;
         let now = self.clock.now();
         let setting = PasswordSetting {

@@ -35,8 +35,9 @@ use crate::edge::identity_headers::{HeaderNames, IdentityHeaders};
 use crate::edge::in_flight::InFlight;
 use crate::edge::record::Recorder;
 use crate::edge::sanitise::Sanitiser;
+use crate::edge::standing::StandingTunnels;
 use crate::edge::upstreams::{ServerAddress, UpstreamSpec, Upstreams};
-use crate::edge::wire::{HeadLimits, WireSettings};
+use crate::edge::wire::{HeadLimits, Tunnels, WireSettings};
 use crate::identity::auditor::Auditor;
 use crate::identity::code_check::{CodeCheck, CodeForm};
 use crate::identity::guess_guard::{GuessGuard, GuessRules};
@@ -68,6 +69,7 @@ pub struct Assembly {
     pub stores: Stores,
     pub follow_invalidations: Arc<FollowInvalidations>,
     pub key_reload: Arc<KeyReload>,
+    pub standing: Arc<StandingTunnels>,
     pub delete_expired: DeleteExpired,
 }
 
@@ -169,8 +171,11 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         Arc::clone(&nature.clock),
     );
     let public_keys = PublicKeys { tokens: keyrings.tokens.clone(), assertions: keyrings.assertions.clone() };
-    let (api, table) =
-        routes(settings, Services { sign_in, sessions: sessions_desk, public_keys }, &runtimes.handlers)?;
+    let (api, table) = routes(
+        settings,
+        Services { strips_passwords: django, sign_in, sessions: sessions_desk, public_keys },
+        &runtimes.handlers,
+    )?;
 
     let recorder = Recorder {
         metrics: Arc::clone(&metrics),
@@ -178,6 +183,8 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         clock: Arc::clone(&nature.clock),
     };
     let in_flight = InFlight::new(metrics.in_flight.clone());
+    let tunnels = Arc::new(Tunnels::default());
+    let standing = Arc::new(StandingTunnels::new(Arc::clone(&tunnels), Arc::clone(&gatekeeper)));
     let gateway = Gateway {
         sanitiser: Sanitiser::new(
             TrustedProxies::new(settings.trusted_proxies.clone()),
@@ -191,6 +198,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         upstreams: Upstreams::new(upstreams(&settings.upstreams), Arc::clone(&nature.clock)),
         recorder: recorder.clone(),
         in_flight: in_flight.clone(),
+        standing: Arc::clone(&standing),
         body_limits: BodyLimits { bytes: settings.limits.body_bytes, timeout: settings.limits.body_timeout },
         idle_timeout: settings.limits.idle_timeout.as_secs().max(1),
     };
@@ -202,6 +210,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         },
         head_timeout: settings.limits.head_timeout,
         observer: Arc::new(recorder),
+        tunnels,
     };
     let key_reload = Arc::new(KeyReload {
         settings: settings.clone(),
@@ -225,6 +234,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         passwords,
         follow_invalidations: Arc::new(FollowInvalidations::new(Arc::clone(&stores.invalidations), forgetters)),
         key_reload,
+        standing,
         delete_expired: DeleteExpired {
             sessions,
             signing_keys: Arc::clone(&stores.signing_keys),
@@ -239,7 +249,8 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
 /// The configured routes and our own, in one table, and the router behind our own.
 fn routes(settings: &Settings, services: Services, runtime: &Handle) -> Result<(Api, RouteTable), StartError> {
     let faulty = |fault: String| StartError::Routes(fault);
-    let (api, own) = Api::build(&settings.api.prefix, services, runtime.clone()).map_err(|e| faulty(e.to_string()))?;
+    let settings::Api { prefix, docs } = &settings.api;
+    let (api, own) = Api::build(prefix, *docs, services, runtime.clone()).map_err(|e| faulty(e.to_string()))?;
     let table = table(settings, own)?;
     Ok((api, table))
 }
@@ -322,13 +333,15 @@ fn upstreams(configured: &[Upstream]) -> Vec<UpstreamSpec> {
         .collect()
 }
 
-fn guess_rules(_settings: &Settings) -> GuessRules {
+/// A proxy that is trusted speaks for many, also when it does not say for whom.
+fn guess_rules(settings: &Settings) -> GuessRules {
+    let lockout = &settings.lockout;
     GuessRules {
-        account: LockoutPolicy::account(),
-        codes: LockoutPolicy::codes(),
-        address: LockoutPolicy::address(),
+        account: lockout.account,
+        codes: lockout.codes,
+        address: lockout.address,
         reset_requests: LockoutPolicy::requests(),
-        shared: Vec::new(),
+        shared: lockout.shared_networks.iter().chain(&settings.trusted_proxies).copied().collect(),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::domain::random::Random;
 use crate::domain::secret::Secret;
 use crate::identity::api_keys::KeyAdministration;
 use crate::identity::auditor::Auditor;
-use crate::identity::passwords::{Lengths, Passwords};
+use crate::identity::passwords::Passwords;
 use crate::identity::second_factor_reset::SecondFactorReset;
 use crate::identity::users::UserAdministration;
 use crate::storage::StoreError;
@@ -170,10 +170,9 @@ pub async fn make_master_key(settings: &Settings, stores: &Stores, random: &dyn 
 pub fn passwords(settings: &PasswordSettings, nature: &Nature) -> Result<Arc<Passwords>, StartError> {
     let cost =
         Cost { memory_kib: settings.memory_kib, iterations: settings.iterations, parallelism: settings.parallelism };
-    let lengths = Lengths { min: settings.min_length, max: settings.max_length };
     let threads = HashingThreads::start(settings.threads, settings.queue);
     let threads = Arc::new(threads.map_err(|error| StartError::Process(error.to_string()))?);
-    let passwords = Passwords::new(threads, cost, lengths, Arc::clone(&nature.random));
+    let passwords = Passwords::new(threads, cost, settings.policy.clone(), Arc::clone(&nature.random));
     passwords.map(Arc::new).map_err(|error| StartError::Process(error.to_string()))
 }
 

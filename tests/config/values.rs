@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use portcullis::config::settings::{Compatibility, HeaderPreset, LogPlace, Server, Signing};
-use portcullis::domain::access_policy::{AccessPolicy, Kinds};
+use portcullis::domain::access_policy::{AccessPolicy, Kinds, SecondFactorDuty};
+use portcullis::domain::lockout::LockoutPolicy;
 use portcullis::domain::signing_key::SigningAlgorithm;
 use portcullis::routing::route::Methods;
 
@@ -41,6 +42,27 @@ tokens: { access_lifetime: 250ms0 }
     assert_eq!(settings.log.level, "warn,portcullis=debug");
     assert_eq!(settings.workers.threads, 3);
     assert_eq!(settings.admin_scopes.to_string(), "all");
+}
+
+#[test]
+fn rules_for_passwords_and_guesses_are_read_as_they_are_meant() {
+    let settings = accepted(
+        "passwords: { min_length: 15, max_length: 64, similarity: false, numeric: false, context_words: [' Acme Inc ', anvils] }\n\
+         lockout: { codes: { free: 2, max_failures: 7 }, shared_networks: [198.51.100.7, '2001:db8::/32'] }\n\
+         tokens: { issuer: 'https://www.anvil.example/x' }",
+    );
+    let policy = &settings.passwords.policy;
+    assert_eq!((policy.min_length, policy.max_length_bytes), (15, 64));
+    assert_eq!((policy.similarity, policy.common, policy.numeric), (None, true, false));
+    assert_eq!(policy.context_words, ["Acme Inc", "anvils", "https", "anvil", "example"]);
+    let lockout = &settings.lockout;
+    assert_eq!(
+        (lockout.codes.free, lockout.codes.max_failures, lockout.codes.window),
+        (2, 7, LockoutPolicy::codes().window)
+    );
+    assert_eq!((lockout.account, lockout.address), (LockoutPolicy::account(), LockoutPolicy::address()));
+    assert_eq!(format!("{:?}", lockout.shared_networks), "[198.51.100.7/32, 2001:db8::/32]");
+    assert_eq!(accepted("").passwords.policy.context_words, ["portcullis"]);
 }
 
 #[test]
@@ -160,6 +182,15 @@ fn weakened_settings_are_warned_of() {
         ("passwords: { min_length: 7 }", "passwords.min_length"),
         ("second_factor: { challenge_lifetime: 6m }", "second_factor.challenge_lifetime"),
         ("second_factor: { administration: false }", "second_factor.administration"),
+        ("passwords: { similarity: false }", "passwords.similarity"),
+        ("passwords: { common: false }", "passwords.common"),
+        ("passwords: { numeric: false }", "passwords.numeric"),
+        ("lockout: { account: { delay: 9s } }", "lockout.account.delay"),
+        ("lockout: { codes: { max_delay: 14m } }", "lockout.codes.max_delay"),
+        ("lockout: { codes: { window: 23h } }", "lockout.codes.window"),
+        ("lockout: { address: { free: 51 } }", "lockout.address.free"),
+        ("lockout: { address: { max_failures: 501 } }", "lockout.address.max_failures"),
+        ("lockout: { shared_networks: ['::/0'] }", "lockout.shared_networks[0]"),
         ("identity: { assertion: false }", "identity.assertion"),
         ("trusted_proxies: [0.0.0.0/0]", "trusted_proxies[0]"),
         ("limits: { header_size: 64KiB }", "limits.header_size"),
@@ -175,7 +206,12 @@ fn weakened_settings_are_warned_of() {
     ] {
         assert_eq!(warnings(&accepted(snippet)), [format!("5: {warned}")], "{snippet}");
     }
-    for stronger in ["limits: { header_size: 8KiB, head_timeout: 1s, drain_timeout: 5m }", "cache: { max_age: 0s }"] {
+    for stronger in [
+        "limits: { header_size: 8KiB, head_timeout: 1s, drain_timeout: 5m }",
+        "cache: { max_age: 0s }",
+        "lockout: { account: { free: 3, delay: 1m, max_delay: 1h, max_failures: 20, window: 2d } }",
+        "passwords: { min_length: 15, context_words: [acme] }",
+    ] {
         assert_eq!(accepted(stronger).warnings, [], "{stronger}");
     }
 }

@@ -234,17 +234,17 @@ impl Users for SqlUsers {
             }
             changing.write(change).await?;
             if !active {
-                shut_out(
-                    &mut changing,
-                    &EndAll {
-                        user_id: id.clone(),
-                        why: SessionEnd::UserDisabled,
-                        at: now,
-                        keep: None,
-                        tokens_valid_from: now,
-                    },
-                )
-                .await?;
+                // Tokens that name no session are refused for as long as the user is off. They are not made void, because
+                // clients of the installation that was taken over count on that a refusal for this burns nothing.
+                let end = EndAll {
+                    user_id: id.clone(),
+                    why: SessionEnd::UserDisabled,
+                    at: now,
+                    keep: None,
+                    tokens_valid_from: now,
+                };
+                void_vouchers(&mut changing, id).await?;
+                end_all(changing.connection(), &end).await?;
             }
             changing.forget(Invalidation::User(id.clone()), Some(now)).await?;
             changing.commit().await?;
@@ -367,13 +367,17 @@ pub(super) async fn put_password(
 /// Stands for no time at all: nothing happened then.
 const ANY_TIME: i64 = i64::MIN;
 
-/// Makes void what vouches for a user, and ends the sessions.
+/// Makes void what vouches for a user, and ends the sessions and whatever tokens belong to none.
 async fn shut_out(changing: &mut Changing, end: &EndAll) -> sqlx::Result<()> {
-    challenges::void_all(changing.connection(), &end.user_id).await?;
-    password_resets::void_all(changing.connection(), &end.user_id).await?;
+    void_vouchers(changing, &end.user_id).await?;
     raise_tokens_valid_from(changing.connection(), end).await?;
     end_all(changing.connection(), end).await?;
     Ok(())
+}
+
+async fn void_vouchers(changing: &mut Changing, user: &UserId) -> sqlx::Result<()> {
+    challenges::void_all(changing.connection(), user).await?;
+    password_resets::void_all(changing.connection(), user).await
 }
 
 async fn set_text(changing: &mut Changing, statement: &'static str, text: &str, id: &UserId) -> sqlx::Result<()> {
