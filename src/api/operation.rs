@@ -62,6 +62,16 @@ pub fn requires_scopes(kinds: Kinds, scopes: &str) -> AccessPolicy {
     }
 }
 
+/// As `access`, and open to who must have a second factor and has none yet.
+pub fn open_to_unenrolled(access: AccessPolicy) -> AccessPolicy {
+    match access {
+        AccessPolicy::Public => AccessPolicy::Public,
+        AccessPolicy::Requires(requirement) => {
+            AccessPolicy::Requires(Requirement { open_to_unenrolled: true, ..requirement })
+        }
+    }
+}
+
 /// Needs a token of a sign-in with two factors if `second_factor` says so, or a key, with all of `scopes`.
 pub fn administers(second_factor: bool, scopes: &str) -> AccessPolicy {
     match requires_scopes(Kinds::EITHER, scopes) {

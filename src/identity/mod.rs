@@ -10,6 +10,8 @@ pub mod outgoing;
 pub mod password_confirmation;
 pub mod passwords;
 pub mod public_keys;
+pub mod resealing;
+pub mod second_factor_reset;
 pub mod sessions;
 pub mod sign_in;
 pub mod signing_keys;

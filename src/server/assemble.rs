@@ -114,6 +114,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
             Arc::clone(&sessions) as _,
             Arc::clone(&users) as _,
             settings.admin_scopes.clone(),
+            settings.second_factor.required,
             settings.cache.bytes,
             Arc::clone(&serial),
         ),
@@ -128,7 +129,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         serial,
     ));
 
-    let master_key = Arc::new(ground::master_key(&settings.master_key)?);
+    let master_keys = Arc::new(ground::master_keys(settings)?);
     let auditor = Auditor::new(
         Arc::clone(&stores.audit),
         Arc::new(audit_log(settings, &metrics)?),
@@ -144,7 +145,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let mint = Arc::new(TokenMint::new(tokens.clone(), lifetimes(settings), Arc::clone(&nature.random)));
     let django = settings.compatibility == Compatibility::Django;
     let form = if django { CodeForm::Django } else { CodeForm::Exact };
-    let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), master_key, form));
+    let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), Arc::clone(&master_keys), form));
     let sign_in = SignInDesk {
         users: Arc::clone(&users) as _,
         sign_ins: Arc::clone(&stores.sign_ins),
