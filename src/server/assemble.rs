@@ -158,6 +158,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         challenge_rules: ChallengeRules {
             lifetime: settings.second_factor.challenge_lifetime,
             attempts: settings.second_factor.challenge_attempts,
+            demanded: settings.second_factor.at_sign_in,
         },
         clock: Arc::clone(&nature.clock),
         random: Arc::clone(&nature.random),

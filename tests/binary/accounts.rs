@@ -21,7 +21,8 @@ fn the_guide_to_accounts_works_as_it_is_written() {
     let place = Place::empty();
     let server = place.quickstart(&[]);
     // The reader has started it in another terminal, on the port of the guide.
-    let commands = script(&guide).replace("portcullis quickstart\n", "").replace("127.0.0.1:8080", &server.http.to_string());
+    let commands =
+        script(&guide).replace("portcullis quickstart\n", "").replace("127.0.0.1:8080", &server.http.to_string());
     // Each line with a mark before it, so that an answer can be told from the next one's.
     let mut command = Command::new("bash");
     let bin = std::path::Path::new(PORTCULLIS).parent().unwrap().display().to_string();
