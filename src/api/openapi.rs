@@ -156,7 +156,7 @@ mod tests {
 
     /// Change
     #[utoipa::path(
-        patch, path = "things/{id}/",
+        patch, path = "things/{id}/", request_body = super::super::schema::tokens::Done,
         responses(
             (status = 400, description = "No", body = super::super::schema::tokens::Done),
             (status = 404, description = "There is no such thing"),
@@ -168,7 +168,9 @@ mod tests {
     fn an_operations_own_refusals_stand_beside_those_of_all() {
         let endpoints = Endpoint::gather("/a", operation!(AccessPolicy::Public, change_thing));
         let document = json!(describe(&endpoints));
-        let answers = &document["paths"]["/a/things/{id}/"]["patch"]["responses"];
+        let operation = &document["paths"]["/a/things/{id}/"]["patch"];
+        assert_eq!(operation["requestBody"]["required"], false, "it has no field that must be there");
+        let answers = &operation["responses"];
         let schema = |status: &str| answers[status]["content"]["application/json"]["schema"].clone();
         let reference = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
         assert_eq!(
@@ -230,5 +232,6 @@ mod tests {
         let body = &document["paths"]["/a/token/"]["post"]["requestBody"]["content"];
         let kinds: Vec<&String> = body.as_object().unwrap().keys().collect();
         assert_eq!(kinds, ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"]);
+        assert_eq!(document["paths"]["/a/token/"]["post"]["requestBody"]["required"], true);
     }
 }
