@@ -30,6 +30,18 @@ impl GuessSubject {
         Self::Name(digest(fold(typed).as_bytes()))
     }
 
+    /// In a word.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Account(_) => "account",
+            Self::Name(_) => "name",
+            Self::Codes(_) => "codes",
+            Self::Network(_) => "network",
+            Self::ResetRequests(_) => "reset mails",
+            Self::ResetNetwork(_) => "reset network",
+        }
+    }
+
     /// Reads back what `Display` writes, and nothing else.
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, of) = text.split_once(':').filter(|(_, of)| !of.is_empty())?;
