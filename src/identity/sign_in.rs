@@ -18,6 +18,7 @@ use super::guess_guard::{Counted, GuessGuard, NotNow};
 use super::passwords::{Passwords, Unfit};
 use super::token_mint::{TokenMint, TokenPair};
 use crate::crypto::digest::sha256;
+use crate::crypto::keyed_digest::KeyedDigest;
 use crate::crypto::password::Verdict;
 use crate::domain::audit::{AuditAction, Initiator};
 use crate::domain::challenge::Challenge;
@@ -99,6 +100,8 @@ pub struct SignInDesk {
     pub codes: Arc<CodeCheck>,
     pub guard: Arc<GuessGuard>,
     pub mint: Arc<TokenMint>,
+    /// For names that nobody has.
+    pub names: KeyedDigest,
     pub auditor: Auditor,
     pub challenge_rules: ChallengeRules,
     pub clock: Arc<dyn Clock>,
@@ -116,7 +119,7 @@ impl SignInDesk {
     ) -> Result<SignedIn, SignInError> {
         self.passwords.check_length(&password)?;
         let user = self.users.find_by_username(username).await?;
-        let counted = self.guard.count(subject_of(username, user.as_ref()), user.as_ref().map(|u| &u.id), by).await?;
+        let counted = self.guard.count(self.subject(username, user.as_ref()), user.as_ref().map(|u| &u.id), by).await?;
         let again = password.clone();
         let stored = user.as_ref().map(|user| &user.password);
         let Ok(verdict) = self.passwords.verify(password, stored).await else {
@@ -160,6 +163,16 @@ impl SignInDesk {
         let codes = self.guard.count(GuessSubject::Codes(user.id.clone()), Some(&user.id), by).await?;
         let proof = self.prove(&user.id, shown, by).await?;
         self.open(&user, Some(proof), Some(digest), codes.forgiven(), by).await
+    }
+
+    /// Whom a guess is counted against. A name that nobody has behaves as one that somebody has. That goes for its spellings
+    /// too: if those of a name that nobody has were one, and those of a name that somebody has are one user's and nobody's,
+    /// then guessing at two of them would tell which it is.
+    fn subject(&self, username: &str, user: Option<&User>) -> GuessSubject {
+        match user {
+            Some(user) => GuessSubject::Account(user.id.clone()),
+            None => GuessSubject::Name(self.names.of(username.as_bytes())),
+        }
     }
 
     async fn prove(&self, user: &UserId, shown: &Shown, by: &Initiator) -> Result<FactorProof, SignInError> {
@@ -261,14 +274,6 @@ impl SignInDesk {
         if let Ok(better) = self.passwords.hash(password).await {
             let _ = self.users.upgrade_password(&user.id, &user.password, &better).await;
         }
-    }
-}
-
-/// Whom a guess is counted against. A name that nobody has behaves as one that somebody has, and is not stored.
-fn subject_of(username: &str, user: Option<&User>) -> GuessSubject {
-    match user {
-        Some(user) => GuessSubject::Account(user.id.clone()),
-        None => GuessSubject::unknown_name(username, sha256),
     }
 }
 

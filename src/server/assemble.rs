@@ -144,6 +144,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let mint = Arc::new(TokenMint::new(tokens.clone(), lifetimes(settings), Arc::clone(&nature.random)));
     let django = settings.compatibility == Compatibility::Django;
     let form = if django { CodeForm::Django } else { CodeForm::Exact };
+    let names = master_key.keyed_digest("names of nobody");
     let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), master_key, form));
     let sign_in = SignInDesk {
         users: Arc::clone(&users) as _,
@@ -152,6 +153,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         passwords: Arc::clone(&passwords),
         codes,
         guard,
+        names,
         mint: Arc::clone(&mint),
         auditor: auditor.clone(),
         challenge_rules: ChallengeRules {
