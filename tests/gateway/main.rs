@@ -13,6 +13,7 @@ mod contract_validation;
 mod credentials;
 mod draining;
 mod forwarding;
+mod guessing;
 mod harness;
 mod hosts;
 mod identity_headers;
