@@ -24,6 +24,7 @@ mod paths;
 mod proxying;
 mod recording;
 mod routes;
+mod session_management;
 mod sessions;
 mod signing;
 mod store_down;
