@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::fault::Fault;
+use crate::domain::reset_link::ResetLink;
 use crate::domain::scope::ScopeSet;
 use crate::domain::secret::Secret;
 use crate::domain::signing_key::SigningAlgorithm;
@@ -23,6 +24,7 @@ pub struct Settings {
     pub compatibility: Compatibility,
     pub tokens: Tokens,
     pub passwords: Passwords,
+    pub mail: Mail,
     pub api: Api,
     pub identity: IdentityHeaders,
     /// Scopes that an administrator's tokens carry beside the user's own.
@@ -119,6 +121,49 @@ pub struct Passwords {
     pub min_length: usize,
     /// In bytes; a longer password is refused before it is hashed.
     pub max_length: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct Mail {
+    pub transport: MailTransport,
+    /// A mailbox, with or without a name.
+    pub from: String,
+    /// What mails call the place that they are about.
+    pub service: String,
+    /// Where the link in a mail about a forgotten password leads.
+    pub reset_url: ResetLink,
+    /// A directory of templates to use instead of ours.
+    pub templates: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug)]
+pub enum MailTransport {
+    /// For trying out: links that let their reader in are in the log.
+    Log,
+    Directory(PathBuf),
+    Smtp(Smtp),
+}
+
+#[derive(Clone, Debug)]
+pub struct Smtp {
+    pub host: String,
+    pub port: u16,
+    pub tls: SmtpTls,
+    /// PEM certificates to trust instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// User name and password.
+    pub credentials: Option<(String, Secret<String>)>,
+    pub hello_name: Option<String>,
+    /// For the whole delivery of one message.
+    pub timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmtpTls {
+    Implicit,
+    StartTls,
+    /// Only to this machine.
+    None,
 }
 
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ mod identity;
 mod limits;
 mod listen;
 mod log;
+mod mail;
 mod master_key;
 mod passwords;
 mod roles;
@@ -33,6 +34,7 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
     let master_key = master_key::read(root.section("secrets"));
     let tokens = tokens::read(root.section("tokens"), compatibility);
     let passwords = passwords::read(root.section("passwords"));
+    let mail = mail::read(root.section("mail"));
     let api = api::read(root.section("api"));
     let identity =
         identity::read(root.section("identity"), tokens.as_ref().and_then(|tokens| tokens.issuer.as_deref()));
@@ -51,6 +53,7 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
         compatibility,
         tokens: tokens?,
         passwords,
+        mail: mail?,
         api,
         identity,
         admin_scopes,
