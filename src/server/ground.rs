@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::start_error::StartError;
-use crate::backends::sql::{self, Pool, SqlApiKeys, SqlInvalidations, SqlSessions, SqlSigningKeys, SqlUsers};
+use crate::backends::sql::{
+    self, Pool, SqlApiKeys, SqlInvalidations, SqlOutbox, SqlSessions, SqlSigningKeys, SqlUsers,
+};
 use crate::config::settings::{MasterKeySource, Passwords as PasswordSettings, Settings};
 use crate::crypto::hashing_threads::HashingThreads;
 use crate::crypto::master_key::MasterKey;
@@ -21,6 +23,7 @@ use crate::identity::passwords::{Lengths, Passwords};
 use crate::identity::users::UserAdministration;
 use crate::storage::api_keys::ApiKeys;
 use crate::storage::invalidations::Invalidations;
+use crate::storage::outbox::Outbox;
 use crate::storage::sessions::Sessions;
 use crate::storage::signing_keys::SigningKeys;
 use crate::storage::users::Users;
@@ -34,6 +37,7 @@ pub struct Stores {
     pub api_keys: Arc<dyn ApiKeys>,
     pub signing_keys: Arc<dyn SigningKeys>,
     pub invalidations: Arc<dyn Invalidations>,
+    pub outbox: Arc<dyn Outbox>,
 }
 
 impl Stores {
@@ -74,6 +78,7 @@ impl Stores {
             api_keys: Arc::new(SqlApiKeys::new(pool.clone())),
             signing_keys: Arc::new(SqlSigningKeys::new(pool.clone())),
             invalidations: Arc::new(SqlInvalidations::new(pool.clone())),
+            outbox: Arc::new(SqlOutbox::new(pool.clone())),
             pool,
         }
     }
