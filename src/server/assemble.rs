@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use super::ground::{self, Nature, Stores};
 use super::key_reload::KeyReload;
 use super::keyrings::{Keyrings, read_keys};
+use super::mail::MailRoom;
 use super::start_error::StartError;
 use crate::access::gatekeeper::{CredentialRule, Gatekeeper};
 use crate::access::key_check::KeyCheck;
@@ -41,6 +42,7 @@ use crate::edge::wire::{HeadLimits, Tunnels, WireSettings};
 use crate::identity::auditor::Auditor;
 use crate::identity::code_check::{CodeCheck, CodeForm};
 use crate::identity::guess_guard::{GuessGuard, GuessRules};
+use crate::identity::outgoing::SealedMail;
 use crate::identity::passwords::Passwords;
 use crate::identity::public_keys::PublicKeys;
 use crate::identity::sessions::SessionDesk;
@@ -48,6 +50,7 @@ use crate::identity::sign_in::{ChallengeRules, SignInDesk};
 use crate::identity::token_mint::{Lifetimes, TokenMint};
 use crate::jobs::delete_expired::DeleteExpired;
 use crate::jobs::follow_invalidations::FollowInvalidations;
+use crate::jobs::send_mail::SendMail;
 use crate::routing::client_address::TrustedProxies;
 use crate::routing::host::HostPattern;
 use crate::routing::route::Route;
@@ -71,6 +74,7 @@ pub struct Assembly {
     pub key_reload: Arc<KeyReload>,
     pub standing: Arc<StandingTunnels>,
     pub delete_expired: DeleteExpired,
+    pub send_mail: SendMail,
 }
 
 /// Where work is done that is not done on the thread of its connection.
@@ -82,9 +86,12 @@ pub struct Runtimes {
 }
 
 pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes) -> Result<Assembly, StartError> {
+    let mail_room = MailRoom::open(&settings.mail)?;
     let stores = Stores::open(settings).await?;
     let (token_keys, assertion_keys) = read_keys(settings, &stores, nature).await?;
     let keyrings = Keyrings { tokens: Keys::new(token_keys), assertions: Keys::new(assertion_keys) };
+    let master_key = Arc::new(ground::master_key(&settings.master_key)?);
+    let sealed_mail = Arc::new(SealedMail::new(master_key, Arc::clone(&nature.random)));
     let mut metrics = Metrics::new().map_err(|error| StartError::Process(error.to_string()))?;
     metrics.prepare_routes(settings.routes.iter().map(|route| route.name.as_ref()));
     let metrics = Arc::new(metrics);
@@ -241,6 +248,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
             invalidations: Arc::clone(&stores.invalidations),
             clock: Arc::clone(&nature.clock),
         },
+        send_mail: mail_room.send(Arc::clone(&stores.outbox), sealed_mail, nature),
         stores,
     })
 }

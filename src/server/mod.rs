@@ -5,6 +5,7 @@ pub mod explain;
 pub mod ground;
 pub mod key_reload;
 pub mod keyrings;
+pub mod mail;
 pub mod rotation;
 pub mod run;
 pub mod signals;

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use super::assemble::{Assembly, Runtimes, assemble};
 use super::ground::Nature;
+use super::mail;
 use super::start_error::StartError;
 use super::workers::{Workers, accept};
 use crate::backends::sql::Pool;
@@ -36,6 +37,8 @@ const SETTLE: Duration = Duration::from_millis(300);
 /// How long a tunnel may outlive what it was let in with, at most.
 const WATCH_TUNNELS_EVERY: Duration = Duration::from_secs(5);
 const DELETE_EXPIRED_EVERY: Duration = Duration::from_secs(600);
+/// Whoever asked for a mail is waiting for it.
+const SEND_MAIL_EVERY: Duration = Duration::from_secs(1);
 
 /// A gateway that serves.
 pub struct Running {
@@ -107,6 +110,17 @@ impl Running {
                     Ok(0) => {}
                     Ok(deleted) => tracing::info!(deleted, "expired sessions deleted"),
                     Err(error) => tracing::warn!(%error, "expired sessions could not be deleted"),
+                }
+            }
+        });
+
+        mail::announce(&settings.mail);
+        let send = assembly.send_mail;
+        jobs::spawn(back_office.handle(), SEND_MAIL_EVERY, ended.clone(), move || {
+            let send = send.clone();
+            async move {
+                if let Err(error) = send.run_once().await {
+                    tracing::warn!(%error, "the outbox could not be worked off");
                 }
             }
         });

@@ -12,6 +12,7 @@ mod crash;
 mod documents;
 mod harness;
 mod logs;
+mod mail;
 mod quickstart;
 mod signals;
 mod third_party;

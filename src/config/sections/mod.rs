@@ -8,6 +8,7 @@ mod limits;
 mod listen;
 mod lockout;
 mod log;
+mod mail;
 mod master_key;
 mod network;
 mod passwords;
@@ -39,6 +40,7 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
     let issuer = tokens.as_ref().and_then(|tokens| tokens.issuer.as_deref());
     let passwords = passwords::read(root.section("passwords"), issuer);
     let lockout = lockout::read(root.section("lockout"));
+    let mail = mail::read(root.section("mail"));
     let api = api::read(root.section("api"));
     let identity = identity::read(root.section("identity"), issuer);
     let admin_scopes = roles::read(root.section("roles"));
@@ -58,6 +60,7 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
         passwords,
         second_factor,
         lockout,
+        mail: mail?,
         api,
         identity,
         admin_scopes,
