@@ -12,7 +12,7 @@ use super::answer::{self, about};
 use super::body::{self, Unreadable};
 use super::context::{RequestContext, Services};
 use super::fields::Fields;
-use super::refusal::{self, refuse, refuse_token, refuse_with};
+use super::refusal::{refuse, refuse_token, refuse_with};
 use super::schema;
 use crate::access::token_check::denial_of;
 use crate::domain::denial::Denial;

@@ -32,6 +32,14 @@ pub struct GuessRules {
     pub shared: Vec<IpNet>,
 }
 
+impl GuessRules {
+    /// What was last guessed at before so long ago counts for nothing, whatever it is.
+    pub fn longest_window(&self) -> Duration {
+        let policies = [&self.account, &self.codes, &self.address, &self.reset_requests];
+        policies.map(|policy| policy.window).into_iter().max().unwrap_or_default()
+    }
+}
+
 pub struct GuessGuard {
     guesses: Arc<dyn Guesses>,
     rules: GuessRules,
@@ -55,8 +63,8 @@ pub enum NotNow {
 #[derive(Debug)]
 pub struct Counted {
     counted: Vec<(GuessSubject, LockoutPolicy)>,
-    /// Kept until the guess has been judged.
-    _turn: Turn,
+    /// Kept until the guess has been judged, where others wait for that.
+    _turn: Option<Turn>,
 }
 
 impl Counted {
@@ -99,7 +107,7 @@ impl GuessGuard {
             subjects.push((GuessSubject::Network(network), self.rules.address));
         }
         self.reserve(&subjects, user, by).await?;
-        Ok(Counted { counted: subjects, _turn: turn })
+        Ok(Counted { counted: subjects, _turn: Some(turn) })
     }
 
     /// Counts something that is not a guess at an account, against the network that it comes from alone.
@@ -107,9 +115,19 @@ impl GuessGuard {
         &self,
         of: impl Fn(ClientNetwork) -> GuessSubject,
         by: &Initiator,
-    ) -> Result<(), NotNow> {
-        let Some(network) = self.network(by) else { return Ok(()) };
-        self.reserve(&[(of(network), self.rules.address)], None, by).await
+    ) -> Result<Counted, NotNow> {
+        let counted: Vec<_> = self.network(by).map(|network| (of(network), self.rules.address)).into_iter().collect();
+        if !counted.is_empty() {
+            self.reserve(&counted, None, by).await?;
+        }
+        Ok(Counted { counted, _turn: None })
+    }
+
+    /// Counts one password reset mail to a user, against that user alone: asking for it is no guess, and was counted against
+    /// the network when it was asked for.
+    pub async fn count_reset_mail(&self, user: &UserId, by: &Initiator) -> Result<(), NotNow> {
+        let subject = GuessSubject::ResetRequests(user.clone());
+        self.reserve(&[(subject, self.rules.reset_requests)], Some(user), by).await
     }
 
     /// Takes back a guess that was right, where nothing else is written in the same transaction.
