@@ -36,6 +36,7 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     pub limits: Limits,
     pub log: Log,
+    pub audit: Audit,
     pub workers: Workers,
     pub upstreams: Vec<Upstream>,
     pub routes: Vec<Route>,
@@ -254,6 +255,12 @@ pub struct Log {
     pub audit: LogPlace,
     /// A `tracing` filter such as `info` or `portcullis=debug`.
     pub level: String,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Audit {
+    /// How long events stay in the store.
+    pub keep: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

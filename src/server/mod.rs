@@ -8,6 +8,7 @@ pub mod keyrings;
 pub mod mail;
 pub mod rotation;
 pub mod run;
+pub mod schedule;
 pub mod signals;
 pub mod start_error;
 pub mod workers;

@@ -2,6 +2,7 @@
 
 mod access;
 mod api;
+mod audit;
 mod cache;
 mod identity;
 mod limits;
@@ -47,6 +48,7 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
     let trusted_proxies = trusted_proxies::read(root);
     let limits = limits::read(root.section("limits"));
     let log = log::read(root.section("log"));
+    let audit = audit::read(root.section("audit"));
     let workers = workers::read(root.section("workers"));
     let upstreams = upstreams::read(root);
     let routes = routes::read(root, &upstreams);
@@ -67,6 +69,7 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
         trusted_proxies,
         limits,
         log,
+        audit,
         workers,
         upstreams,
         routes,
