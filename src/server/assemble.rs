@@ -91,8 +91,8 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let stores = Stores::open(settings).await?;
     let (token_keys, assertion_keys) = read_keys(settings, &stores, nature).await?;
     let keyrings = Keyrings { tokens: Keys::new(token_keys), assertions: Keys::new(assertion_keys) };
-    let master_key = Arc::new(ground::master_key(&settings.master_key)?);
-    let sealed_mail = Arc::new(SealedMail::new(Arc::clone(&master_key), Arc::clone(&nature.random)));
+    let master_keys = Arc::new(ground::master_keys(settings)?);
+    let sealed_mail = Arc::new(SealedMail::new(Arc::clone(&master_keys), Arc::clone(&nature.random)));
     let mut metrics = Metrics::new().map_err(|error| StartError::Process(error.to_string()))?;
     metrics.prepare_routes(settings.routes.iter().map(|route| route.name.as_ref()));
     let metrics = Arc::new(metrics);
@@ -122,6 +122,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
             Arc::clone(&sessions) as _,
             Arc::clone(&users) as _,
             settings.admin_scopes.clone(),
+            settings.second_factor.required,
             settings.cache.bytes,
             Arc::clone(&serial),
         ),
@@ -149,7 +150,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let mint = Arc::new(TokenMint::new(tokens.clone(), lifetimes(settings), Arc::clone(&nature.random)));
     let django = settings.compatibility == Compatibility::Django;
     let form = if django { CodeForm::Django } else { CodeForm::Exact };
-    let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), master_key, form));
+    let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), master_keys, form));
     let notices =
         Arc::new(Notices::new(Arc::clone(&mail_room.templates), Arc::clone(&sealed_mail), Arc::clone(&nature.clock)));
     let confirmation = Arc::new(PasswordConfirmation {
@@ -200,6 +201,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         challenge_rules: ChallengeRules {
             lifetime: settings.second_factor.challenge_lifetime,
             attempts: settings.second_factor.challenge_attempts,
+            demanded: settings.second_factor.at_sign_in,
         },
         clock: Arc::clone(&nature.clock),
         random: Arc::clone(&nature.random),
