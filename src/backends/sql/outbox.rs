@@ -173,6 +173,26 @@ impl Outbox for SqlOutbox {
         self.delete(id).await
     }
 
+    async fn list(&self, after: Option<&MailId>, limit: u32) -> Result<Vec<OutboxEntry>> {
+        let statement = sqlx::query_as(
+            "SELECT id, kind, sealed, created_at, expires_at, attempts, next_attempt_at, last_error FROM outbox \
+             WHERE id > $1 ORDER BY id LIMIT $2",
+        )
+        .bind(after.map(MailId::as_str).unwrap_or_default())
+        .bind(i64::from(limit));
+        let rows: Vec<Row> =
+            within_deadline(self.pool.deadline(), TABLE, statement.fetch_all(self.pool.reads())).await?;
+        rows.into_iter().map(OutboxEntry::try_from).collect()
+    }
+
+    async fn reseal(&self, id: &MailId, seen: &[u8], sealed: &[u8]) -> Result<bool> {
+        let statement = sqlx::query("UPDATE outbox SET sealed = $1 WHERE id = $2 AND sealed = $3")
+            .bind(STANDARD.encode(sealed))
+            .bind(id.as_str())
+            .bind(STANDARD.encode(seen));
+        Ok(within_deadline(self.pool.deadline(), TABLE, self.pool.write(statement)).await? == 1)
+    }
+
     async fn count(&self) -> Result<u64> {
         let count: i64 = within_deadline(
             self.pool.deadline(),
