@@ -3,9 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use portcullis::config::settings::{
-    Compatibility, HeaderPreset, LogPlace, MailTransport, Server, Signing, SmtpTls,
-};
+use portcullis::config::settings::{Compatibility, HeaderPreset, LogPlace, MailTransport, Server, Signing, SmtpTls};
 use portcullis::domain::access_policy::{AccessPolicy, Kinds, SecondFactorDuty};
 use portcullis::domain::lockout::LockoutPolicy;
 use portcullis::domain::secret::Secret;

@@ -19,6 +19,8 @@ mod identity_headers;
 mod logout;
 mod native_tokens;
 mod openapi;
+mod password_change;
+mod password_reset;
 mod passwords;
 mod paths;
 mod proxying;

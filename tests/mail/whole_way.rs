@@ -30,7 +30,7 @@ async fn a_reset_waits_for_a_server_that_is_busy_and_arrives_once() {
     let (outbox, clock) = (Arc::new(SqlOutbox::new(pool)), Arc::new(ManualClock::at(DATE)));
     let random: Arc<dyn Random> = Arc::new(OsRandom::new());
     let master_key = MasterKey::parse(&MasterKey::generate(random.as_ref())).unwrap();
-    let sealed = Arc::new(SealedMail::new(Arc::new(master_key), Arc::clone(&random)));
+    let sealed = Arc::new(SealedMail::new(Arc::new(master_key.into()), Arc::clone(&random)));
 
     let values = PasswordReset {
         occasion: Occasion { username: "anna".to_owned(), at: DATE, address: "192.0.2.7".to_owned() },
