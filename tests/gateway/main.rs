@@ -25,9 +25,13 @@ mod passwords;
 mod paths;
 mod proxying;
 mod recording;
+mod reset_mail;
 mod routes;
 mod sessions;
 mod signing;
+#[path = "../mail/server.rs"]
+#[allow(dead_code, reason = "what only the tests of mail itself need")]
+mod smtp_server;
 mod store_down;
 mod streaming;
 mod upstream_failures;

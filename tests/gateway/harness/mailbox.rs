@@ -55,6 +55,16 @@ impl Mailbox {
         Mail { to: header("To:"), subject: header("Subject:"), raw }
     }
 
+    /// The token of the next message that has a link.
+    pub fn next_link(&mut self) -> String {
+        loop {
+            let mail = self.next();
+            if mail.raw.contains(RESET_PAGE) {
+                return mail.token();
+            }
+        }
+    }
+
     /// How many messages there are, read or not.
     pub fn count(&self) -> usize {
         let names = std::fs::read_dir(&self.directory).unwrap().map(|entry| entry.unwrap().path());
@@ -63,7 +73,7 @@ impl Mailbox {
 }
 
 impl Mail {
-    /// The token in the link of this message.
+    /// The token in the link of this message. The line with the plain link is short enough not to be broken.
     pub fn token(&self) -> String {
         let (_, after) = self.raw.split_once(RESET_PAGE).unwrap_or_else(|| panic!("no link in {}", self.raw));
         let token: String = after.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();

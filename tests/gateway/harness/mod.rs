@@ -30,7 +30,6 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 pub use self::client::{Client, Reply};
-pub use self::mailbox::{Mail, Mailbox, RESET_PAGE};
 pub use self::plan::{DJANGO_SECRET, cheap_hash};
 pub use self::upstream::{Seen, Upstream};
 
@@ -275,7 +274,7 @@ impl World {
         std::fs::read_to_string(self.directory.path().join("audit.log")).unwrap_or_default()
     }
 
-    /// The events of one kind, in the order in which they happened: reason (empty where it was done), user.
+    /// The events of one kind, by the millisecond in which they happened: reason (empty where it was done), user.
     pub fn audited(&self, action: AuditAction) -> Vec<(String, Option<UserId>)> {
         let query = AuditQuery { action: Some(action), limit: 1000, ..AuditQuery::default() };
         let mut events = self.wait(self.stores.audit.list(&query)).unwrap();
