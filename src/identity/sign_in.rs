@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::auditor::Auditor;
-use super::code_check::{CodeCheck, Shown};
+use super::code_check::Shown;
+use super::factor_confirmation::{FactorConfirmation, Matched, NotShown};
 use super::guess_guard::{Counted, GuessGuard, NotNow};
 use super::passwords::{Passwords, Unfit};
 use super::token_mint::{TokenMint, TokenPair};
@@ -83,6 +84,17 @@ impl From<NotNow> for SignInError {
     }
 }
 
+impl SignInError {
+    fn not_shown(user: &UserId, why: NotShown) -> Self {
+        match why {
+            NotShown::Wrong => Self::WrongCode(user.clone()),
+            NotShown::Blocked(wait) => Self::Blocked(wait),
+            NotShown::Crowded => Self::Busy,
+            NotShown::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 /// How long a challenge is good for, and for how many codes.
 #[derive(Clone, Copy, Debug)]
 pub struct ChallengeRules {
@@ -96,7 +108,7 @@ pub struct SignInDesk {
     pub sign_ins: Arc<dyn SignIns>,
     pub challenges: Arc<dyn Challenges>,
     pub passwords: Arc<Passwords>,
-    pub codes: Arc<CodeCheck>,
+    pub factor: Arc<FactorConfirmation>,
     pub guard: Arc<GuessGuard>,
     pub mint: Arc<TokenMint>,
     pub auditor: Auditor,
@@ -131,15 +143,14 @@ impl SignInDesk {
         if verdict == Verdict::RightButWeak {
             self.upgrade(&user, again).await;
         }
-        let has_factor = !self.codes.confirmed(&user.id).await?.is_empty();
+        let has_factor = !self.factor.codes.confirmed(&user.id).await?.is_empty();
         match (has_factor, otp) {
             (false, _) => self.open(&user, None, None, counted.forgiven(), by).await,
             (true, None) => self.challenge(&user, &counted).await,
             (true, Some(otp)) => {
-                let codes = self.guard.count(GuessSubject::Codes(user.id.clone()), Some(&user.id), by).await?;
-                let proof = self.prove(&user.id, &Shown::Otp(otp), by).await?;
-                let forgiven = both(&counted, &codes);
-                self.open(&user, Some(proof), None, forgiven, by).await
+                let matched = self.prove(&user.id, &Shown::Otp(otp), by).await?;
+                let forgiven = both(&counted, &matched.counted);
+                self.open(&user, Some(matched.proof), None, forgiven, by).await
             }
         }
     }
@@ -157,26 +168,13 @@ impl SignInDesk {
         let challenge = self.challenges.attempt(&digest, most, now).await?.ok_or(SignInError::ChallengeInvalid)?;
         let user = self.users.find_fresh(&challenge.user_id).await?.filter(|user| user.is_active);
         let user = user.ok_or(SignInError::ChallengeInvalid)?;
-        let codes = self.guard.count(GuessSubject::Codes(user.id.clone()), Some(&user.id), by).await?;
-        let proof = self.prove(&user.id, shown, by).await?;
-        self.open(&user, Some(proof), Some(digest), codes.forgiven(), by).await
+        let matched = self.prove(&user.id, shown, by).await?;
+        let forgiven = matched.counted.forgiven();
+        self.open(&user, Some(matched.proof), Some(digest), forgiven, by).await
     }
 
-    async fn prove(&self, user: &UserId, shown: &Shown, by: &Initiator) -> Result<FactorProof, SignInError> {
-        if let Some(proof) = self.codes.prove(user, shown, self.clock.now()).await? {
-            return Ok(proof);
-        }
-        self.tell_wrong_code(user, shown, by).await?;
-        Err(SignInError::WrongCode(user.clone()))
-    }
-
-    async fn tell_wrong_code(&self, user: &UserId, shown: &Shown, by: &Initiator) -> Result<(), StoreError> {
-        let action = match shown {
-            Shown::Otp(_) => AuditAction::SecondFactorCheck,
-            Shown::RecoveryCode(_) => AuditAction::RecoveryCodeUse,
-        };
-        let event = self.auditor.refused(by, action, Denial::SecondFactorWrong.reason());
-        self.auditor.append(&event.about(user)).await
+    async fn prove(&self, user: &UserId, shown: &Shown, by: &Initiator) -> Result<Matched<FactorProof>, SignInError> {
+        self.factor.check(user, shown, by).await.map_err(|why| SignInError::not_shown(user, why))
     }
 
     async fn challenge(&self, user: &User, counted: &Counted) -> Result<SignedIn, SignInError> {
@@ -207,7 +205,6 @@ impl SignInDesk {
         let session = self.session(user, proof.as_ref(), by, now);
         let event = self.auditor.done(by, AuditAction::SignIn).about(&user.id).on_session(&session.id);
         let change = Change::from(event.saying(session.amr.join(" ")));
-        let shown = proof.clone();
         let sign_in = SignIn { session, password_changed_at: user.password_changed_at, challenge, proof, forgiven };
         match self.sign_ins.complete(&sign_in, &change).await? {
             Completion::Done => {}
@@ -217,12 +214,9 @@ impl SignInDesk {
             }
             Completion::ChallengeSpent => return Err(SignInError::ChallengeInvalid),
             Completion::ProofSpent => {
-                let action = match shown {
-                    Some(FactorProof::RecoveryCode(_)) => AuditAction::RecoveryCodeUse,
-                    _ => AuditAction::SecondFactorCheck,
-                };
-                let event = self.auditor.refused(by, action, Denial::SecondFactorWrong.reason());
-                self.auditor.append(&event.about(&user.id)).await?;
+                if let Some(proof) = &sign_in.proof {
+                    self.factor.tell_spent(&user.id, proof, by).await?;
+                }
                 return Err(SignInError::WrongCode(user.id.clone()));
             }
         }

@@ -40,9 +40,14 @@ use crate::edge::upstreams::{ServerAddress, UpstreamSpec, Upstreams};
 use crate::edge::wire::{HeadLimits, Tunnels, WireSettings};
 use crate::identity::auditor::Auditor;
 use crate::identity::code_check::{CodeCheck, CodeForm};
+use crate::identity::factor_confirmation::FactorConfirmation;
 use crate::identity::guess_guard::{GuessGuard, GuessRules};
+use crate::identity::owner_check::OwnerCheck;
+use crate::identity::password_confirmation::PasswordConfirmation;
 use crate::identity::passwords::Passwords;
 use crate::identity::public_keys::PublicKeys;
+use crate::identity::recovery_codes::RecoveryCodeDesk;
+use crate::identity::second_factors::{Disabling, SecondFactorDesk};
 use crate::identity::sessions::SessionDesk;
 use crate::identity::sign_in::{ChallengeRules, SignInDesk};
 use crate::identity::token_mint::{Lifetimes, TokenMint};
@@ -146,12 +151,43 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let django = settings.compatibility == Compatibility::Django;
     let form = if django { CodeForm::Django } else { CodeForm::Exact };
     let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), Arc::clone(&master_keys), form));
+    let password = Arc::new(PasswordConfirmation {
+        users: Arc::clone(&users) as _,
+        passwords: Arc::clone(&passwords),
+        guard: Arc::clone(&guard),
+        auditor: auditor.clone(),
+    });
+    let factor = Arc::new(FactorConfirmation {
+        codes,
+        guard: Arc::clone(&guard),
+        auditor: auditor.clone(),
+        clock: Arc::clone(&nature.clock),
+    });
+    let owner = Arc::new(OwnerCheck { password, factor: Arc::clone(&factor) });
+    let second_factors = SecondFactorDesk {
+        factors: Arc::clone(&stores.second_factors),
+        owner: Arc::clone(&owner),
+        factor: Arc::clone(&factor),
+        master_keys,
+        issuer: settings.second_factor.issuer.clone(),
+        disabling: if django { Disabling::PasswordAlone } else { Disabling::PasswordAndFactor },
+        auditor: auditor.clone(),
+        clock: Arc::clone(&nature.clock),
+        random: Arc::clone(&nature.random),
+    };
+    let recovery_codes = RecoveryCodeDesk {
+        factors: Arc::clone(&stores.second_factors),
+        owner,
+        auditor: auditor.clone(),
+        clock: Arc::clone(&nature.clock),
+        random: Arc::clone(&nature.random),
+    };
     let sign_in = SignInDesk {
         users: Arc::clone(&users) as _,
         sign_ins: Arc::clone(&stores.sign_ins),
         challenges: Arc::clone(&stores.challenges),
         passwords: Arc::clone(&passwords),
-        codes,
+        factor,
         guard,
         mint: Arc::clone(&mint),
         auditor: auditor.clone(),
@@ -173,7 +209,15 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let public_keys = PublicKeys { tokens: keyrings.tokens.clone(), assertions: keyrings.assertions.clone() };
     let (api, table) = routes(
         settings,
-        Services { strips_passwords: django, sign_in, sessions: sessions_desk, public_keys },
+        Services {
+            strips_passwords: django,
+            code_form: form,
+            sign_in,
+            sessions: sessions_desk,
+            second_factors,
+            recovery_codes,
+            public_keys,
+        },
         &runtimes.handlers,
     )?;
 

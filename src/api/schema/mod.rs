@@ -6,5 +6,6 @@ pub mod documents;
 pub mod keys;
 pub mod me;
 pub mod refusals;
+pub mod second_factors;
 pub mod sessions;
 pub mod tokens;
