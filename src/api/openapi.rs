@@ -154,6 +154,34 @@ mod tests {
     #[utoipa::path(get, path = "things/{id}/", responses((status = 200, description = "It")))]
     async fn show_thing() {}
 
+    /// Change
+    #[utoipa::path(
+        patch, path = "things/{id}/", request_body = super::super::schema::tokens::Done,
+        responses(
+            (status = 400, description = "No", body = super::super::schema::tokens::Done),
+            (status = 404, description = "There is no such thing"),
+        ),
+    )]
+    async fn change_thing() {}
+
+    #[test]
+    fn an_operations_own_refusals_stand_beside_those_of_all() {
+        let endpoints = Endpoint::gather("/a", operation!(AccessPolicy::Public, change_thing));
+        let document = json!(describe(&endpoints));
+        let operation = &document["paths"]["/a/things/{id}/"]["patch"];
+        assert_eq!(operation["requestBody"]["required"], false, "it has no field that must be there");
+        let answers = &operation["responses"];
+        let schema = |status: &str| answers[status]["content"]["application/json"]["schema"].clone();
+        let reference = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+        assert_eq!(
+            schema("400"),
+            json!({ "anyOf": [reference("Done"), reference("FieldErrors"), reference("Refusal")] })
+        );
+        assert_eq!(schema("404"), reference("Refusal"));
+        assert_eq!(answers["404"]["description"], "There is no such thing");
+        assert_eq!(answers["404"]["content"]["application/json"]["example"]["code"], "not_found");
+    }
+
     fn described(access: AccessPolicy) -> Value {
         let document = describe(&Endpoint::gather("/a", operation!(access, show_thing)));
         json!(document)["paths"]["/a/things/{id}/"]["get"].clone()
@@ -204,5 +232,6 @@ mod tests {
         let body = &document["paths"]["/a/token/"]["post"]["requestBody"]["content"];
         let kinds: Vec<&String> = body.as_object().unwrap().keys().collect();
         assert_eq!(kinds, ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"]);
+        assert_eq!(document["paths"]["/a/token/"]["post"]["requestBody"]["required"], true);
     }
 }

@@ -25,7 +25,7 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// `described` is what `utoipa` makes of the one handler; [`operation!`] pairs the two.
+    /// `described` is what `utoipa` makes of the one handler; `operation!` pairs the two.
     pub fn new<H, T>(access: AccessPolicy, described: OpenApi, handler: H) -> Option<Self>
     where
         H: Handler<T, Arc<Services>>,

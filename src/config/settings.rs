@@ -151,6 +151,8 @@ pub struct SecondFactor {
     pub challenge_attempts: u32,
     /// Who must have a second factor.
     pub required: SecondFactorDuty,
+    /// Whether who has one is asked for it at each sign-in.
+    pub at_sign_in: bool,
     /// Whether administration by session needs a second factor in that session.
     pub administration: bool,
 }

@@ -62,6 +62,17 @@ impl FactorConfirmation {
     /// says so with [`FactorConfirmation::tell_spent`].
     pub async fn check(&self, user: &UserId, shown: &Shown, by: &Initiator) -> Result<Matched<FactorProof>, NotShown> {
         let counted = self.count(user, by).await?;
+        self.prove(user, shown, counted, by).await
+    }
+
+    /// Judges a guess that was counted.
+    pub async fn prove(
+        &self,
+        user: &UserId,
+        shown: &Shown,
+        counted: Counted,
+        by: &Initiator,
+    ) -> Result<Matched<FactorProof>, NotShown> {
         let proof = self.codes.prove(user, shown, self.clock.now()).await;
         let action = match shown {
             Shown::Otp(_) => AuditAction::SecondFactorCheck,
@@ -96,8 +107,9 @@ impl FactorConfirmation {
         let _ = self.guard.forgive(counted).await;
     }
 
-    async fn count(&self, user: &UserId, by: &Initiator) -> Result<Counted, NotNow> {
-        self.guard.count(GuessSubject::Codes(user.clone()), Some(user), by).await
+    /// Counts a guess that is to be judged by [`FactorConfirmation::prove`].
+    pub async fn count(&self, user: &UserId, by: &Initiator) -> Result<Counted, NotShown> {
+        Ok(self.guard.count(GuessSubject::Codes(user.clone()), Some(user), by).await?)
     }
 
     async fn judge<T>(

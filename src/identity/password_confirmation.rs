@@ -64,7 +64,8 @@ impl PasswordConfirmation {
         by: &Initiator,
     ) -> Result<Arc<User>, NotConfirmed> {
         self.passwords.check_length(&password)?;
-        let counted = self.guard.count(GuessSubject::Account(user.clone()), Some(user), by).await?;
+        let subject = GuessSubject::Account(user.clone());
+        let (counted, slot) = self.guard.count_with(subject, Some(user), by, || self.passwords.slot()).await?;
         // Read after the turn was waited for: another password may have been set in the meantime.
         let found = match self.users.find_fresh(user).await {
             Ok(found) => found,
@@ -77,7 +78,7 @@ impl PasswordConfirmation {
             self.guard.give_back(&counted).await;
             return Err(NotConfirmed::Inactive);
         };
-        let Ok(verdict) = self.passwords.verify(password, Some(&found.password)).await else {
+        let Ok(verdict) = self.passwords.verify(slot, password, Some(&found.password)).await else {
             self.guard.give_back(&counted).await;
             return Err(NotConfirmed::Busy);
         };

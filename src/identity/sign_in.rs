@@ -19,6 +19,7 @@ use super::guess_guard::{Counted, GuessGuard, NotNow};
 use super::passwords::{Passwords, Unfit};
 use super::token_mint::{TokenMint, TokenPair};
 use crate::crypto::digest::sha256;
+use crate::crypto::keyed_digest::KeyedDigest;
 use crate::crypto::password::Verdict;
 use crate::domain::audit::{AuditAction, Initiator};
 use crate::domain::challenge::Challenge;
@@ -100,6 +101,8 @@ impl SignInError {
 pub struct ChallengeRules {
     pub lifetime: Duration,
     pub attempts: u32,
+    /// Whether who has a second factor is asked for it. One that is shown unasked must hold all the same.
+    pub demanded: bool,
 }
 
 /// What a sign-in asks of.
@@ -111,6 +114,8 @@ pub struct SignInDesk {
     pub factor: Arc<FactorConfirmation>,
     pub guard: Arc<GuessGuard>,
     pub mint: Arc<TokenMint>,
+    /// For names that nobody has.
+    pub names: KeyedDigest,
     pub auditor: Auditor,
     pub challenge_rules: ChallengeRules,
     pub clock: Arc<dyn Clock>,
@@ -128,10 +133,12 @@ impl SignInDesk {
     ) -> Result<SignedIn, SignInError> {
         self.passwords.check_length(&password)?;
         let user = self.users.find_by_username(username).await?;
-        let counted = self.guard.count(subject_of(username, user.as_ref()), user.as_ref().map(|u| &u.id), by).await?;
+        let subject = self.subject(username, user.as_ref());
+        let known = user.as_ref().map(|user| &user.id);
+        let (counted, slot) = self.guard.count_with(subject, known, by, || self.passwords.slot()).await?;
         let again = password.clone();
         let stored = user.as_ref().map(|user| &user.password);
-        let Ok(verdict) = self.passwords.verify(password, stored).await else {
+        let Ok(verdict) = self.passwords.verify(slot, password, stored).await else {
             self.guard.give_back(&counted).await;
             return Err(SignInError::Busy);
         };
@@ -143,16 +150,38 @@ impl SignInDesk {
         if verdict == Verdict::RightButWeak {
             self.upgrade(&user, again).await;
         }
-        let has_factor = !self.factor.codes.confirmed(&user.id).await?.is_empty();
-        match (has_factor, otp) {
-            (false, _) => self.open(&user, None, None, counted.forgiven(), by).await,
-            (true, None) => self.challenge(&user, &counted).await,
-            (true, Some(otp)) => {
-                let matched = self.prove(&user.id, &Shown::Otp(otp), by).await?;
-                let forgiven = both(&counted, &matched.counted);
-                self.open(&user, Some(matched.proof), None, forgiven, by).await
+        self.past_password(&user, otp, counted, by).await
+    }
+
+    /// The password was right. Whatever becomes of the sign-in, that was no wrong guess at it.
+    async fn past_password(
+        &self,
+        user: &User,
+        otp: Option<Secret<String>>,
+        counted: Counted,
+        by: &Initiator,
+    ) -> Result<SignedIn, SignInError> {
+        let has_factor = match self.factor.codes.confirmed(&user.id).await {
+            Ok(devices) => !devices.is_empty(),
+            Err(error) => {
+                self.guard.give_back(&counted).await;
+                return Err(error.into());
             }
+        };
+        let done = match (has_factor, otp) {
+            (true, None) if self.challenge_rules.demanded => self.challenge(user, &counted).await,
+            (false, _) | (true, None) => self.open(user, None, None, counted.forgiven(), by).await,
+            (true, Some(otp)) => {
+                self.guard.forgive(&counted).await?;
+                drop(counted);
+                let codes = self.count_code(&user.id, by).await?;
+                return self.past_code(user, &Shown::Otp(otp), None, codes, by).await;
+            }
+        };
+        if let Err(SignInError::Store(_)) = done {
+            self.guard.give_back(&counted).await;
         }
+        done
     }
 
     /// The second step: the ticket of the first, and a code.
@@ -162,19 +191,52 @@ impl SignInDesk {
         shown: &Shown,
         by: &Initiator,
     ) -> Result<SignedIn, SignInError> {
-        let now = self.clock.now();
         let digest = ticket_digest(ticket);
         let most = self.challenge_rules.attempts;
-        let challenge = self.challenges.attempt(&digest, most, now).await?.ok_or(SignInError::ChallengeInvalid)?;
-        let user = self.users.find_fresh(&challenge.user_id).await?.filter(|user| user.is_active);
+        let found = self.challenges.find(&digest, most, self.clock.now()).await?;
+        let user_id = found.ok_or(SignInError::ChallengeInvalid)?.user_id;
+        let user = self.users.find_fresh(&user_id).await?.filter(|user| user.is_active);
         let user = user.ok_or(SignInError::ChallengeInvalid)?;
-        let matched = self.prove(&user.id, shown, by).await?;
-        let forgiven = matched.counted.forgiven();
-        self.open(&user, Some(matched.proof), Some(digest), forgiven, by).await
+        // Before the attempt is counted against the challenge: whoever is told to wait has not tried.
+        let codes = self.count_code(&user.id, by).await?;
+        match self.challenges.attempt(&digest, most, self.clock.now()).await {
+            Ok(Some(challenge)) => self.past_code(&user, shown, Some(&challenge), codes, by).await,
+            refused => {
+                self.guard.give_back(&codes).await;
+                Err(refused.err().map_or(SignInError::ChallengeInvalid, SignInError::Store))
+            }
+        }
     }
 
-    async fn prove(&self, user: &UserId, shown: &Shown, by: &Initiator) -> Result<Matched<FactorProof>, SignInError> {
-        self.factor.check(user, shown, by).await.map_err(|why| SignInError::not_shown(user, why))
+    async fn count_code(&self, user: &UserId, by: &Initiator) -> Result<Counted, SignInError> {
+        self.factor.count(user, by).await.map_err(|why| SignInError::not_shown(user, why))
+    }
+
+    async fn past_code(
+        &self,
+        user: &User,
+        shown: &Shown,
+        challenge: Option<&Challenge>,
+        codes: Counted,
+        by: &Initiator,
+    ) -> Result<SignedIn, SignInError> {
+        let matched = self.factor.prove(&user.id, shown, codes, by).await;
+        let Matched { proof, counted } = matched.map_err(|why| SignInError::not_shown(&user.id, why))?;
+        let done = self.open(user, Some(proof), challenge, counted.forgiven(), by).await;
+        if let Err(SignInError::Store(_)) = done {
+            self.guard.give_back(&counted).await;
+        }
+        done
+    }
+
+    /// Whom a guess is counted against. A name that nobody has behaves as one that somebody has. That goes for its spellings
+    /// too: if those of a name that nobody has were one, and those of a name that somebody has are one user's and nobody's,
+    /// then guessing at two of them would tell which it is.
+    fn subject(&self, username: &str, user: Option<&User>) -> GuessSubject {
+        match user {
+            Some(user) => GuessSubject::Account(user.id.clone()),
+            None => GuessSubject::Name(self.names.of(username.as_bytes())),
+        }
     }
 
     async fn challenge(&self, user: &User, counted: &Counted) -> Result<SignedIn, SignInError> {
@@ -184,6 +246,7 @@ impl SignInDesk {
         let challenge = Challenge {
             digest: ticket_digest(&text),
             user_id: user.id.clone(),
+            password_changed_at: user.password_changed_at,
             created_at: now,
             expires_at: now.plus(lifetime),
             attempts: 0,
@@ -197,7 +260,7 @@ impl SignInDesk {
         &self,
         user: &User,
         proof: Option<FactorProof>,
-        challenge: Option<Digest>,
+        challenge: Option<&Challenge>,
         forgiven: Vec<Forgiveness>,
         by: &Initiator,
     ) -> Result<SignedIn, SignInError> {
@@ -205,9 +268,20 @@ impl SignInDesk {
         let session = self.session(user, proof.as_ref(), by, now);
         let event = self.auditor.done(by, AuditAction::SignIn).about(&user.id).on_session(&session.id);
         let change = Change::from(event.saying(session.amr.join(" ")));
-        let sign_in = SignIn { session, password_changed_at: user.password_changed_at, challenge, proof, forgiven };
+        let sign_in = SignIn {
+            session,
+            password_changed_at: challenge.map_or(user.password_changed_at, |challenge| challenge.password_changed_at),
+            challenge: challenge.map(|challenge| challenge.digest),
+            proof,
+            proof_demanded: self.challenge_rules.demanded,
+            forgiven,
+        };
         match self.sign_ins.complete(&sign_in, &change).await? {
             Completion::Done => {}
+            Completion::UserChanged if challenge.is_some() => {
+                self.tell_refused(by, Some(&user.id), Denial::ChallengeInvalid).await?;
+                return Err(SignInError::ChallengeInvalid);
+            }
             Completion::UserChanged => {
                 self.tell_refused(by, Some(&user.id), Denial::SignInRefused).await?;
                 return Err(SignInError::Refused);
@@ -256,19 +330,6 @@ impl SignInDesk {
             let _ = self.users.upgrade_password(&user.id, &user.password, &better).await;
         }
     }
-}
-
-/// Whom a guess is counted against. A name that nobody has behaves as one that somebody has, and is not stored.
-fn subject_of(username: &str, user: Option<&User>) -> GuessSubject {
-    match user {
-        Some(user) => GuessSubject::Account(user.id.clone()),
-        None => GuessSubject::unknown_name(username, sha256),
-    }
-}
-
-/// What is taken back when the password and the code were right. The network was counted for each of them.
-fn both(password: &Counted, code: &Counted) -> Vec<Forgiveness> {
-    password.forgiven().into_iter().chain(code.forgiven()).collect()
 }
 
 fn ticket_digest(ticket: &Secret<String>) -> Digest {

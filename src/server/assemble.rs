@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use prometheus::IntCounter;
 use tokio::runtime::Handle;
@@ -150,6 +151,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let mint = Arc::new(TokenMint::new(tokens.clone(), lifetimes(settings), Arc::clone(&nature.random)));
     let django = settings.compatibility == Compatibility::Django;
     let form = if django { CodeForm::Django } else { CodeForm::Exact };
+    let names = master_keys.keyed_digest("names of nobody");
     let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), Arc::clone(&master_keys), form));
     let password = Arc::new(PasswordConfirmation {
         users: Arc::clone(&users) as _,
@@ -189,11 +191,13 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         passwords: Arc::clone(&passwords),
         factor,
         guard,
+        names,
         mint: Arc::clone(&mint),
         auditor: auditor.clone(),
         challenge_rules: ChallengeRules {
             lifetime: settings.second_factor.challenge_lifetime,
             attempts: settings.second_factor.challenge_attempts,
+            demanded: settings.second_factor.at_sign_in,
         },
         clock: Arc::clone(&nature.clock),
         random: Arc::clone(&nature.random),
@@ -281,6 +285,10 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         standing,
         delete_expired: DeleteExpired {
             sessions,
+            challenges: Arc::clone(&stores.challenges),
+            password_resets: Arc::clone(&stores.password_resets),
+            guesses: Arc::clone(&stores.guesses),
+            guesses_kept: longest_window(settings),
             signing_keys: Arc::clone(&stores.signing_keys),
             keys_kept: settings.tokens.refresh_lifetime.max(settings.tokens.access_lifetime) + settings.tokens.leeway,
             invalidations: Arc::clone(&stores.invalidations),
@@ -387,6 +395,11 @@ fn guess_rules(settings: &Settings) -> GuessRules {
         reset_requests: LockoutPolicy::requests(),
         shared: lockout.shared_networks.iter().chain(&settings.trusted_proxies).copied().collect(),
     }
+}
+
+fn longest_window(settings: &Settings) -> Duration {
+    let GuessRules { account, codes, address, reset_requests, .. } = guess_rules(settings);
+    [account, codes, address, reset_requests].iter().map(|policy| policy.window).max().unwrap_or_default()
 }
 
 fn audit_log(settings: &Settings, metrics: &Metrics) -> Result<AuditLog, StartError> {

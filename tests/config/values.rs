@@ -181,6 +181,7 @@ fn weakened_settings_are_warned_of() {
         ("tokens: { rotate: false }", "tokens.rotate"),
         ("passwords: { min_length: 7 }", "passwords.min_length"),
         ("second_factor: { challenge_lifetime: 6m }", "second_factor.challenge_lifetime"),
+        ("second_factor: { at_sign_in: false }", "second_factor.at_sign_in"),
         ("second_factor: { administration: false }", "second_factor.administration"),
         ("passwords: { similarity: false }", "passwords.similarity"),
         ("passwords: { common: false }", "passwords.common"),

@@ -22,7 +22,14 @@ use crate::{World, at, change};
 pub fn challenge(name: &str, user: &UserId) -> Challenge {
     let mut digest = [0; 32];
     digest[..name.len()].copy_from_slice(name.as_bytes());
-    Challenge { digest: Digest(digest), user_id: user.clone(), created_at: at(0), expires_at: at(300), attempts: 0 }
+    Challenge {
+        digest: Digest(digest),
+        user_id: user.clone(),
+        password_changed_at: at(1),
+        created_at: at(0),
+        expires_at: at(300),
+        attempts: 0,
+    }
 }
 
 fn sign_in(id: &str, user: &User) -> SignIn {
@@ -31,6 +38,7 @@ fn sign_in(id: &str, user: &User) -> SignIn {
         password_changed_at: user.password_changed_at,
         challenge: None,
         proof: None,
+        proof_demanded: true,
         forgiven: Vec::new(),
     }
 }

@@ -61,22 +61,34 @@ pub fn shared() -> BTreeMap<String, RefOr<Response>> {
 
 fn body_of(denial: Denial) -> Content {
     let sample = |value: Value| ExampleBuilder::new().value(Some(value)).build();
+    let content = ContentBuilder::new().schema(Some(any_of(bodies(refusal::status(denial)))));
     match refusal::status(denial) {
-        StatusCode::BAD_REQUEST => ContentBuilder::new()
-            .schema(Some(AnyOfBuilder::new().item(reference::<FieldErrors>()).item(reference::<Refusal>())))
-            .examples_from_iter([
-                ("field", sample(json!({ "username": ["This field is required."] }))),
-                ("body", sample(refusal::body(Denial::ParseError))),
-            ])
-            .build(),
-        StatusCode::UNAUTHORIZED => ContentBuilder::new()
-            .schema(Some(AnyOfBuilder::new().item(reference::<TokenNotValid>()).item(reference::<Refusal>())))
-            .examples_from_iter([
-                ("token", sample(refusal::body(denial))),
-                ("nothing", sample(refusal::body(Denial::CredentialMissing))),
-            ])
-            .build(),
-        _ => ContentBuilder::new().schema(Some(reference::<Refusal>())).example(Some(refusal::body(denial))).build(),
+        StatusCode::BAD_REQUEST => content.examples_from_iter([
+            ("field", sample(json!({ "username": ["This field is required."] }))),
+            ("body", sample(refusal::body(Denial::ParseError))),
+        ]),
+        StatusCode::UNAUTHORIZED => content.examples_from_iter([
+            ("token", sample(refusal::body(denial))),
+            ("nothing", sample(refusal::body(Denial::CredentialMissing))),
+        ]),
+        _ => content.example(Some(refusal::body(denial))),
+    }
+    .build()
+}
+
+/// What a refusal of this status may look like on any operation.
+fn bodies(status: StatusCode) -> Vec<RefOr<Schema>> {
+    match status {
+        StatusCode::BAD_REQUEST => vec![reference::<FieldErrors>(), reference::<Refusal>()],
+        StatusCode::UNAUTHORIZED => vec![reference::<TokenNotValid>(), reference::<Refusal>()],
+        _ => vec![reference::<Refusal>()],
+    }
+}
+
+fn any_of(mut schemas: Vec<RefOr<Schema>>) -> RefOr<Schema> {
+    match (schemas.len(), schemas.pop()) {
+        (1, Some(only)) => only,
+        (_, last) => schemas.into_iter().chain(last).fold(AnyOfBuilder::new(), AnyOfBuilder::item).into(),
     }
 }
 
@@ -92,9 +104,12 @@ pub fn complete(description: &mut Description, access: &AccessPolicy, schemas: &
             StatusCode::UNSUPPORTED_MEDIA_TYPE => has_body,
             _ => true,
         };
-        if applies {
-            let reference = || RefOr::Ref(Ref::from_response_name(*name));
-            own.entry(status.as_str().to_owned()).or_insert_with(reference);
+        if !applies {
+            continue;
+        }
+        let reference = || RefOr::Ref(Ref::from_response_name(*name));
+        if let RefOr::T(response) = own.entry(status.as_str().to_owned()).or_insert_with(reference) {
+            widen(response, *denial);
         }
     }
     for (status, response) in own.iter_mut() {
@@ -102,6 +117,18 @@ pub fn complete(description: &mut Description, access: &AccessPolicy, schemas: &
         examples::complete(response.content.values_mut(), schemas);
         put_headers(response, status);
     }
+}
+
+/// An operation's own refusal stands beside those that any operation makes with the same status; one of which only the
+/// meaning is said looks like them.
+fn widen(response: &mut Response, denial: Denial) {
+    let content = response.content.entry("application/json".to_owned()).or_insert_with(|| RefOr::T(body_of(denial)));
+    let RefOr::T(content) = content else { return };
+    let mut schemas = bodies(refusal::status(denial));
+    if let Some(own) = content.schema.take().filter(|own| !schemas.contains(own) && *own != any_of(schemas.clone())) {
+        schemas.insert(0, own);
+    }
+    content.schema = Some(any_of(schemas));
 }
 
 fn put_headers(response: &mut Response, status: &str) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::schema::{SchemaType, Type};
-use utoipa::openapi::{RefOr, Schema};
+use utoipa::openapi::{RefOr, Required, Schema};
 
 use super::examples;
 
@@ -15,6 +15,14 @@ const FORMS: [&str; 2] = ["application/x-www-form-urlencoded", "multipart/form-d
 pub fn complete(body: &mut RequestBody, schemas: &BTreeMap<String, RefOr<Schema>>) {
     examples::complete(body.content.values_mut(), schemas);
     let Some(RefOr::T(content)) = body.content.get(JSON).cloned() else { return };
+    let demands = content.schema.as_ref().and_then(|schema| match examples::resolve(schema, schemas) {
+        Some(Schema::Object(object)) => Some(!object.required.is_empty()),
+        _ => None,
+    });
+    // No body is read as an empty one.
+    if demands == Some(false) {
+        body.required = Some(Required::False);
+    }
     if content.schema.as_ref().is_some_and(|schema| is_flat(schema, schemas)) {
         for form in FORMS {
             body.content.insert(form.to_owned(), RefOr::T(content.clone()));

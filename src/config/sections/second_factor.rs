@@ -20,8 +20,13 @@ pub fn read(mut section: Section<'_>, compatibility: Compatibility) -> SecondFac
         challenge_lifetime: section.duration("challenge_lifetime", 5 * MINUTE, MINUTE..=15 * MINUTE),
         challenge_attempts: section.integer("challenge_attempts", 5, 1..=5),
         required: section.choice("required", SecondFactorDuty::Nobody, &required),
+        at_sign_in: section.boolean("at_sign_in", true),
         administration: section.boolean("administration", true),
     };
+    if !second_factor.at_sign_in {
+        let problem = "a password alone signs in users who have a second factor";
+        section.warn("at_sign_in", problem, "write true as soon as all clients can ask for a code");
+    }
     if second_factor.challenge_lifetime > 5 * MINUTE {
         let problem = "who has only a password has more than five minutes for each round of guessing codes";
         section.warn("challenge_lifetime", problem, "write 5m or less");
