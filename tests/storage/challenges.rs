@@ -63,10 +63,13 @@ pub async fn are_counted_before_they_are_judged(world: &World) {
     let anna = insert_user(world, "anna").await;
     let challenge = challenge("c", &anna.id);
     world.challenges.insert(&challenge, &[]).await.unwrap();
+    let find = async |most| world.challenges.find(&challenge.digest, most, at(1)).await.unwrap();
     for number in 1..=3 {
+        assert_eq!(find(3).await.map(|found| found.attempts), Some(number - 1), "looking at it is no attempt");
         assert_eq!(attempt(world, &challenge, 3, at(1)).await, Some(number));
     }
     assert_eq!(attempt(world, &challenge, 3, at(1)).await, None, "the cap");
+    assert_eq!((find(3).await, find(4).await.map(|found| found.attempts)), (None, Some(3)));
     assert_eq!(attempt(world, &challenge, 4, at(1)).await, Some(4));
     assert_eq!(attempt(world, &self::challenge("unknown", &anna.id), 9, at(1)).await, None);
 }
@@ -77,6 +80,7 @@ pub async fn are_over_at_their_time(world: &World) {
     world.challenges.insert(&challenge, &[]).await.unwrap();
     assert_eq!(attempt(world, &challenge, 9, Timestamp::from_micros(at(300).as_micros() - 1)).await, Some(1));
     assert_eq!(attempt(world, &challenge, 9, at(300)).await, None);
+    assert_eq!(world.challenges.find(&challenge.digest, 9, at(300)).await.unwrap(), None);
 }
 
 pub async fn of_parallel_attempts_no_more_count_than_allowed(world: &World) {
