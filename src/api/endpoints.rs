@@ -2,8 +2,8 @@
 //! gives is said by the description beside the handler.
 
 use super::endpoint::Endpoint;
-use super::operation::{operation, requires};
-use super::{docs, me, openapi, passwords, sessions, sign_in, tokens, well_known};
+use super::operation::{open_to_unenrolled, operation, requires};
+use super::{docs, me, openapi, passwords, second_factors, sessions, sign_in, tokens, well_known};
 use crate::domain::access_policy::{AccessPolicy, Kinds};
 
 /// Every endpoint, below `prefix` or at its well-known place; those that describe the rest only if told to `describe`.
@@ -14,14 +14,19 @@ pub fn all(prefix: &str, describe: bool) -> Vec<Endpoint> {
         operation!(AccessPolicy::Public, tokens::refresh),
         operation!(AccessPolicy::Public, tokens::verify),
         operation!(AccessPolicy::Public, tokens::blacklist),
-        operation!(requires(Kinds::JWT), sessions::logout),
-        operation!(requires(Kinds::JWT), sessions::logout_everywhere),
+        operation!(open_to_unenrolled(requires(Kinds::JWT)), sessions::logout),
+        operation!(open_to_unenrolled(requires(Kinds::JWT)), sessions::logout_everywhere),
         operation!(requires(Kinds::JWT), sessions::list),
         operation!(requires(Kinds::JWT), sessions::end),
         operation!(requires(Kinds::JWT), passwords::change),
         operation!(AccessPolicy::Public, passwords::request_reset),
         operation!(AccessPolicy::Public, passwords::confirm_reset),
-        operation!(requires(Kinds::EITHER), me::show),
+        operation!(open_to_unenrolled(requires(Kinds::EITHER)), me::show),
+        operation!(open_to_unenrolled(requires(Kinds::JWT)), second_factors::show),
+        operation!(open_to_unenrolled(requires(Kinds::JWT)), second_factors::set_up),
+        operation!(open_to_unenrolled(requires(Kinds::JWT)), second_factors::verify),
+        operation!(requires(Kinds::JWT), second_factors::disable),
+        operation!(requires(Kinds::JWT), second_factors::renew_recovery_codes),
         operation!(AccessPolicy::Public, well_known::jwks),
     ];
     if describe {

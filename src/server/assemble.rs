@@ -42,15 +42,19 @@ use crate::edge::upstreams::{ServerAddress, UpstreamSpec, Upstreams};
 use crate::edge::wire::{HeadLimits, Tunnels, WireSettings};
 use crate::identity::auditor::Auditor;
 use crate::identity::code_check::{CodeCheck, CodeForm};
+use crate::identity::factor_confirmation::FactorConfirmation;
 use crate::identity::guess_guard::{GuessGuard, GuessRules};
 use crate::identity::notices::Notices;
 use crate::identity::outgoing::SealedMail;
+use crate::identity::owner_check::OwnerCheck;
 use crate::identity::password_change::PasswordChangeDesk;
 use crate::identity::password_confirmation::PasswordConfirmation;
 use crate::identity::password_reset::PasswordResetDesk;
 use crate::identity::passwords::Passwords;
 use crate::identity::public_keys::PublicKeys;
+use crate::identity::recovery_codes::RecoveryCodeDesk;
 use crate::identity::reset_requests::ResetRequests;
+use crate::identity::second_factors::{Disabling, SecondFactorDesk};
 use crate::identity::sessions::SessionDesk;
 use crate::identity::sign_in::{ChallengeRules, SignInDesk};
 use crate::identity::token_mint::{Lifetimes, TokenMint};
@@ -151,10 +155,10 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let django = settings.compatibility == Compatibility::Django;
     let form = if django { CodeForm::Django } else { CodeForm::Exact };
     let names = master_keys.keyed_digest("names of nobody");
-    let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), master_keys, form));
+    let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), Arc::clone(&master_keys), form));
     let notices =
         Arc::new(Notices::new(Arc::clone(&mail_room.templates), Arc::clone(&sealed_mail), Arc::clone(&nature.clock)));
-    let confirmation = Arc::new(PasswordConfirmation {
+    let password = Arc::new(PasswordConfirmation {
         users: Arc::clone(&users) as _,
         passwords: Arc::clone(&passwords),
         guard: Arc::clone(&guard),
@@ -162,7 +166,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     });
     let password_change = PasswordChangeDesk {
         users: Arc::clone(&users) as _,
-        confirmation,
+        confirmation: Arc::clone(&password),
         passwords: Arc::clone(&passwords),
         notices: Arc::clone(&notices),
         auditor: auditor.clone(),
@@ -190,12 +194,37 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         random: Arc::clone(&nature.random),
     });
     let send_mail = mail_room.send(Arc::clone(&stores.outbox), Arc::clone(&reset_requests) as _, nature);
+    let factor = Arc::new(FactorConfirmation {
+        codes,
+        guard: Arc::clone(&guard),
+        auditor: auditor.clone(),
+        clock: Arc::clone(&nature.clock),
+    });
+    let owner = Arc::new(OwnerCheck { password, factor: Arc::clone(&factor) });
+    let second_factors = SecondFactorDesk {
+        factors: Arc::clone(&stores.second_factors),
+        owner: Arc::clone(&owner),
+        factor: Arc::clone(&factor),
+        master_keys,
+        issuer: settings.second_factor.issuer.clone(),
+        disabling: if django { Disabling::PasswordAlone } else { Disabling::PasswordAndFactor },
+        auditor: auditor.clone(),
+        clock: Arc::clone(&nature.clock),
+        random: Arc::clone(&nature.random),
+    };
+    let recovery_codes = RecoveryCodeDesk {
+        factors: Arc::clone(&stores.second_factors),
+        owner,
+        auditor: auditor.clone(),
+        clock: Arc::clone(&nature.clock),
+        random: Arc::clone(&nature.random),
+    };
     let sign_in = SignInDesk {
         users: Arc::clone(&users) as _,
         sign_ins: Arc::clone(&stores.sign_ins),
         challenges: Arc::clone(&stores.challenges),
         passwords: Arc::clone(&passwords),
-        codes,
+        factor,
         guard,
         names,
         mint: Arc::clone(&mint),
@@ -219,11 +248,14 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let public_keys = PublicKeys { tokens: keyrings.tokens.clone(), assertions: keyrings.assertions.clone() };
     let services = Services {
         strips_passwords: django,
+        code_form: form,
         sign_in,
         sessions: sessions_desk,
         password_change,
         password_reset,
         reset_requests,
+        second_factors,
+        recovery_codes,
         public_keys,
     };
     let (api, table) = routes(settings, services, &runtimes.handlers)?;

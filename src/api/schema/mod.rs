@@ -7,5 +7,6 @@ pub mod keys;
 pub mod me;
 pub mod passwords;
 pub mod refusals;
+pub mod second_factors;
 pub mod sessions;
 pub mod tokens;
