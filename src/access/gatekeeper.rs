@@ -57,6 +57,9 @@ impl Gatekeeper {
             AccessPolicy::Public => Caller::Anonymous,
             AccessPolicy::Requires(requirement) => {
                 let principal = self.authenticate(arrival, requirement).await?;
+                if principal.owes_second_factor && !requirement.open_to_unenrolled {
+                    return Err(Denial::SecondFactorRequired);
+                }
                 // Judged on every request: a remembered record carries attributes, never a verdict.
                 if !principal.scopes.contains_all(&requirement.scopes) {
                     return Err(Denial::ScopeMissing);

@@ -11,6 +11,7 @@ use quick_cache::sync::Cache;
 use super::serial::Serial;
 use crate::crypto::digest::sha256;
 use crate::crypto::tokens::Tokens;
+use crate::domain::access_policy::SecondFactorDuty;
 use crate::domain::clock::Timestamp;
 use crate::domain::credential::BearerToken;
 use crate::domain::denial::Denial;
@@ -28,6 +29,7 @@ pub struct TokenCheck {
     sessions: Arc<dyn Sessions>,
     users: Arc<dyn Users>,
     admin_scopes: ScopeSet,
+    duty: SecondFactorDuty,
     seen: Cache<Digest, Arc<Seen>, ByBytes>,
     serial: Arc<Serial>,
 }
@@ -55,12 +57,13 @@ impl TokenCheck {
         sessions: Arc<dyn Sessions>,
         users: Arc<dyn Users>,
         admin_scopes: ScopeSet,
+        duty: SecondFactorDuty,
         cache_bytes: u64,
         serial: Arc<Serial>,
     ) -> Self {
         let items = usize::try_from(cache_bytes / 2048).unwrap_or(usize::MAX).clamp(16, 1 << 20);
         let seen = Cache::with_weighter(items, cache_bytes, ByBytes);
-        Self { tokens, sessions, users, admin_scopes, seen, serial }
+        Self { tokens, sessions, users, admin_scopes, duty, seen, serial }
     }
 
     pub async fn check(&self, token: &BearerToken, now: Timestamp) -> Result<Arc<Principal>, Denial> {
@@ -126,6 +129,7 @@ impl TokenCheck {
         }
         drop(derived);
         let claims = &seen.claims;
+        let assurance = Assurance::of(&claims.amr);
         let principal = Arc::new(Principal {
             subject: Subject::User { id: user.id.clone(), username: user.username.clone(), email: user.email.clone() },
             method: Method::Jwt,
@@ -133,7 +137,9 @@ impl TokenCheck {
             key_id: None,
             session_id: claims.session_id.clone(),
             amr: claims.amr.clone(),
-            assurance: Assurance::of(&claims.amr),
+            assurance,
+            owes_second_factor: self.duty.binds(user.is_admin) && assurance < Assurance::TwoFactors,
+            issued_at: claims.issued_at,
             authenticated_at: claims.auth_time,
             // What is derived from it, such as an assertion, must hold for as long as the token is accepted.
             expires_at: Some(claims.expires_at.plus(self.tokens.rules().leeway)),

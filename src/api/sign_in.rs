@@ -47,7 +47,7 @@ pub async fn obtain(
         Err(Unreadable(response)) => return *response,
     };
     let username = fields.text("username");
-    let password = Secret::new(fields.text("password"));
+    let password = fields.password("password", services.strips_passwords);
     let otp = fields.optional_text("otp").map(Secret::new);
     if let Err(faults) = fields.finish() {
         return refuse_with(Denial::InvalidFields, &faults);

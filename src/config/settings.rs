@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::fault::Fault;
+use crate::domain::access_policy::SecondFactorDuty;
 use crate::domain::lockout::LockoutPolicy;
 use crate::domain::password_policy::PasswordPolicy;
 use crate::domain::scope::ScopeSet;
@@ -22,6 +23,8 @@ pub struct Settings {
     pub storage: Storage,
     pub cache: Cache,
     pub master_key: MasterKeySource,
+    /// Master keys that still open what they sealed, and seal nothing any more.
+    pub previous_master_keys: Vec<MasterKeySource>,
     pub compatibility: Compatibility,
     pub tokens: Tokens,
     pub passwords: Passwords,
@@ -146,23 +149,20 @@ pub struct SecondFactor {
     pub challenge_lifetime: Duration,
     /// Wrong codes after which it waits no longer.
     pub challenge_attempts: u32,
-    pub required: SecondFactorRequired,
+    /// Who must have a second factor.
+    pub required: SecondFactorDuty,
+    /// Whether who has one is asked for it at each sign-in.
+    pub at_sign_in: bool,
     /// Whether administration by session needs a second factor in that session.
     pub administration: bool,
-}
-
-/// Who must have a second factor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecondFactorRequired {
-    None,
-    Admins,
-    All,
 }
 
 #[derive(Clone, Debug)]
 pub struct Api {
     /// Without trailing slash: `/api/v1/auth`.
     pub prefix: String,
+    /// Serve the API's description, `openapi.json` and `docs/`.
+    pub docs: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@ pub mod key_pair;
 pub mod key_set;
 pub mod keyed_digest;
 pub mod master_key;
+pub mod master_keys;
 pub mod password;
 pub mod random;
 pub mod recovery_code;

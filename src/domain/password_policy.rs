@@ -10,6 +10,7 @@ mod similarity;
 use std::fmt;
 
 use super::secret::Secret;
+use super::user::User;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct PasswordPolicy {
@@ -94,6 +95,13 @@ pub struct AboutUser<'a> {
     pub first_name: &'a str,
     pub last_name: &'a str,
     pub email: &'a str,
+}
+
+impl<'a> From<&'a User> for AboutUser<'a> {
+    fn from(user: &'a User) -> Self {
+        let User { username, first_name, last_name, email, .. } = user;
+        Self { username, first_name, last_name, email }
+    }
 }
 
 impl AboutUser<'_> {

@@ -103,6 +103,19 @@ impl GuessGuard {
     /// Counts one guess at `subject`, and at the network that it comes from. `user` is whom the audit tells about, if
     /// known. Whoever holds one that was counted does not ask for another: both would wait for turns in one network.
     pub async fn count(&self, subject: GuessSubject, user: Option<&UserId>, by: &Initiator) -> Result<Counted, NotNow> {
+        let nothing = || Ok::<_, std::convert::Infallible>(());
+        self.count_with(subject, user, by, nothing).await.map(|(counted, ())| counted)
+    }
+
+    /// As [`GuessGuard::count`], for a guess that something scarce is needed for: taken when it is this guess's turn, and
+    /// before it is counted, because counting costs a write.
+    pub async fn count_with<T, E>(
+        &self,
+        subject: GuessSubject,
+        user: Option<&UserId>,
+        by: &Initiator,
+        scarce: impl FnOnce() -> Result<T, E>,
+    ) -> Result<(Counted, T), NotNow> {
         let policy = match &subject {
             GuessSubject::Codes(_) => self.rules.codes,
             GuessSubject::ResetRequests(_) => self.rules.reset_requests,
@@ -121,8 +134,14 @@ impl GuessGuard {
             turns.push(self.turns.take(&subject.to_string(), at_a_time).await.map_err(|_| NotNow::Crowded)?);
         }
         let subjects: Vec<_> = subjects.into_iter().map(|(subject, policy, _)| (subject, policy)).collect();
+        // Whoever keeps knocking must keep neither the writers busy nor those who compute hashes.
+        let now = self.clock.now();
+        if let Some(blocked) = self.guesses.longest_block(&subjects, now).await? {
+            return Err(NotNow::Blocked(Duration::from_secs(blocked.retry_after(now))));
+        }
+        let scarce = scarce().map_err(|_| NotNow::Crowded)?;
         let counted = self.reserve(subjects, user, by).await?;
-        Ok(Counted { counted, _turns: turns })
+        Ok((Counted { counted, _turns: turns }, scarce))
     }
 
     /// Counts something that is not a guess at an account, against the network that it comes from alone.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
-use crate::crypto::hashing_threads::{Busy, HashingThreads};
+use crate::crypto::hashing_threads::{Busy, HashingThreads, Slot};
 use crate::crypto::password::{self, Cost, HashingFailed, Verdict};
 use crate::domain::password_policy::{AboutUser, PasswordPolicy, Weakness};
 use crate::domain::random::Random;
@@ -64,13 +64,23 @@ impl Passwords {
         if weaknesses.is_empty() { Ok(()) } else { Err(Unfit(weaknesses)) }
     }
 
+    /// A place for one check. Taken before the attempt is counted, because counting costs a write.
+    pub fn slot(&self) -> Result<Slot, Busy> {
+        self.threads.slot()
+    }
+
     /// Compares with a stored hash, or with the decoy when there is none; either way one hash is computed.
-    pub async fn verify(&self, password: Secret<String>, stored: Option<&PasswordHash>) -> Result<Verdict, Busy> {
+    pub async fn verify(
+        &self,
+        slot: Slot,
+        password: Secret<String>,
+        stored: Option<&PasswordHash>,
+    ) -> Result<Verdict, Busy> {
         let decoy = self.decoy().await?;
         let readable = stored.filter(|stored| password::is_readable(stored));
         let known = readable.is_some();
         let (against, cost) = (readable.unwrap_or(decoy).clone(), self.cost);
-        let verdict = self.threads.run(move || password::verify(&password, &against, cost)).await?;
+        let verdict = self.threads.run_in(slot, move || password::verify(&password, &against, cost)).await?;
         Ok(if known { verdict } else { Verdict::Wrong })
     }
 

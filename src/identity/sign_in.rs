@@ -89,6 +89,8 @@ impl From<NotNow> for SignInError {
 pub struct ChallengeRules {
     pub lifetime: Duration,
     pub attempts: u32,
+    /// Whether who has a second factor is asked for it. One that is shown unasked must hold all the same.
+    pub demanded: bool,
 }
 
 /// What a sign-in asks of.
@@ -119,10 +121,12 @@ impl SignInDesk {
     ) -> Result<SignedIn, SignInError> {
         self.passwords.check_length(&password)?;
         let user = self.users.find_by_username(username).await?;
-        let counted = self.guard.count(self.subject(username, user.as_ref()), user.as_ref().map(|u| &u.id), by).await?;
+        let subject = self.subject(username, user.as_ref());
+        let known = user.as_ref().map(|user| &user.id);
+        let (counted, slot) = self.guard.count_with(subject, known, by, || self.passwords.slot()).await?;
         let again = password.clone();
         let stored = user.as_ref().map(|user| &user.password);
-        let Ok(verdict) = self.passwords.verify(password, stored).await else {
+        let Ok(verdict) = self.passwords.verify(slot, password, stored).await else {
             self.guard.give_back(&counted).await;
             return Err(SignInError::Busy);
         };
@@ -153,6 +157,7 @@ impl SignInDesk {
             }
         };
         let done = match (has_factor, otp) {
+            (true, None) if !self.challenge_rules.demanded => self.open(user, None, None, counted.forgiven(), by).await,
             (false, _) => self.open(user, None, None, counted.forgiven(), by).await,
             (true, None) => self.challenge(user, &counted).await,
             (true, Some(otp)) => {
@@ -272,6 +277,7 @@ impl SignInDesk {
             password_changed_at: challenge.map_or(user.password_changed_at, |challenge| challenge.password_changed_at),
             challenge: challenge.map(|challenge| challenge.digest),
             proof,
+            proof_demanded: self.challenge_rules.demanded,
             forgiven,
         };
         match self.sign_ins.complete(&sign_in, &change).await? {

@@ -139,8 +139,7 @@ impl UserAdministration {
         by: &Initiator,
     ) -> Result<User, UserError> {
         let user = self.find(name_or_id).await?;
-        let about = AboutUser { username: &user.username, email: &user.email, ..AboutUser::default() };
-        self.passwords.check_fitness(&password, &about)?;
+        self.passwords.check_fitness(&password, &AboutUser::from(&user))?;
         let hash = self.passwords.hash(password).await.map_err(|_| UserError::Busy)?;
         let now = self.clock.now();
         let setting = PasswordSetting {

@@ -115,6 +115,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
             Arc::clone(&sessions) as _,
             Arc::clone(&users) as _,
             settings.admin_scopes.clone(),
+            settings.second_factor.required,
             settings.cache.bytes,
             Arc::clone(&serial),
         ),
@@ -129,7 +130,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         serial,
     ));
 
-    let master_key = Arc::new(ground::master_key(&settings.master_key)?);
+    let master_keys = Arc::new(ground::master_keys(settings)?);
     let auditor = Auditor::new(
         Arc::clone(&stores.audit),
         Arc::new(audit_log(settings, &metrics)?),
@@ -145,8 +146,8 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let mint = Arc::new(TokenMint::new(tokens.clone(), lifetimes(settings), Arc::clone(&nature.random)));
     let django = settings.compatibility == Compatibility::Django;
     let form = if django { CodeForm::Django } else { CodeForm::Exact };
-    let names = master_key.keyed_digest("names of nobody");
-    let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), master_key, form));
+    let names = master_keys.keyed_digest("names of nobody");
+    let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), Arc::clone(&master_keys), form));
     let sign_in = SignInDesk {
         users: Arc::clone(&users) as _,
         sign_ins: Arc::clone(&stores.sign_ins),
@@ -160,6 +161,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         challenge_rules: ChallengeRules {
             lifetime: settings.second_factor.challenge_lifetime,
             attempts: settings.second_factor.challenge_attempts,
+            demanded: settings.second_factor.at_sign_in,
         },
         clock: Arc::clone(&nature.clock),
         random: Arc::clone(&nature.random),
@@ -173,8 +175,11 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         Arc::clone(&nature.clock),
     );
     let public_keys = PublicKeys { tokens: keyrings.tokens.clone(), assertions: keyrings.assertions.clone() };
-    let (api, table) =
-        routes(settings, Services { sign_in, sessions: sessions_desk, public_keys }, &runtimes.handlers)?;
+    let (api, table) = routes(
+        settings,
+        Services { strips_passwords: django, sign_in, sessions: sessions_desk, public_keys },
+        &runtimes.handlers,
+    )?;
 
     let recorder = Recorder {
         metrics: Arc::clone(&metrics),
@@ -252,7 +257,8 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
 /// The configured routes and our own, in one table, and the router behind our own.
 fn routes(settings: &Settings, services: Services, runtime: &Handle) -> Result<(Api, RouteTable), StartError> {
     let faulty = |fault: String| StartError::Routes(fault);
-    let (api, own) = Api::build(&settings.api.prefix, services, runtime.clone()).map_err(|e| faulty(e.to_string()))?;
+    let settings::Api { prefix, docs } = &settings.api;
+    let (api, own) = Api::build(prefix, *docs, services, runtime.clone()).map_err(|e| faulty(e.to_string()))?;
     let table = table(settings, own)?;
     Ok((api, table))
 }

@@ -175,7 +175,7 @@ const ONE_FAULT: &[(&str, &str)] = &[
     ),
     (
         "second_factor: { totp: true }",
-        "5: second_factor: there is no key \"totp\" here; choose from issuer, challenge_lifetime, challenge_attempts, required, administration",
+        "5: second_factor: there is no key \"totp\" here; choose from issuer, challenge_lifetime, challenge_attempts, required, at_sign_in, administration",
     ),
     (
         "passwords: { similarity: 0.7 }",

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use portcullis::config::settings::{Compatibility, HeaderPreset, LogPlace, SecondFactorRequired, Server, Signing};
-use portcullis::domain::access_policy::{AccessPolicy, Kinds};
+use portcullis::config::settings::{Compatibility, HeaderPreset, LogPlace, Server, Signing};
+use portcullis::domain::access_policy::{AccessPolicy, Kinds, SecondFactorDuty};
 use portcullis::domain::lockout::LockoutPolicy;
 use portcullis::domain::signing_key::SigningAlgorithm;
 use portcullis::routing::route::Methods;
@@ -94,13 +94,13 @@ fn a_second_factor_is_asked_of_whom_the_file_says() {
     let default = second_factor("");
     assert_eq!(default.issuer.as_deref(), Some("Portcullis"));
     assert_eq!((default.challenge_lifetime, default.challenge_attempts), (Duration::from_secs(300), 5));
-    assert_eq!((default.required, default.administration), (SecondFactorRequired::None, true));
+    assert_eq!((default.required, default.administration), (SecondFactorDuty::Nobody, true));
     let written =
         second_factor("issuer: \"Corp: R&D\", challenge_lifetime: 1m, challenge_attempts: 1, required: admins");
     assert_eq!(written.issuer.as_deref(), Some("Corp: R&D"));
     assert_eq!((written.challenge_lifetime, written.challenge_attempts), (Duration::from_secs(60), 1));
-    assert_eq!(written.required, SecondFactorRequired::Admins);
-    assert_eq!(second_factor("required: all, administration: false").required, SecondFactorRequired::All);
+    assert_eq!(written.required, SecondFactorDuty::Administrators);
+    assert_eq!(second_factor("required: all, administration: false").required, SecondFactorDuty::Everybody);
     assert!(!second_factor("required: all, administration: false").administration);
     // As long as fits into a QR code, which tests/qr holds it to.
     let longest = "ä".repeat(32);
@@ -181,6 +181,7 @@ fn weakened_settings_are_warned_of() {
         ("tokens: { rotate: false }", "tokens.rotate"),
         ("passwords: { min_length: 7 }", "passwords.min_length"),
         ("second_factor: { challenge_lifetime: 6m }", "second_factor.challenge_lifetime"),
+        ("second_factor: { at_sign_in: false }", "second_factor.at_sign_in"),
         ("second_factor: { administration: false }", "second_factor.administration"),
         ("passwords: { similarity: false }", "passwords.similarity"),
         ("passwords: { common: false }", "passwords.common"),

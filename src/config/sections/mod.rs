@@ -33,9 +33,10 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
     let listen = listen::read(root.section("listen"));
     let storage = storage::read(root.section("storage"));
     let cache = cache::read(root.section("cache"));
-    let master_key = master_key::read(root.section("secrets"));
-    let tokens = tokens::read(root.section("tokens"), compatibility);
+    let (master_key, previous_master_keys) = master_key::read(root.section("secrets"));
+    let tokens = root.section("tokens");
     let second_factor = second_factor::read(root.section("second_factor"), compatibility);
+    let tokens = tokens::read(tokens, compatibility, second_factor.required);
     let issuer = tokens.as_ref().and_then(|tokens| tokens.issuer.as_deref());
     let passwords = passwords::read(root.section("passwords"), issuer);
     let lockout = lockout::read(root.section("lockout"));
@@ -53,6 +54,7 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
         storage: storage?,
         cache,
         master_key: master_key?,
+        previous_master_keys,
         compatibility,
         tokens: tokens?,
         passwords,
