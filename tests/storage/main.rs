@@ -5,9 +5,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod api_keys;
+mod challenges;
+mod guesses;
 mod invalidations;
 mod outbox;
 mod sessions;
+mod sign_ins;
 mod signing_keys;
 mod sqlite;
 mod users;
@@ -21,9 +24,14 @@ use portcullis::domain::change::Change;
 use portcullis::domain::clock::Timestamp;
 use portcullis::domain::invalidation::{Epoch, Invalidation};
 use portcullis::storage::api_keys::ApiKeys;
+use portcullis::storage::audit::AuditTrail;
+use portcullis::storage::challenges::Challenges;
+use portcullis::storage::guesses::Guesses;
 use portcullis::storage::invalidations::Invalidations;
 use portcullis::storage::outbox::Outbox;
+use portcullis::storage::second_factors::SecondFactors;
 use portcullis::storage::sessions::Sessions;
+use portcullis::storage::sign_ins::SignIns;
 use portcullis::storage::signing_keys::SigningKeys;
 use portcullis::storage::users::Users;
 
@@ -35,6 +43,11 @@ pub struct World {
     pub signing_keys: Arc<dyn SigningKeys>,
     pub invalidations: Arc<dyn Invalidations>,
     pub outbox: Arc<dyn Outbox>,
+    pub sign_ins: Arc<dyn SignIns>,
+    pub challenges: Arc<dyn Challenges>,
+    pub second_factors: Arc<dyn SecondFactors>,
+    pub guesses: Arc<dyn Guesses>,
+    pub audit: Arc<dyn AuditTrail>,
     /// Whatever must live as long as the store does.
     pub keep: Box<dyn Any + Send + Sync>,
 }
@@ -107,6 +120,28 @@ macro_rules! contract {
                 the_first_end_is_kept
                 one_of_many_ends_is_told
                 expired_ones_are_deleted_in_batches;
+            sign_ins:
+                open_a_session_and_use_up_what_was_shown
+                write_nothing_when_something_has_changed_since_the_check
+                at_once_use_a_proof_up_once
+                and_a_new_password_at_once_leave_no_session_of_the_old_one
+                of_old_tokens_open_a_session_only_while_those_hold;
+            challenges:
+                are_tried_a_few_times_and_not_after_their_time
+                at_once_are_tried_no_more_often
+                of_one_user_are_kept_up_to_a_few
+                are_void_when_what_they_vouch_for_changes
+                that_are_over_are_deleted_in_batches;
+            guesses:
+                are_counted_against_each_subject
+                are_counted_against_none_when_one_is_blocked
+                at_once_get_no_more_places_than_there_are
+                that_were_right_are_taken_back
+                that_a_clock_put_too_far_ahead_are_brought_back
+                are_forgotten_by_an_unlock_that_is_told
+                that_block_are_listed_the_longest_block_first
+                that_are_old_are_deleted_in_batches
+                of_odd_subjects_are_kept_apart;
             api_keys:
                 come_back_as_they_were_stored
                 id_prefix_and_digest_are_unique
