@@ -6,10 +6,12 @@
 
 mod api_keys;
 mod challenges;
+mod guesses;
 mod invalidations;
 mod outbox;
 mod second_factors;
 mod sessions;
+mod sign_ins;
 mod signing_keys;
 mod sqlite;
 mod users;
@@ -119,6 +121,22 @@ macro_rules! contract {
                 the_first_end_is_kept
                 one_of_many_ends_is_told
                 expired_ones_are_deleted_in_batches;
+            sign_ins:
+                open_a_session_and_use_up_what_was_shown
+                write_nothing_when_something_has_changed_since_the_check
+                at_once_use_a_proof_up_once
+                and_a_new_password_at_once_leave_no_session_of_the_old_one
+                of_old_tokens_open_a_session_only_while_those_hold;
+            guesses:
+                are_counted_against_each_subject
+                are_counted_against_none_when_one_is_blocked
+                at_once_get_no_more_places_than_there_are
+                that_were_right_are_taken_back
+                that_a_clock_put_too_far_ahead_are_brought_back
+                are_forgotten_by_an_unlock_that_is_told
+                that_block_are_listed_the_longest_block_first
+                that_are_old_are_deleted_in_batches
+                of_odd_subjects_are_kept_apart;
             api_keys:
                 come_back_as_they_were_stored
                 id_prefix_and_digest_are_unique
