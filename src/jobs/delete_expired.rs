@@ -18,6 +18,8 @@ use crate::storage::signing_keys::SigningKeys;
 const BATCH: u32 = 500;
 /// A session is kept this long after its end, so that a refresh token that comes back is still told from an unknown one.
 const SESSIONS_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// Challenges and reset links: longer than the clocks of two nodes are apart.
+const TICKETS_KEPT: Duration = Duration::from_secs(3600);
 /// Far longer than any node takes to read the log.
 const INVALIDATIONS_KEPT: Duration = Duration::from_secs(24 * 3600);
 
@@ -29,7 +31,7 @@ pub struct DeleteExpired {
     pub audit: Arc<dyn AuditTrail>,
     pub invalidations: Arc<dyn Invalidations>,
     pub signing_keys: Arc<dyn SigningKeys>,
-    /// For how long a guess may still count.
+    /// The longest window in which guesses of any kind count.
     pub guesses_kept: Duration,
     pub audit_kept: Duration,
     /// How long a retired key may still be needed: the longest life of a token that it signed.
@@ -52,8 +54,8 @@ impl DeleteExpired {
         let now = self.clock.now();
         let deleted = Deleted {
             sessions: all(|| self.sessions.delete_expired(now.minus(SESSIONS_KEPT), BATCH)).await?,
-            challenges: all(|| self.challenges.delete_expired(now, BATCH)).await?,
-            password_resets: all(|| self.password_resets.delete_expired(now, BATCH)).await?,
+            challenges: all(|| self.challenges.delete_expired(now.minus(TICKETS_KEPT), BATCH)).await?,
+            password_resets: all(|| self.password_resets.delete_expired(now.minus(TICKETS_KEPT), BATCH)).await?,
             guesses: all(|| self.guesses.delete_idle(now.minus(self.guesses_kept), BATCH)).await?,
             audit_events: all(|| self.audit.delete_before(now.minus(self.audit_kept), BATCH)).await?,
         };

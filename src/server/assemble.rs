@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use prometheus::IntCounter;
 use tokio::runtime::Handle;
@@ -143,13 +144,16 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         Arc::clone(&nature.clock),
         Arc::clone(&nature.random),
     );
-    let guess_rules = guess_rules(settings);
-    let guesses_kept = guess_rules.longest_window();
-    let guard =
-        Arc::new(GuessGuard::new(Arc::clone(&stores.guesses), guess_rules, auditor.clone(), Arc::clone(&nature.clock)));
+    let guard = Arc::new(GuessGuard::new(
+        Arc::clone(&stores.guesses),
+        guess_rules(settings),
+        auditor.clone(),
+        Arc::clone(&nature.clock),
+    ));
     let mint = Arc::new(TokenMint::new(tokens.clone(), lifetimes(settings), Arc::clone(&nature.random)));
     let django = settings.compatibility == Compatibility::Django;
     let form = if django { CodeForm::Django } else { CodeForm::Exact };
+    let names = master_keys.keyed_digest("names of nobody");
     let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), master_keys, form));
     let notices =
         Arc::new(Notices::new(Arc::clone(&mail_room.templates), Arc::clone(&sealed_mail), Arc::clone(&nature.clock)));
@@ -196,6 +200,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         passwords: Arc::clone(&passwords),
         codes,
         guard,
+        names,
         mint: Arc::clone(&mint),
         auditor: auditor.clone(),
         challenge_rules: ChallengeRules {
@@ -282,7 +287,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         audit: Arc::clone(&stores.audit),
         invalidations: Arc::clone(&stores.invalidations),
         signing_keys: Arc::clone(&stores.signing_keys),
-        guesses_kept,
+        guesses_kept: longest_window(settings),
         audit_kept: settings.audit.keep,
         keys_kept: settings.tokens.refresh_lifetime.max(settings.tokens.access_lifetime) + settings.tokens.leeway,
         clock: Arc::clone(&nature.clock),
@@ -396,6 +401,11 @@ fn guess_rules(settings: &Settings) -> GuessRules {
         reset_requests: LockoutPolicy::requests(),
         shared: lockout.shared_networks.iter().chain(&settings.trusted_proxies).copied().collect(),
     }
+}
+
+fn longest_window(settings: &Settings) -> Duration {
+    let GuessRules { account, codes, address, reset_requests, .. } = guess_rules(settings);
+    [account, codes, address, reset_requests].iter().map(|policy| policy.window).max().unwrap_or_default()
 }
 
 fn audit_log(settings: &Settings, metrics: &Metrics) -> Result<AuditLog, StartError> {

@@ -13,6 +13,7 @@ mod contract_validation;
 mod credentials;
 mod draining;
 mod forwarding;
+mod guessing;
 mod harness;
 mod hosts;
 mod identity_headers;
@@ -27,6 +28,7 @@ mod proxying;
 mod recording;
 mod reset_mail;
 mod routes;
+mod session_management;
 mod sessions;
 mod signing;
 #[path = "../mail/server.rs"]
