@@ -7,6 +7,7 @@
 mod api_keys;
 mod invalidations;
 mod outbox;
+mod password_resets;
 mod sessions;
 mod signing_keys;
 mod sqlite;
@@ -21,8 +22,10 @@ use portcullis::domain::change::Change;
 use portcullis::domain::clock::Timestamp;
 use portcullis::domain::invalidation::{Epoch, Invalidation};
 use portcullis::storage::api_keys::ApiKeys;
+use portcullis::storage::guesses::Guesses;
 use portcullis::storage::invalidations::Invalidations;
 use portcullis::storage::outbox::Outbox;
+use portcullis::storage::password_resets::PasswordResets;
 use portcullis::storage::sessions::Sessions;
 use portcullis::storage::signing_keys::SigningKeys;
 use portcullis::storage::users::Users;
@@ -35,6 +38,8 @@ pub struct World {
     pub signing_keys: Arc<dyn SigningKeys>,
     pub invalidations: Arc<dyn Invalidations>,
     pub outbox: Arc<dyn Outbox>,
+    pub password_resets: Arc<dyn PasswordResets>,
+    pub guesses: Arc<dyn Guesses>,
     /// Whatever must live as long as the store does.
     pub keep: Box<dyn Any + Send + Sync>,
 }
@@ -133,7 +138,15 @@ macro_rules! contract {
                 each_entry_goes_to_one_of_many_claimants
                 what_is_done_or_given_up_is_gone
                 what_failed_comes_back_at_its_time_and_tells_why
-                an_entry_is_replaced_in_one_step_or_not_at_all;
+                an_entry_is_replaced_in_one_step_or_not_at_all
+                mail_goes_with_its_change_and_not_without_it;
+            password_resets:
+                come_back_as_they_were_stored
+                a_newer_one_is_the_only_one_of_its_user
+                one_sets_the_password_once_with_all_that_follows
+                of_parallel_uses_one_counts
+                what_is_void_or_over_changes_nothing
+                expired_ones_are_deleted_in_batches;
         }
     };
 }
