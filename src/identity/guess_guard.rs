@@ -16,7 +16,7 @@ use crate::domain::audit::{AuditAction, Initiator};
 use crate::domain::client_network::ClientNetwork;
 use crate::domain::clock::Clock;
 use crate::domain::guess_subject::GuessSubject;
-use crate::domain::lockout::{LockoutPolicy, Place};
+use crate::domain::lockout::{LockoutPolicy, Place, retry_after};
 use crate::domain::user::UserId;
 use crate::storage::StoreError;
 use crate::storage::guesses::{Extent, Forgiveness, Guesses, Reserved};
@@ -35,6 +35,14 @@ pub struct GuessRules {
     pub reset_requests: LockoutPolicy,
     /// Networks that many share, beside those that nobody holds alone anyway: never blocked as such.
     pub shared: Vec<IpNet>,
+}
+
+impl GuessRules {
+    /// What was last guessed at before so long ago counts for nothing, whatever it is.
+    pub fn longest_window(&self) -> Duration {
+        let policies = [&self.account, &self.codes, &self.address, &self.reset_requests];
+        policies.map(|policy| policy.window).into_iter().max().unwrap_or_default()
+    }
 }
 
 pub struct GuessGuard {
@@ -133,10 +141,27 @@ impl GuessGuard {
             let at_a_time = usize::try_from(policy.free.saturating_sub(1).clamp(1, *most)).unwrap_or(1);
             turns.push(self.turns.take(&subject.to_string(), at_a_time).await.map_err(|_| NotNow::Crowded)?);
         }
-        let scarce = scarce().map_err(|_| NotNow::Crowded)?;
+        let Ok(scarce) = scarce() else {
+            return Err(self.blocked(subjects.iter().map(|(subject, policy, _)| (subject, policy))).await);
+        };
         let subjects: Vec<_> = subjects.into_iter().map(|(subject, policy, _)| (subject, policy)).collect();
         let counted = self.reserve(subjects, user, by).await?;
         Ok((Counted { counted, _turns: turns }, scarce))
+    }
+
+    /// Why a guess that could not be made in any case is not made: whoever has to wait is told for how long, also by a node
+    /// that is busy.
+    async fn blocked(&self, subjects: impl Iterator<Item = (&GuessSubject, &LockoutPolicy)>) -> NotNow {
+        let now = self.clock.now();
+        let mut longest = None;
+        for (subject, policy) in subjects {
+            let lockout = match self.guesses.find(subject).await {
+                Ok(lockout) => lockout.unwrap_or_default(),
+                Err(error) => return error.into(),
+            };
+            longest = longest.max(lockout.until(policy, now));
+        }
+        longest.map_or(NotNow::Crowded, |until| NotNow::Blocked(Duration::from_secs(retry_after(until, now))))
     }
 
     /// Counts something that is not a guess at an account, against the network that it comes from alone.

@@ -31,7 +31,7 @@ pub struct DeleteExpired {
     pub audit: Arc<dyn AuditTrail>,
     pub invalidations: Arc<dyn Invalidations>,
     pub signing_keys: Arc<dyn SigningKeys>,
-    /// The longest window in which guesses of any kind count.
+    /// For how long a guess may still count.
     pub guesses_kept: Duration,
     pub audit_kept: Duration,
     /// How long a retired key may still be needed: the longest life of a token that it signed.

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use prometheus::IntCounter;
 use tokio::runtime::Handle;
@@ -144,12 +143,10 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         Arc::clone(&nature.clock),
         Arc::clone(&nature.random),
     );
-    let guard = Arc::new(GuessGuard::new(
-        Arc::clone(&stores.guesses),
-        guess_rules(settings),
-        auditor.clone(),
-        Arc::clone(&nature.clock),
-    ));
+    let guess_rules = guess_rules(settings);
+    let guesses_kept = guess_rules.longest_window();
+    let guard =
+        Arc::new(GuessGuard::new(Arc::clone(&stores.guesses), guess_rules, auditor.clone(), Arc::clone(&nature.clock)));
     let mint = Arc::new(TokenMint::new(tokens.clone(), lifetimes(settings), Arc::clone(&nature.random)));
     let django = settings.compatibility == Compatibility::Django;
     let form = if django { CodeForm::Django } else { CodeForm::Exact };
@@ -287,7 +284,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         audit: Arc::clone(&stores.audit),
         invalidations: Arc::clone(&stores.invalidations),
         signing_keys: Arc::clone(&stores.signing_keys),
-        guesses_kept: longest_window(settings),
+        guesses_kept,
         audit_kept: settings.audit.keep,
         keys_kept: settings.tokens.refresh_lifetime.max(settings.tokens.access_lifetime) + settings.tokens.leeway,
         clock: Arc::clone(&nature.clock),
@@ -401,11 +398,6 @@ fn guess_rules(settings: &Settings) -> GuessRules {
         reset_requests: LockoutPolicy::requests(),
         shared: lockout.shared_networks.iter().chain(&settings.trusted_proxies).copied().collect(),
     }
-}
-
-fn longest_window(settings: &Settings) -> Duration {
-    let GuessRules { account, codes, address, reset_requests, .. } = guess_rules(settings);
-    [account, codes, address, reset_requests].iter().map(|policy| policy.window).max().unwrap_or_default()
 }
 
 fn audit_log(settings: &Settings, metrics: &Metrics) -> Result<AuditLog, StartError> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use portcullis::backends::sql::{SqlOutbox, open};
 use portcullis::crypto::master_key::MasterKey;
+use portcullis::crypto::master_keys::MasterKeys;
 use portcullis::crypto::random::OsRandom;
 use portcullis::domain::clock::{Clock as _, SystemClock};
 use portcullis::domain::mail::{MailKind, Message, Subject};
@@ -18,8 +19,10 @@ use crate::harness::{Place, eventually, unused};
 /// Puts a message into the outbox of a place, as a gateway does that is stopped before it sends it.
 fn enqueue(place: &Place) {
     let key = std::fs::read_to_string(place.path("data/master.key")).unwrap();
-    let mail =
-        SealedMail::new(Arc::new(MasterKey::parse(&Secret::new(key)).unwrap().into()), Arc::new(OsRandom::new()));
+    let mail = SealedMail::new(
+        Arc::new(MasterKeys::from(MasterKey::parse(&Secret::new(key)).unwrap())),
+        Arc::new(OsRandom::new()),
+    );
     let message = Message {
         to: Email::parse("anna@example.net").unwrap(),
         subject: Subject::new("Reset your password"),
