@@ -9,6 +9,7 @@ mod challenges;
 mod guesses;
 mod invalidations;
 mod outbox;
+mod password_resets;
 mod second_factors;
 mod sessions;
 mod sign_ins;
@@ -30,6 +31,7 @@ use portcullis::storage::challenges::Challenges;
 use portcullis::storage::guesses::Guesses;
 use portcullis::storage::invalidations::Invalidations;
 use portcullis::storage::outbox::Outbox;
+use portcullis::storage::password_resets::PasswordResets;
 use portcullis::storage::second_factors::SecondFactors;
 use portcullis::storage::sessions::Sessions;
 use portcullis::storage::sign_ins::SignIns;
@@ -49,6 +51,7 @@ pub struct World {
     pub sign_ins: Arc<dyn SignIns>,
     pub guesses: Arc<dyn Guesses>,
     pub audit: Arc<dyn AuditTrail>,
+    pub password_resets: Arc<dyn PasswordResets>,
     /// Whatever must live as long as the store does.
     pub keep: Box<dyn Any + Send + Sync>,
 }
@@ -188,7 +191,15 @@ macro_rules! contract {
                 what_is_done_or_given_up_is_gone
                 what_failed_comes_back_at_its_time_and_tells_why
                 an_entry_is_replaced_in_one_step_or_not_at_all
-                entries_are_listed_in_pages_and_sealed_anew;
+                entries_are_listed_in_pages_and_sealed_anew
+                mail_goes_with_its_change_and_not_without_it;
+            password_resets:
+                come_back_as_they_were_stored
+                a_newer_one_is_the_only_one_of_its_user
+                one_sets_the_password_once_with_all_that_follows
+                of_parallel_uses_one_counts
+                what_is_void_or_over_changes_nothing
+                expired_ones_are_deleted_in_batches;
         }
     };
 }
