@@ -16,7 +16,7 @@ use crate::domain::credential::BearerToken;
 use crate::domain::denial::Denial;
 use crate::domain::digest::Digest;
 use crate::domain::principal::{Assurance, Method, Principal, Subject};
-use crate::domain::scope::ScopeSet;
+use crate::domain::role::Roles;
 use crate::domain::token::{TokenClaims, TokenFault, TokenType};
 use crate::domain::user::User;
 use crate::storage::sessions::Sessions;
@@ -26,7 +26,7 @@ pub struct TokenCheck {
     tokens: Tokens,
     sessions: Arc<dyn Sessions>,
     users: Arc<dyn Users>,
-    admin_scopes: ScopeSet,
+    roles: Roles,
     seen: Cache<Digest, Arc<Seen>, ByBytes>,
     serial: Arc<Serial>,
 }
@@ -53,13 +53,13 @@ impl TokenCheck {
         tokens: Tokens,
         sessions: Arc<dyn Sessions>,
         users: Arc<dyn Users>,
-        admin_scopes: ScopeSet,
+        roles: Roles,
         cache_bytes: u64,
         serial: Arc<Serial>,
     ) -> Self {
         let items = usize::try_from(cache_bytes / 2048).unwrap_or(usize::MAX).clamp(16, 1 << 20);
         let seen = Cache::with_weighter(items, cache_bytes, ByBytes);
-        Self { tokens, sessions, users, admin_scopes, seen, serial }
+        Self { tokens, sessions, users, roles, seen, serial }
     }
 
     pub async fn check(&self, token: &BearerToken, now: Timestamp) -> Result<Arc<Principal>, Denial> {
@@ -116,7 +116,7 @@ impl TokenCheck {
         let principal = Arc::new(Principal {
             subject: Subject::User { id: user.id.clone(), username: user.username.clone(), email: user.email.clone() },
             method: Method::Jwt,
-            scopes: if user.is_admin { user.scopes.union(&self.admin_scopes) } else { user.scopes.clone() },
+            scopes: user.all_scopes(&self.roles),
             key_id: None,
             session_id: claims.session_id.clone(),
             amr: claims.amr.clone(),

@@ -27,7 +27,8 @@ impl Weigh for User {
             + self.first_name.len()
             + self.last_name.len()
             + self.password.text().len();
-        size_of::<Self>() + texts + self.scopes.iter().map(|scope| scope.as_str().len() + 24).sum::<usize>()
+        let roles = self.roles.iter().map(|role| role.as_str().len() + 24).sum::<usize>();
+        size_of::<Self>() + texts + roles + self.scopes.iter().map(|scope| scope.as_str().len() + 24).sum::<usize>()
     }
 }
 

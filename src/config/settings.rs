@@ -9,7 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::fault::Fault;
-use crate::domain::scope::ScopeSet;
+use crate::domain::role::Roles;
 use crate::domain::secret::Secret;
 use crate::domain::signing_key::SigningAlgorithm;
 use crate::routing::route::Route;
@@ -26,8 +26,8 @@ pub struct Settings {
     pub second_factor: SecondFactor,
     pub api: Api,
     pub identity: IdentityHeaders,
-    /// Scopes that an administrator's tokens carry beside the user's own.
-    pub admin_scopes: ScopeSet,
+    /// What roles bring to the tokens of who has them.
+    pub roles: Roles,
     pub trusted_proxies: Vec<IpNet>,
     pub limits: Limits,
     pub log: Log,

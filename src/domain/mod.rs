@@ -20,6 +20,7 @@ pub mod password_reset;
 pub mod principal;
 pub mod random;
 pub mod recovery_code;
+pub mod role;
 pub mod scope;
 pub mod second_factor;
 pub mod secret;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::clock::Timestamp;
+use super::role::{RoleSet, Roles};
 use super::scope::ScopeSet;
 use super::secret::Secret;
 
@@ -33,8 +34,11 @@ pub struct User {
     pub first_name: String,
     pub last_name: String,
     pub is_active: bool,
+    /// Has the role `admin`.
     pub is_admin: bool,
-    /// Scopes of this user's tokens, beside those that being an administrator brings.
+    /// All other roles.
+    pub roles: RoleSet,
+    /// Scopes of this user's tokens, beside those that the roles bring.
     pub scopes: ScopeSet,
     pub password: PasswordHash,
     pub created_at: Timestamp,
@@ -45,6 +49,13 @@ pub struct User {
     pub last_sign_in_at: Option<Timestamp>,
 }
 
+impl User {
+    /// All that this user's tokens carry: the user's own scopes, and those of the roles.
+    pub fn all_scopes(&self, roles: &Roles) -> ScopeSet {
+        self.scopes.union(&roles.scopes_of(&self.roles, self.is_admin))
+    }
+}
+
 /// A stored password: a PHC string, or nothing that ever matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PasswordHash(pub Secret<String>);
@@ -52,6 +63,11 @@ pub struct PasswordHash(pub Secret<String>);
 impl PasswordHash {
     pub fn new(text: String) -> Self {
         Self(Secret::new(text))
+    }
+
+    /// Of who has no password yet. Told apart from a hash as the Django stack does.
+    pub fn unusable() -> Self {
+        Self::new("!".to_owned())
     }
 
     pub fn text(&self) -> &str {

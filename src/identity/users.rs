@@ -8,6 +8,7 @@ use crate::domain::audit::{AuditAction, Initiator};
 use crate::domain::change::Change;
 use crate::domain::clock::Clock;
 use crate::domain::random::{self, Random};
+use crate::domain::role::RoleSet;
 use crate::domain::scope::ScopeSet;
 use crate::domain::secret::Secret;
 use crate::domain::user::{Email, User, UserId, Username};
@@ -69,6 +70,7 @@ impl UserAdministration {
             last_name: String::new(),
             is_active: true,
             is_admin: new.is_admin,
+            roles: RoleSet::default(),
             scopes: new.scopes,
             password,
             created_at: now,

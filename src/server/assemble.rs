@@ -111,7 +111,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
             tokens.clone(),
             Arc::clone(&sessions) as _,
             Arc::clone(&users) as _,
-            settings.admin_scopes.clone(),
+            settings.roles.clone(),
             settings.cache.bytes,
             Arc::clone(&serial),
         ),

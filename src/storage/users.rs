@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::Result;
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
+use crate::domain::role::RoleSet;
 use crate::domain::scope::ScopeSet;
 use crate::domain::session::SessionId;
 use crate::domain::user::{PasswordHash, User, UserId};
@@ -45,7 +46,10 @@ pub struct UserChanges {
     pub email: Option<String>,
     pub first_name: Option<String>,
     pub last_name: Option<String>,
+    /// Switching off ends what [`Users::set_active`] ends.
+    pub is_active: Option<bool>,
     pub is_admin: Option<bool>,
+    pub roles: Option<RoleSet>,
     pub scopes: Option<ScopeSet>,
 }
 

@@ -38,7 +38,7 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
     let api = api::read(root.section("api"));
     let identity =
         identity::read(root.section("identity"), tokens.as_ref().and_then(|tokens| tokens.issuer.as_deref()));
-    let admin_scopes = roles::read(root.section("roles"));
+    let roles = roles::read(root.section("roles"));
     let trusted_proxies = trusted_proxies::read(root);
     let limits = limits::read(root.section("limits"));
     let log = log::read(root.section("log"));
@@ -56,7 +56,7 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
         second_factor,
         api,
         identity,
-        admin_scopes,
+        roles,
         trusted_proxies,
         limits,
         log,

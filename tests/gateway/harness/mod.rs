@@ -138,6 +138,7 @@ impl World {
             first_name: String::new(),
             last_name: String::new(),
             is_admin: false,
+            roles: portcullis::domain::role::RoleSet::default(),
             scopes: ScopeSet::default(),
             password: cheap_hash(),
             created_at: at,
