@@ -68,19 +68,20 @@ impl TokenCheck {
         // An id that can name nobody is there all the same, and no user has it.
         let nobody = || if claims.all.contains_key("user_id") { Denial::UserNotFound } else { Denial::TokenNoUser };
         let user_id = claims.user_id.as_ref().ok_or_else(nobody)?;
-        if let Some(id) = &claims.session_id {
-            let session = self.sessions.find(id).await.map_err(|_| Denial::Unavailable)?;
-            let live = session.is_some_and(|session| session.is_live(now) && session.user_id == *user_id);
-            if !live {
-                return Err(Denial::SessionEnded);
-            }
-        }
+        // The user first, as existing clients are told: a user who is gone or switched off has no sessions left either.
         let user = self.users.find(user_id).await.map_err(|_| Denial::Unavailable)?;
         let user = user.ok_or(Denial::UserNotFound)?;
         if !user.is_active {
             return Err(Denial::UserInactive);
         }
-        if claims.session_id.is_none() && claims.is_older_than(user.tokens_valid_from) {
+        let live = match &claims.session_id {
+            Some(id) => {
+                let session = self.sessions.find(id).await.map_err(|_| Denial::Unavailable)?;
+                session.is_some_and(|session| session.is_live(now) && session.user_id == *user_id)
+            }
+            None => !claims.is_older_than(user.tokens_valid_from),
+        };
+        if !live {
             return Err(Denial::SessionEnded);
         }
         Ok(self.principal(&seen, user))
