@@ -3,6 +3,8 @@
 pub mod api_keys;
 pub mod auditor;
 pub mod code_check;
+pub mod difference;
+pub mod grants;
 pub mod guess_guard;
 pub mod passwords;
 pub mod public_keys;
