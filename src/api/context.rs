@@ -8,9 +8,14 @@ use axum::http::header::USER_AGENT;
 use crate::access::permit::Permit;
 use crate::domain::audit::{Actor, Initiator};
 use crate::domain::principal::Subject;
+use crate::identity::auditor::Auditor;
+use crate::identity::grants::Administrator;
+use crate::identity::key_desk::KeyDesk;
+use crate::identity::lockouts::Lockouts;
 use crate::identity::public_keys::PublicKeys;
 use crate::identity::sessions::SessionDesk;
 use crate::identity::sign_in::SignInDesk;
+use crate::identity::user_desk::UserDesk;
 
 /// Put into the request's extensions by whoever calls the router.
 #[derive(Clone, Debug)]
@@ -42,9 +47,21 @@ impl RequestContext {
     }
 }
 
+impl RequestContext {
+    /// Who administers, with the scopes of what was shown: of a key, the key's own.
+    pub fn administrator(&self, headers: &HeaderMap) -> Administrator {
+        let scopes = self.permit.principal().map(|principal| principal.scopes.clone()).unwrap_or_default();
+        Administrator { by: self.initiator(headers), scopes }
+    }
+}
+
 /// What the handlers work with.
 pub struct Services {
     pub sign_in: SignInDesk,
     pub sessions: SessionDesk,
     pub public_keys: PublicKeys,
+    pub users: UserDesk,
+    pub keys: KeyDesk,
+    pub lockouts: Lockouts,
+    pub auditor: Auditor,
 }

@@ -6,8 +6,9 @@ use super::operation::{operation, requires};
 use super::{me, sessions, sign_in, tokens, well_known};
 use crate::domain::access_policy::{AccessPolicy, Kinds};
 
-/// Every endpoint, below `prefix` or at its well-known place.
-pub fn all(prefix: &str) -> Vec<Endpoint> {
+/// Every endpoint, below `prefix` or at its well-known place. Administration by token takes a second factor if
+/// `second_factor` says so.
+pub fn all(prefix: &str, second_factor: bool) -> Vec<Endpoint> {
     let operations = vec![
         operation!(AccessPolicy::Public, sign_in::obtain),
         operation!(AccessPolicy::Public, sign_in::challenge),
@@ -78,7 +79,7 @@ mod tests {
                 String::new(),
             ),
         ] {
-            let endpoints = all("/a");
+            let endpoints = all("/a", true);
             let endpoint = endpoints.iter().find(|endpoint| endpoint.path == path).expect(path);
             assert_eq!(endpoint.allow(), allow);
             let expected = format!(r#"{{"name":"{name}","description":"{description}",{PARSES}{form}}}"#);
@@ -88,7 +89,7 @@ mod tests {
 
     #[test]
     fn every_operation_has_a_method_a_name_and_somebody_whom_it_is_for() {
-        let endpoints = all("/a");
+        let endpoints = all("/a", true);
         let mut ids = HashSet::new();
         let mut kept = 0;
         for endpoint in &endpoints {

@@ -38,12 +38,17 @@ struct Place {
 }
 
 impl Api {
-    /// Builds the router and the routes to it.
-    pub fn build(prefix: &str, services: Services, runtime: Handle) -> Result<(Self, Vec<Route>), BadPattern> {
+    /// Builds the router and the routes to it. Administration by token takes a second factor if `second_factor` says so.
+    pub fn build(
+        prefix: &str,
+        second_factor: bool,
+        services: Services,
+        runtime: Handle,
+    ) -> Result<(Self, Vec<Route>), BadPattern> {
         let services = Arc::new(services);
         let mut router = Router::new();
         let mut places = HashMap::new();
-        let endpoints = endpoints::all(prefix);
+        let endpoints = endpoints::all(prefix, second_factor);
         let routes = routes_to(prefix, &endpoints)?;
         for endpoint in endpoints {
             // Methods' names are header values.

@@ -10,7 +10,7 @@ use super::users::read_scopes;
 use crate::domain::api_key::{ApiKey, KeyOwner};
 use crate::domain::audit::Initiator;
 use crate::domain::scope::Scope;
-use crate::identity::api_keys::NewKey;
+use crate::identity::api_keys::{Expiry, NewKey};
 
 pub fn run(desk: &Desk, command: Keys, format: OutputFormat) -> Result<(), Failure> {
     let keys = &desk.administration.keys;
@@ -19,7 +19,8 @@ pub fn run(desk: &Desk, command: Keys, format: OutputFormat) -> Result<(), Failu
     match command {
         Keys::Create { name, owner, scopes, expires_in } => {
             let owner = read_owner(desk, owner.as_deref().unwrap_or(&name))?;
-            let new = NewKey { name, owner, scopes: read_scopes(&scopes)?, expires_in };
+            let expiry = expires_in.map_or(Expiry::Never, Expiry::In);
+            let new = NewKey { name, owner, scopes: read_scopes(&scopes)?, expiry };
             let (key, secret) = wait.block_on(keys.create(new, &by))?;
             let text = format!(
                 "Created key {} ({}). This is the key; it is not shown again:\n{}\n",

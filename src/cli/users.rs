@@ -19,12 +19,12 @@ pub fn run(desk: &Desk, command: Users, format: OutputFormat) -> Result<(), Fail
     match command {
         Users::Create { username, email, admin, scopes, password_stdin } => {
             let input = |fault: &dyn std::fmt::Display| Failure::Input(fault.to_string());
+            let username = Username::parse(&username).map_err(|e| input(&e))?;
             let new = NewUser {
-                username: Username::parse(&username).map_err(|e| input(&e))?,
                 email: email.as_deref().map(Email::parse).transpose().map_err(|e| input(&e))?,
                 is_admin: admin,
                 scopes: read_scopes(&scopes)?,
-                password: credentials::password(password_stdin)?,
+                ..NewUser::named(username, Some(credentials::password(password_stdin)?))
             };
             let user = wait.block_on(users.create(new, &by))?;
             print(format, &format!("Created user {} with id {}.\n", user.username, user.id), &to_json(&user));

@@ -39,7 +39,8 @@ impl Administrator {
         owner.map_or(Ok(()), |owner| self.reach_user(owner, roles))
     }
 
-    fn hold(&self, scopes: &ScopeSet) -> Result<(), Beyond> {
+    /// May somebody be made who holds these?
+    pub fn hold(&self, scopes: &ScopeSet) -> Result<(), Beyond> {
         if self.scopes.contains_all(scopes) { Ok(()) } else { Err(Beyond) }
     }
 }

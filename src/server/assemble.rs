@@ -37,14 +37,17 @@ use crate::edge::record::Recorder;
 use crate::edge::sanitise::Sanitiser;
 use crate::edge::upstreams::{ServerAddress, UpstreamSpec, Upstreams};
 use crate::edge::wire::{HeadLimits, WireSettings};
+use crate::identity::api_keys::KeyAdministration;
 use crate::identity::auditor::Auditor;
 use crate::identity::code_check::{CodeCheck, CodeForm};
 use crate::identity::guess_guard::{GuessGuard, GuessRules};
+use crate::identity::key_desk::KeyDesk;
 use crate::identity::passwords::Passwords;
 use crate::identity::public_keys::PublicKeys;
 use crate::identity::sessions::SessionDesk;
 use crate::identity::sign_in::{ChallengeRules, SignInDesk};
 use crate::identity::token_mint::{Lifetimes, TokenMint};
+use crate::identity::user_desk::UserDesk;
 use crate::jobs::delete_expired::DeleteExpired;
 use crate::jobs::follow_invalidations::FollowInvalidations;
 use crate::routing::client_address::TrustedProxies;
@@ -164,12 +167,28 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         Arc::clone(&sessions) as _,
         tokens,
         mint,
-        auditor,
+        auditor.clone(),
         Arc::clone(&nature.clock),
     );
     let public_keys = PublicKeys { tokens: keyrings.tokens.clone(), assertions: keyrings.assertions.clone() };
-    let (api, table) =
-        routes(settings, Services { sign_in, sessions: sessions_desk, public_keys }, &runtimes.handlers)?;
+    let remembering = Stores {
+        users: Arc::clone(&users) as _,
+        sessions: Arc::clone(&sessions) as _,
+        api_keys: Arc::clone(&api_keys) as _,
+        ..stores.clone()
+    };
+    let services = Services {
+        sign_in,
+        sessions: sessions_desk,
+        public_keys,
+        users: UserDesk {
+            users: ground::user_administration(settings, &remembering, Arc::clone(&passwords), auditor.clone(), nature),
+        },
+        keys: key_desk(settings, &remembering, auditor.clone(), nature),
+        lockouts: ground::lockouts(&remembering, auditor.clone(), nature),
+        auditor,
+    };
+    let (api, table) = routes(settings, services, &runtimes.handlers)?;
 
     let recorder = Recorder {
         metrics: Arc::clone(&metrics),
@@ -238,7 +257,8 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
 /// The configured routes and our own, in one table, and the router behind our own.
 fn routes(settings: &Settings, services: Services, runtime: &Handle) -> Result<(Api, RouteTable), StartError> {
     let faulty = |fault: String| StartError::Routes(fault);
-    let (api, own) = Api::build(&settings.api.prefix, services, runtime.clone()).map_err(|e| faulty(e.to_string()))?;
+    let (api, own) = Api::build(&settings.api.prefix, settings.second_factor.administration, services, runtime.clone())
+        .map_err(|e| faulty(e.to_string()))?;
     let table = table(settings, own)?;
     Ok((api, table))
 }
@@ -262,6 +282,15 @@ fn token_rules(settings: &Settings) -> TokenRules {
         strict: settings.compatibility == Compatibility::None,
         max_access_lifetime: tokens.access_lifetime,
         max_refresh_lifetime: tokens.refresh_lifetime,
+    }
+}
+
+fn key_desk(settings: &Settings, stores: &Stores, auditor: Auditor, nature: &Nature) -> KeyDesk {
+    let (clock, random) = (Arc::clone(&nature.clock), Arc::clone(&nature.random));
+    KeyDesk {
+        keys: KeyAdministration::new(Arc::clone(&stores.api_keys), auditor, clock, random),
+        users: Arc::clone(&stores.users),
+        roles: settings.roles.clone(),
     }
 }
 

@@ -22,6 +22,7 @@ use crate::domain::random::Random;
 use crate::domain::secret::Secret;
 use crate::identity::api_keys::KeyAdministration;
 use crate::identity::auditor::Auditor;
+use crate::identity::lockouts::Lockouts;
 use crate::identity::passwords::{Lengths, Passwords};
 use crate::identity::users::UserAdministration;
 use crate::storage::api_keys::ApiKeys;
@@ -174,6 +175,9 @@ impl Witness for NoWitness {
 pub struct Administration {
     pub users: UserAdministration,
     pub keys: KeyAdministration,
+    pub lockouts: Lockouts,
+    pub auditor: Auditor,
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Administration {
@@ -183,15 +187,37 @@ impl Administration {
         // What a command does stands in the store; its standard output is the command's own.
         let auditor =
             Auditor::new(Arc::clone(&stores.audit), Arc::new(NoWitness), Arc::clone(clock), Arc::clone(random));
+        let keys = Arc::clone(&stores.api_keys);
         Ok(Self {
-            users: UserAdministration::new(
-                Arc::clone(&stores.users),
-                passwords,
-                auditor.clone(),
-                Arc::clone(clock),
-                Arc::clone(random),
-            ),
-            keys: KeyAdministration::new(Arc::clone(&stores.api_keys), auditor, Arc::clone(clock), Arc::clone(random)),
+            users: user_administration(settings, stores, passwords, auditor.clone(), nature),
+            keys: KeyAdministration::new(keys, auditor.clone(), Arc::clone(clock), Arc::clone(random)),
+            lockouts: lockouts(stores, auditor.clone(), nature),
+            auditor,
+            clock: Arc::clone(clock),
         })
     }
+}
+
+/// On the given stores, whether they remember or not.
+pub fn user_administration(
+    settings: &Settings,
+    stores: &Stores,
+    passwords: Arc<Passwords>,
+    auditor: Auditor,
+    nature: &Nature,
+) -> UserAdministration {
+    UserAdministration {
+        users: Arc::clone(&stores.users),
+        sessions: Arc::clone(&stores.sessions),
+        second_factors: Arc::clone(&stores.second_factors),
+        passwords,
+        roles: settings.roles.clone(),
+        auditor,
+        clock: Arc::clone(&nature.clock),
+        random: Arc::clone(&nature.random),
+    }
+}
+
+pub fn lockouts(stores: &Stores, auditor: Auditor, nature: &Nature) -> Lockouts {
+    Lockouts { guesses: Arc::clone(&stores.guesses), auditor, clock: Arc::clone(&nature.clock) }
 }

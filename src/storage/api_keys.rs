@@ -34,6 +34,19 @@ pub struct KeyChanges {
     pub expires_at: Option<Option<Timestamp>>,
 }
 
+impl KeyChanges {
+    /// The key that they lead to.
+    pub fn applied_to(&self, key: &ApiKey) -> ApiKey {
+        let Self { name, scopes, expires_at } = self.clone();
+        ApiKey {
+            name: name.unwrap_or_else(|| key.name.clone()),
+            scopes: scopes.unwrap_or_else(|| key.scopes.clone()),
+            expires_at: expires_at.unwrap_or(key.expires_at),
+            ..key.clone()
+        }
+    }
+}
+
 #[async_trait]
 pub trait ApiKeys: Send + Sync {
     async fn insert(&self, key: &ApiKey, change: &Change) -> Result<Insert>;

@@ -53,6 +53,24 @@ pub struct UserChanges {
     pub scopes: Option<ScopeSet>,
 }
 
+impl UserChanges {
+    /// The user that they lead to.
+    pub fn applied_to(&self, user: &User) -> User {
+        let Self { username, email, first_name, last_name, is_active, is_admin, roles, scopes } = self.clone();
+        User {
+            username: username.unwrap_or_else(|| user.username.clone()),
+            email: email.unwrap_or_else(|| user.email.clone()),
+            first_name: first_name.unwrap_or_else(|| user.first_name.clone()),
+            last_name: last_name.unwrap_or_else(|| user.last_name.clone()),
+            is_active: is_active.unwrap_or(user.is_active),
+            is_admin: is_admin.unwrap_or(user.is_admin),
+            roles: roles.unwrap_or_else(|| user.roles.clone()),
+            scopes: scopes.unwrap_or_else(|| user.scopes.clone()),
+            ..user.clone()
+        }
+    }
+}
+
 /// A new password, and what it brings about.
 #[derive(Clone, Debug)]
 pub struct PasswordSetting {
