@@ -2,18 +2,24 @@
 
 CARGO ?= cargo
 
-.PHONY: help test lint fmt clippy doc deny bench dist
+.PHONY: help test test-api lint fmt clippy doc deny bench dist
 
 help:
-	@echo 'make test    all tests, after installing what they need (Debian, as root) or saying what is missing'
-	@echo 'make lint    formatting, clippy, documentation, dependencies'
-	@echo 'make bench   what a request costs beside a bare proxy; ARGS="--rounds 21" and others, see benches/README.md'
-	@echo 'make dist    the binary to ship: target/dist/portcullis'
+	@echo 'make test       all tests, after installing what they need (Debian, as root) or saying what is missing'
+	@echo 'make test-api   what the API does against what openapi.json says of it; fetches schemathesis from PyPI'
+	@echo 'make lint       formatting, clippy, documentation, dependencies'
+	@echo 'make bench      what a request costs beside a bare proxy; ARGS="--rounds 21" and others, see benches/README.md'
+	@echo 'make dist       the binary to ship: target/dist/portcullis'
 
 test:
 	tests/prepare.sh
 	$(CARGO) test --lib --bins --tests
 	$(CARGO) test --doc
+
+test-api:
+	tests/prepare.sh
+	$(CARGO) build
+	tests/api/run.sh
 
 lint: fmt clippy doc deny
 

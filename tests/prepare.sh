@@ -21,9 +21,15 @@ find_missing() {
 	need nginx-light test -x /usr/sbin/nginx
 	# Other people's code checks our tokens.
 	need 'python3 python3-jwt python3-cryptography' /usr/bin/python3 -c 'import jwt, cryptography'
+	# What a phone computes.
+	need oathtool oathtool --version
 	# A reader of QR codes, and what draws an SVG for it.
 	need zbar-tools zbarimg --version
 	need librsvg2-bin rsvg-convert --version
+	# A mail server that is not ours, to send to.
+	need 'python3 python3-aiosmtpd' /usr/bin/python3 -c 'import aiosmtpd'
+	# What judges the API against its description comes from PyPI, into a place of its own.
+	need 'python3 python3-venv' /usr/bin/python3 -c 'import venv, ensurepip'
 }
 
 find_missing

@@ -13,7 +13,7 @@ use crate::domain::access_policy::{AccessPolicy, CredentialKind, Kinds, Requirem
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::credential::{MalformedCredential, Presented};
 use crate::domain::denial::Denial;
-use crate::domain::principal::{Assurance, Caller, Method, Principal};
+use crate::domain::principal::{Assurance, Caller, Method, Principal, Subject};
 use crate::routing::route::Route;
 
 /// What counts when credentials come together, or broken.
@@ -57,6 +57,9 @@ impl Gatekeeper {
             AccessPolicy::Public => Caller::Anonymous,
             AccessPolicy::Requires(requirement) => {
                 let principal = self.authenticate(arrival, requirement).await?;
+                if principal.owes_second_factor && !requirement.open_to_unenrolled {
+                    return Err(Denial::SecondFactorRequired);
+                }
                 // Judged on every request: a remembered record carries attributes, never a verdict.
                 if !principal.scopes.contains_all(&requirement.scopes) {
                     return Err(Denial::ScopeMissing);
@@ -155,6 +158,22 @@ impl Gatekeeper {
         });
         self.pairs.insert(pair, Arc::clone(&principal));
         principal
+    }
+
+    /// Whether whoever holds a permit for something that goes on would still be let in: the session lives, the user is
+    /// active, the key is good. That a token has run out in the meantime is not asked.
+    pub async fn still_stands(&self, permit: &Permit, arrival: &Arrival) -> Result<(), Denial> {
+        let Some(principal) = permit.principal() else { return Ok(()) };
+        let now = self.clock.now();
+        if principal.key_id.is_some() {
+            self.api_key(arrival, now).await?;
+        }
+        match (&principal.subject, principal.method) {
+            (Subject::User { id, .. }, Method::Jwt | Method::JwtAndApiKey) => {
+                self.tokens.stands(id, principal.session_id.as_ref(), now).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// After signing keys changed.

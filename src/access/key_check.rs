@@ -102,6 +102,9 @@ impl KeyCheck {
             amr: Vec::new(),
             assurance: Assurance::OneFactor,
             authenticated_at: None,
+            issued_at: None,
+            // A key is no sign-in, and was given its scopes by somebody who had signed in.
+            owes_second_factor: false,
             expires_at: key.expires_at,
             serial: self.serial.next(),
         });

@@ -11,14 +11,16 @@ use quick_cache::sync::Cache;
 use super::serial::Serial;
 use crate::crypto::digest::sha256;
 use crate::crypto::tokens::Tokens;
+use crate::domain::access_policy::SecondFactorDuty;
 use crate::domain::clock::Timestamp;
 use crate::domain::credential::BearerToken;
 use crate::domain::denial::Denial;
 use crate::domain::digest::Digest;
 use crate::domain::principal::{Assurance, Method, Principal, Subject};
 use crate::domain::role::Roles;
+use crate::domain::session::SessionId;
 use crate::domain::token::{TokenClaims, TokenFault, TokenType};
-use crate::domain::user::User;
+use crate::domain::user::{User, UserId};
 use crate::storage::sessions::Sessions;
 use crate::storage::users::Users;
 
@@ -27,6 +29,7 @@ pub struct TokenCheck {
     sessions: Arc<dyn Sessions>,
     users: Arc<dyn Users>,
     roles: Roles,
+    duty: SecondFactorDuty,
     seen: Cache<Digest, Arc<Seen>, ByBytes>,
     serial: Arc<Serial>,
 }
@@ -54,12 +57,13 @@ impl TokenCheck {
         sessions: Arc<dyn Sessions>,
         users: Arc<dyn Users>,
         roles: Roles,
+        duty: SecondFactorDuty,
         cache_bytes: u64,
         serial: Arc<Serial>,
     ) -> Self {
         let items = usize::try_from(cache_bytes / 2048).unwrap_or(usize::MAX).clamp(16, 1 << 20);
         let seen = Cache::with_weighter(items, cache_bytes, ByBytes);
-        Self { tokens, sessions, users, roles, seen, serial }
+        Self { tokens, sessions, users, roles, duty, seen, serial }
     }
 
     pub async fn check(&self, token: &BearerToken, now: Timestamp) -> Result<Arc<Principal>, Denial> {
@@ -68,23 +72,38 @@ impl TokenCheck {
         // An id that can name nobody is there all the same, and no user has it.
         let nobody = || if claims.all.contains_key("user_id") { Denial::UserNotFound } else { Denial::TokenNoUser };
         let user_id = claims.user_id.as_ref().ok_or_else(nobody)?;
+        let user = self.standing_user(user_id, claims.session_id.as_ref(), now).await?;
+        if claims.session_id.is_none() && claims.is_older_than(user.tokens_valid_from) {
+            return Err(Denial::SessionEnded);
+        }
+        Ok(self.principal(&seen, user))
+    }
+
+    /// Whether the session lives, if there is one, and the user is active.
+    pub async fn stands(&self, user: &UserId, session: Option<&SessionId>, now: Timestamp) -> Result<(), Denial> {
+        self.standing_user(user, session, now).await.map(|_| ())
+    }
+
+    async fn standing_user(
+        &self,
+        user_id: &UserId,
+        session_id: Option<&SessionId>,
+        now: Timestamp,
+    ) -> Result<Arc<User>, Denial> {
         // The user first, as existing clients are told: a user who is gone or switched off has no sessions left either.
         let user = self.users.find(user_id).await.map_err(|_| Denial::Unavailable)?;
         let user = user.ok_or(Denial::UserNotFound)?;
         if !user.is_active {
             return Err(Denial::UserInactive);
         }
-        let live = match &claims.session_id {
-            Some(id) => {
-                let session = self.sessions.find(id).await.map_err(|_| Denial::Unavailable)?;
-                session.is_some_and(|session| session.is_live(now) && session.user_id == *user_id)
+        if let Some(id) = session_id {
+            let session = self.sessions.find(id).await.map_err(|_| Denial::Unavailable)?;
+            let live = session.is_some_and(|session| session.is_live(now) && session.user_id == *user_id);
+            if !live {
+                return Err(Denial::SessionEnded);
             }
-            None => !claims.is_older_than(user.tokens_valid_from),
-        };
-        if !live {
-            return Err(Denial::SessionEnded);
         }
-        Ok(self.principal(&seen, user))
+        Ok(user)
     }
 
     fn read(&self, token: &BearerToken, now: Timestamp) -> Result<Arc<Seen>, Denial> {
@@ -114,6 +133,7 @@ impl TokenCheck {
         }
         drop(derived);
         let claims = &seen.claims;
+        let assurance = Assurance::of(&claims.amr);
         let principal = Arc::new(Principal {
             subject: Subject::User { id: user.id.clone(), username: user.username.clone(), email: user.email.clone() },
             method: Method::Jwt,
@@ -121,7 +141,9 @@ impl TokenCheck {
             key_id: None,
             session_id: claims.session_id.clone(),
             amr: claims.amr.clone(),
-            assurance: Assurance::of(&claims.amr),
+            assurance,
+            owes_second_factor: self.duty.binds(user.is_admin) && assurance < Assurance::TwoFactors,
+            issued_at: claims.issued_at,
             authenticated_at: claims.auth_time,
             // What is derived from it, such as an assertion, must hold for as long as the token is accepted.
             expires_at: Some(claims.expires_at.plus(self.tokens.rules().leeway)),

@@ -57,6 +57,8 @@ impl RequestContext {
 
 /// What the handlers work with.
 pub struct Services {
+    /// White space at the ends of a password is no part of it: as the Django stack has it, for its clients and passwords.
+    pub strips_passwords: bool,
     pub sign_in: SignInDesk,
     pub sessions: SessionDesk,
     pub public_keys: PublicKeys,

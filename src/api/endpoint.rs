@@ -111,10 +111,11 @@ fn full_path(prefix: &str, path: &str) -> String {
 
 fn form(operation: &Operation) -> Option<Value> {
     let body = request_schema(operation)?;
-    let fields = body.properties.iter().map(|(name, schema)| {
-        let required = body.required.contains(name);
+    // What may be left out is not part of the form: it was added here, and clients compare.
+    let required = body.properties.iter().filter(|(name, _)| body.required.contains(name));
+    let fields = required.map(|(name, schema)| {
         let described =
-            json!({ "type": field_type(schema), "required": required, "read_only": false, "label": label(name) });
+            json!({ "type": field_type(schema), "required": true, "read_only": false, "label": label(name) });
         (name.clone(), described)
     });
     Some(Value::Object(fields.collect()))

@@ -3,13 +3,13 @@
 
 use super::endpoint::Endpoint;
 use super::operation::{operation, requires};
-use super::{me, sessions, sign_in, tokens, well_known};
+use super::{docs, me, openapi, sessions, sign_in, tokens, well_known};
 use crate::domain::access_policy::{AccessPolicy, Kinds};
 
-/// Every endpoint, below `prefix` or at its well-known place. Administration by token takes a second factor if
-/// `second_factor` says so.
-pub fn all(prefix: &str, second_factor: bool) -> Vec<Endpoint> {
-    let operations = vec![
+/// Every endpoint, below `prefix` or at its well-known place; those that describe the rest only if told to `describe`.
+/// Administration by token takes a second factor if `second_factor` says so.
+pub fn all(prefix: &str, describe: bool, second_factor: bool) -> Vec<Endpoint> {
+    let mut operations = vec![
         operation!(AccessPolicy::Public, sign_in::obtain),
         operation!(AccessPolicy::Public, sign_in::challenge),
         operation!(AccessPolicy::Public, tokens::refresh),
@@ -22,6 +22,11 @@ pub fn all(prefix: &str, second_factor: bool) -> Vec<Endpoint> {
         operation!(requires(Kinds::EITHER), me::show),
         operation!(AccessPolicy::Public, well_known::jwks),
     ];
+    if describe {
+        operations.push(operation!(AccessPolicy::Public, openapi::show));
+        operations.push(operation!(AccessPolicy::Public, docs::show));
+        operations.push(operation!(AccessPolicy::Public, docs::style));
+    }
     Endpoint::gather(prefix, operations.into_iter().flatten())
 }
 
@@ -79,7 +84,7 @@ mod tests {
                 String::new(),
             ),
         ] {
-            let endpoints = all("/a", true);
+            let endpoints = all("/a", true, true);
             let endpoint = endpoints.iter().find(|endpoint| endpoint.path == path).expect(path);
             assert_eq!(endpoint.allow(), allow);
             let expected = format!(r#"{{"name":"{name}","description":"{description}",{PARSES}{form}}}"#);
@@ -89,7 +94,7 @@ mod tests {
 
     #[test]
     fn every_operation_has_a_method_a_name_and_somebody_whom_it_is_for() {
-        let endpoints = all("/a", true);
+        let endpoints = all("/a", true, true);
         let mut ids = HashSet::new();
         let mut kept = 0;
         for endpoint in &endpoints {
@@ -109,7 +114,11 @@ mod tests {
                 }
             }
         }
-        let listed = include_str!("endpoints.rs").lines().filter(|line| line.trim().starts_with("operation!("));
-        assert_eq!(listed.count(), kept, "an operation whose description names no method that is served");
+        let source = include_str!("endpoints.rs").split("#[cfg(test)]").next().unwrap();
+        assert_eq!(
+            source.matches("operation!(").count(),
+            kept,
+            "an operation whose description names no method that is served"
+        );
     }
 }

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::domain::secret::Secret;
+
 /// What a body said, by field name.
 #[derive(Debug, Default)]
 pub struct Fields {
@@ -20,13 +22,21 @@ impl Fields {
 
     /// A required text. When it does not fit, the fault is noted and the text is empty: ask [`Fields::finish`] before using it.
     pub fn text(&mut self, name: &str) -> String {
-        match read(self.values.get(name)) {
-            Ok(text) => text,
-            Err(fault) => {
-                self.fault(name, &fault);
-                String::new()
-            }
-        }
+        self.taken(name, read(self.values.get(name), Ends::Stripped))
+    }
+
+    /// As [`Fields::text`], for a password: compared whole, so that white space at its ends counts, unless `stripped` as it
+    /// is where passwords of the Django stack are checked.
+    pub fn password(&mut self, name: &str, stripped: bool) -> Secret<String> {
+        let ends = if stripped { Ends::Stripped } else { Ends::Kept };
+        Secret::new(self.taken(name, read(self.values.get(name), ends)))
+    }
+
+    fn taken(&mut self, name: &str, read: Result<String, String>) -> String {
+        read.unwrap_or_else(|fault| {
+            self.fault(name, &fault);
+            String::new()
+        })
     }
 
     /// A text that may be left out or null. When it is there, it must fit.
@@ -47,13 +57,21 @@ impl Fields {
     }
 }
 
-fn read(value: Option<&Value>) -> Result<String, String> {
+/// White space at the ends of a text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    Stripped,
+    Kept,
+}
+
+fn read(value: Option<&Value>, ends: Ends) -> Result<String, String> {
     let text = match value {
         None => return Err("This field is required.".to_owned()),
         Some(Value::Null) => return Err("This field may not be null.".to_owned()),
         Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => return Err("Not a valid string.".to_owned()),
         Some(Value::Number(number)) => number.to_string(),
-        Some(Value::String(text)) => strip(text).to_owned(),
+        Some(Value::String(text)) if ends == Ends::Stripped => strip(text).to_owned(),
+        Some(Value::String(text)) => text.clone(),
     };
     if text.is_empty() {
         return Err("This field may not be blank.".to_owned());
@@ -89,6 +107,23 @@ mod tests {
         assert_eq!(judge(json!(5)), Ok("5".into()));
         assert_eq!(judge(json!(1.5)), Ok("1.5".into()));
         assert_eq!(judge(json!("\u{202e}rtl")), Ok("\u{202e}rtl".into()));
+    }
+
+    #[test]
+    fn a_password_is_taken_whole_where_it_is_compared_whole() {
+        let judge = |value: Value, stripped| {
+            let mut fields = Fields::new(json!({ "f": value }).as_object().unwrap().clone());
+            let text = fields.password("f", stripped);
+            fields
+                .finish()
+                .map(|()| text.expose().clone())
+                .map_err(|faults| faults["f"][0].as_str().unwrap().to_owned())
+        };
+        assert_eq!(judge(json!(" a b\t"), false), Ok(" a b\t".into()));
+        assert_eq!(judge(json!(" a b\t"), true), Ok("a b".into()));
+        assert_eq!(judge(json!(""), false), Err("This field may not be blank.".into()));
+        assert_eq!(judge(json!("a\u{0}"), false), Err("Null characters are not allowed.".into()));
+        assert_eq!(judge(json!(["a"]), false), Err("Not a valid string.".into()));
     }
 
     #[test]

@@ -7,11 +7,13 @@
 pub mod answer;
 pub mod body;
 pub mod context;
+pub mod docs;
 pub mod endpoint;
 pub mod endpoints;
 pub mod fields;
 pub mod me;
 pub mod negotiation;
+pub mod openapi;
 pub mod operation;
 pub mod qr_code;
 pub mod refusal;

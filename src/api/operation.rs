@@ -25,7 +25,7 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// `described` is what `utoipa` makes of the one handler; [`operation!`] pairs the two.
+    /// `described` is what `utoipa` makes of the one handler; `operation!` pairs the two.
     pub fn new<H, T>(access: AccessPolicy, described: OpenApi, handler: H) -> Option<Self>
     where
         H: Handler<T, Arc<Services>>,
@@ -59,6 +59,16 @@ pub fn requires_scopes(kinds: Kinds, scopes: &str) -> AccessPolicy {
     match ScopeSet::parse(scopes) {
         Ok(scopes) => AccessPolicy::Requires(Requirement { scopes, ..Requirement::of(kinds) }),
         Err(_) => requires(Kinds::Any { jwt: false, api_key: false }),
+    }
+}
+
+/// As `access`, and open to who must have a second factor and has none yet.
+pub fn open_to_unenrolled(access: AccessPolicy) -> AccessPolicy {
+    match access {
+        AccessPolicy::Public => AccessPolicy::Public,
+        AccessPolicy::Requires(requirement) => {
+            AccessPolicy::Requires(Requirement { open_to_unenrolled: true, ..requirement })
+        }
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{ALLOW, CONTENT_LENGTH};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use axum::routing::MethodRouter;
+use axum::{Extension, Router};
 use serde::Serialize as _;
 use tokio::runtime::Handle;
 use tower::ServiceExt as _;
@@ -16,7 +16,8 @@ use tower::ServiceExt as _;
 use super::context::Services;
 use super::endpoint::Endpoint;
 use super::negotiation::{self, Representation};
-use super::{answer, endpoints, refusal};
+use super::openapi::{self, Published};
+use super::{answer, docs, endpoints, refusal};
 use crate::domain::access_policy::AccessPolicy;
 use crate::domain::denial::Denial;
 use crate::routing::host::HostPattern;
@@ -37,19 +38,30 @@ struct Place {
     representation: Representation,
 }
 
+/// What keeps the API from being served.
+#[derive(Debug, thiserror::Error)]
+pub enum Unbuildable {
+    #[error(transparent)]
+    Path(#[from] BadPattern),
+    #[error("the page that describes the API: {0}")]
+    Page(#[from] minijinja::Error),
+}
+
 impl Api {
     /// Builds the router and the routes to it. Administration by token takes a second factor if `second_factor` says so.
     pub fn build(
         prefix: &str,
+        describe: bool,
         second_factor: bool,
         services: Services,
         runtime: Handle,
-    ) -> Result<(Self, Vec<Route>), BadPattern> {
+    ) -> Result<(Self, Vec<Route>), Unbuildable> {
         let services = Arc::new(services);
         let mut router = Router::new();
         let mut places = HashMap::new();
-        let endpoints = endpoints::all(prefix, second_factor);
+        let endpoints = endpoints::all(prefix, describe, second_factor);
         let routes = routes_to(prefix, &endpoints)?;
+        let published = if describe { Some(publish(prefix, &endpoints)?) } else { None };
         for endpoint in endpoints {
             // Methods' names are header values.
             let allow = HeaderValue::from_str(&endpoint.allow()).unwrap_or(HeaderValue::from_static("OPTIONS"));
@@ -68,6 +80,9 @@ impl Api {
             });
             router = router.route(&path, methods.clone()).route(&format!("{path}/"), methods);
             places.insert(path, place);
+        }
+        if let Some(published) = published {
+            router = router.layer(Extension(Arc::new(published)));
         }
         Ok((Self { router: router.with_state(services), places, runtime }, routes))
     }
@@ -105,6 +120,12 @@ impl Api {
             None => response,
         }
     }
+}
+
+fn publish(prefix: &str, endpoints: &[Endpoint]) -> Result<Published, minijinja::Error> {
+    let document = serde_json::json!(openapi::describe(endpoints));
+    let page = docs::render(&document, &format!("{prefix}/docs/style.css"))?;
+    Ok(Published { openapi: document.to_string().into(), page: page.into() })
 }
 
 /// The routes that lead to `endpoints`.

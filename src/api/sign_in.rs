@@ -47,7 +47,7 @@ pub async fn obtain(
         Err(Unreadable(response)) => return *response,
     };
     let username = fields.text("username");
-    let password = Secret::new(fields.text("password"));
+    let password = fields.password("password", services.strips_passwords);
     let otp = fields.optional_text("otp").map(Secret::new);
     if let Err(faults) = fields.finish() {
         return refuse_with(Denial::InvalidFields, &faults);
@@ -114,9 +114,7 @@ fn signed_in(outcome: Result<SignedIn, SignInError>) -> Response<Body> {
         Ok(SignedIn::Pair(user_id, pair)) => about(pair_answer(&pair), user_id.as_str()),
         Ok(SignedIn::Challenged(user_id, ticket)) => about(challenged(&ticket), user_id.as_str()),
         Err(SignInError::Refused) => refuse(Denial::SignInRefused),
-        Err(SignInError::Unfit(unfit)) => {
-            refuse_with(Denial::InvalidFields, &json!({ "password": [unfit.to_string()] }))
-        }
+        Err(SignInError::Unfit(unfit)) => refuse_with(Denial::InvalidFields, &json!({ "password": unfit.sentences() })),
         Err(SignInError::WrongCode(user_id)) => about(refuse(Denial::SecondFactorWrong), user_id.as_str()),
         Err(SignInError::ChallengeInvalid) => refuse(Denial::ChallengeInvalid),
         Err(SignInError::Blocked(wait)) => refuse_throttled(wait),

@@ -1,3 +1,4 @@
 //! Those who keep the contract of [`storage`](crate::storage).
 
+pub mod mail;
 pub mod sql;

@@ -49,7 +49,7 @@ pub enum Command {
     },
     /// Make the database and the master key where there are none, and bring the schema up to date.
     Migrate,
-    /// Users: create, list, disable, enable, set-password.
+    /// Users: create, list, disable, enable, set-password, reset-2fa.
     #[command(subcommand)]
     Users(Users),
     /// API keys: create, list, revoke.
@@ -58,6 +58,9 @@ pub enum Command {
     /// Signing keys: list, rotate.
     #[command(subcommand)]
     SigningKeys(SigningKeys),
+    /// What is sealed under the master key: rotate.
+    #[command(subcommand)]
+    Secrets(Secrets),
 }
 
 #[derive(Debug, Args)]
@@ -114,6 +117,12 @@ pub enum Users {
         #[arg(long)]
         password_stdin: bool,
     },
+    /// Take a user's second factor and recovery codes away, and end the user's sessions.
+    #[command(name = "reset-2fa")]
+    ResetSecondFactor {
+        /// The user's name or id.
+        user: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -150,5 +159,12 @@ pub enum SigningKeys {
     /// List all signing keys, without their private parts.
     List,
     /// Make new keys for tokens and assertions. The present ones verify on until the last token they signed has expired.
+    Rotate,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Secrets {
+    /// Seal all signing keys and second factors anew under the present master key. Those that are sealed under another one
+    /// are opened with the keys under secrets.previous_master_keys. May be repeated, and beside running gateways.
     Rotate,
 }

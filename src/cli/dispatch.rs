@@ -5,7 +5,7 @@ use std::path::Path;
 use super::arguments::{Arguments, Command};
 use super::desk::Desk;
 use super::failure::Failure;
-use super::{check, keys, migrate, quickstart, serve, signing_keys, users};
+use super::{check, keys, migrate, quickstart, secrets, serve, signing_keys, users};
 use crate::config::environment::ProcessEnvironment;
 use crate::config::settings::Settings;
 
@@ -19,6 +19,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Migrate => migrate::run(&settings(config)?, format),
         Command::Users(command) => users::run(&Desk::open(&settings(config)?)?, command, format),
         Command::SigningKeys(command) => signing_keys::run(&settings(config)?, &command, format),
+        Command::Secrets(command) => secrets::run(&settings(config)?, &command, format),
         Command::Keys(command) => keys::run(&Desk::open(&settings(config)?)?, command, format),
     }
 }

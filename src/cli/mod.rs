@@ -11,6 +11,7 @@ pub mod keys;
 pub mod migrate;
 pub mod output;
 pub mod quickstart;
+pub mod secrets;
 pub mod serve;
 pub mod signing_keys;
 pub mod users;

@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use crate::config::settings::Settings;
-use crate::server::run::{Running, announce};
+use crate::server::run::{Running, warn, watch};
 use crate::server::signals::Signals;
 use crate::server::start_error::StartError;
 
@@ -15,8 +15,9 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
 
 /// Starts, with diagnostics on.
 pub fn start(settings: &Settings) -> Result<Running, StartError> {
-    announce(settings);
+    watch(settings);
     let running = Running::start(settings)?;
+    warn(settings);
     tracing::info!(http = %running.http(), ops = %running.ops(), "serving");
     Ok(running)
 }

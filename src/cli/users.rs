@@ -10,7 +10,7 @@ use super::output::{print, table};
 use crate::domain::audit::Initiator;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::user::{Email, User, Username};
-use crate::identity::users::NewUser;
+use crate::identity::users::{NewUser, UserError};
 
 pub fn run(desk: &Desk, command: Users, format: OutputFormat) -> Result<(), Failure> {
     let users = &desk.administration.users;
@@ -47,6 +47,15 @@ pub fn run(desk: &Desk, command: Users, format: OutputFormat) -> Result<(), Fail
             let password = credentials::password(password_stdin)?;
             let user = wait.block_on(users.set_password(&user, password, &by))?;
             let text = format!("Set the password of user {}; all sessions have ended.\n", user.username);
+            print(format, &text, &to_json(&user));
+        }
+        Users::ResetSecondFactor { user } => {
+            let user = wait.block_on(users.find(&user))?;
+            let reset = wait.block_on(desk.administration.second_factors.reset(&user.id, &by));
+            if !reset.map_err(UserError::Store)? {
+                return Err(UserError::Unknown(user.username).into());
+            }
+            let text = format!("The second factor of user {} is gone, and all sessions have ended.\n", user.username);
             print(format, &text, &to_json(&user));
         }
     }

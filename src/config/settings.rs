@@ -9,6 +9,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::fault::Fault;
+use crate::domain::access_policy::SecondFactorDuty;
+use crate::domain::lockout::LockoutPolicy;
+use crate::domain::password_policy::PasswordPolicy;
 use crate::domain::role::Roles;
 use crate::domain::secret::Secret;
 use crate::domain::signing_key::SigningAlgorithm;
@@ -20,10 +23,13 @@ pub struct Settings {
     pub storage: Storage,
     pub cache: Cache,
     pub master_key: MasterKeySource,
+    /// Master keys that still open what they sealed, and seal nothing any more.
+    pub previous_master_keys: Vec<MasterKeySource>,
     pub compatibility: Compatibility,
     pub tokens: Tokens,
     pub passwords: Passwords,
     pub second_factor: SecondFactor,
+    pub lockout: Lockout,
     pub api: Api,
     pub identity: IdentityHeaders,
     /// What roles bring to the tokens of who has them.
@@ -107,7 +113,7 @@ pub enum Signing {
     Pem { algorithm: SigningAlgorithm, pem: Secret<String> },
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Passwords {
     /// Argon2id memory in KiB.
     pub memory_kib: u32,
@@ -117,9 +123,21 @@ pub struct Passwords {
     pub threads: usize,
     /// Hashes that may wait; beyond it the answer is 503.
     pub queue: usize,
-    pub min_length: usize,
-    /// In bytes; a longer password is refused before it is hashed.
-    pub max_length: usize,
+    /// What a password must be before it is set; the issuer's words are among the context words.
+    pub policy: PasswordPolicy,
+}
+
+/// How guesses are slowed down.
+#[derive(Clone, Debug)]
+pub struct Lockout {
+    /// Passwords, per account.
+    pub account: LockoutPolicy,
+    /// Second factors and recovery codes, per user.
+    pub codes: LockoutPolicy,
+    /// All guesses, per client network.
+    pub address: LockoutPolicy,
+    /// Networks that many clients share, and that are not locked for what one of them does.
+    pub shared_networks: Vec<IpNet>,
 }
 
 #[derive(Clone, Debug)]
@@ -131,23 +149,20 @@ pub struct SecondFactor {
     pub challenge_lifetime: Duration,
     /// Wrong codes after which it waits no longer.
     pub challenge_attempts: u32,
-    pub required: SecondFactorRequired,
+    /// Who must have a second factor.
+    pub required: SecondFactorDuty,
+    /// Whether who has one is asked for it at each sign-in.
+    pub at_sign_in: bool,
     /// Whether administration by session needs a second factor in that session.
     pub administration: bool,
-}
-
-/// Who must have a second factor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecondFactorRequired {
-    None,
-    Admins,
-    All,
 }
 
 #[derive(Clone, Debug)]
 pub struct Api {
     /// Without trailing slash: `/api/v1/auth`.
     pub prefix: String,
+    /// Serve the API's description, `openapi.json` and `docs/`.
+    pub docs: bool,
 }
 
 #[derive(Clone, Debug)]

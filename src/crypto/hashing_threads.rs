@@ -5,18 +5,21 @@
 //! full is told at once, and the threads run at low priority so that proxied traffic goes first. A slot is held until
 //! its hash ends, even if the client has left: hanging up must not make guessing cheaper.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Niceness of the hashing threads: the proxy workers' is 0, and 19 is the lowest priority there is.
 const NICENESS: i32 = 10;
 
 type Task = Box<dyn FnOnce() + Send>;
+
+/// A place among those that hash or wait. Taken before anything else is done for a password, so that whoever finds no room
+/// is turned away at no cost, and held until the hash ends.
+#[derive(Debug)]
+pub struct Slot(OwnedSemaphorePermit);
 
 /// The queue is full, or the threads have stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,45 +28,58 @@ pub struct Busy;
 
 #[derive(Debug)]
 pub struct HashingThreads {
-    queue: Option<SyncSender<Task>>,
-    waiting: Arc<AtomicUsize>,
+    queue: Option<Sender<Task>>,
+    slots: Arc<Semaphore>,
+    all_slots: usize,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl HashingThreads {
     /// Starts `threads` threads behind a queue of `queue` tasks.
     pub fn start(threads: usize, queue: usize) -> std::io::Result<Self> {
-        let (sender, receiver) = sync_channel::<Task>(queue);
+        // Bounded by the slots.
+        let (sender, receiver) = channel::<Task>();
         let receiver = Arc::new(Mutex::new(receiver));
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let threads = (0..threads.max(1))
+        let threads: Vec<_> = (0..threads.max(1))
             .map(|index| {
-                let (receiver, waiting) = (Arc::clone(&receiver), Arc::clone(&waiting));
-                std::thread::Builder::new().name(format!("hashing-{index}")).spawn(move || work(&receiver, &waiting))
+                let receiver = Arc::clone(&receiver);
+                std::thread::Builder::new().name(format!("hashing-{index}")).spawn(move || work(&receiver))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { queue: Some(sender), waiting, threads })
+        let all_slots = threads.len().saturating_add(queue).min(Semaphore::MAX_PERMITS);
+        Ok(Self { queue: Some(sender), slots: Arc::new(Semaphore::new(all_slots)), all_slots, threads })
+    }
+
+    /// A place, or at once the word that there is none.
+    pub fn slot(&self) -> Result<Slot, Busy> {
+        Arc::clone(&self.slots).try_acquire_owned().map(Slot).map_err(|_| Busy)
+    }
+
+    /// Runs `task` on one of the threads.
+    pub async fn run_in<T: Send + 'static>(
+        &self,
+        slot: Slot,
+        task: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Busy> {
+        let (answer, answered) = oneshot::channel();
+        let task: Task = Box::new(move || {
+            // The client may have hung up; the work is done all the same.
+            let done = task();
+            drop(slot);
+            let _ = answer.send(done);
+        });
+        self.queue.as_ref().ok_or(Busy)?.send(task).map_err(|_| Busy)?;
+        answered.await.map_err(|_| Busy)
     }
 
     /// Runs `task` on one of the threads, or says at once that there is no room.
     pub async fn run<T: Send + 'static>(&self, task: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
-        let (answer, answered) = oneshot::channel();
-        let task: Task = Box::new(move || {
-            // The client may have hung up; the work is done all the same.
-            let _ = answer.send(task());
-        });
-        let queue = self.queue.as_ref().ok_or(Busy)?;
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = queue.try_send(task) {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(Busy);
-        }
-        answered.await.map_err(|_| Busy)
+        self.run_in(self.slot()?, task).await
     }
 
-    /// Tasks that wait or run.
+    /// Tasks that wait or run, or are about to.
     pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.all_slots - self.slots.available_permits()
     }
 }
 
@@ -77,7 +93,7 @@ impl Drop for HashingThreads {
     }
 }
 
-fn work(receiver: &Mutex<Receiver<Task>>, waiting: &AtomicUsize) {
+fn work(receiver: &Mutex<Receiver<Task>>) {
     // Where priorities may not be changed, hashing still works, only less politely.
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
     loop {
@@ -85,7 +101,6 @@ fn work(receiver: &Mutex<Receiver<Task>>, waiting: &AtomicUsize) {
         let Ok(task) = task else { return };
         // A panic in a hash ends that hash only: its answer channel closes, and the caller is told.
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(task));
-        waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

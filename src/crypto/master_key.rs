@@ -68,6 +68,16 @@ impl MasterKey {
         Ok(Self { id, key: LessSafeKey::new(key) })
     }
 
+    /// What tells it from other master keys, and nothing of it, in hex.
+    pub fn id(&self) -> String {
+        hex(&self.id)
+    }
+
+    /// Whether these bytes say that they were sealed under this key.
+    pub fn has_sealed(&self, sealed: &[u8]) -> bool {
+        sealed.get(1..=ID_LENGTH) == Some(self.id.as_slice())
+    }
+
     pub fn seal(&self, purpose: &str, plain: &[u8], random: &dyn Random) -> Result<Vec<u8>, Unsealing> {
         // Random nonces: under one key far fewer values are sealed than the 2^32 that NIST SP 800-38D allows.
         let nonce: [u8; NONCE_LEN] = random::bytes(random);

@@ -7,6 +7,7 @@ pub mod jws;
 pub mod key_pair;
 pub mod key_set;
 pub mod master_key;
+pub mod master_keys;
 pub mod password;
 pub mod random;
 pub mod recovery_code;

@@ -68,11 +68,32 @@ pub enum SecondFactorDemand {
     Everybody,
 }
 
+/// Whose accounts must have a second factor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SecondFactorDuty {
+    #[default]
+    Nobody,
+    Administrators,
+    Everybody,
+}
+
+impl SecondFactorDuty {
+    pub const fn binds(self, is_admin: bool) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Administrators => is_admin,
+            Self::Everybody => true,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
     pub kinds: Kinds,
     pub scopes: ScopeSet,
     pub second_factor: SecondFactorDemand,
+    /// Who must have a second factor and has none yet may come all the same: to get one, or to leave.
+    pub open_to_unenrolled: bool,
     /// How long ago the user may have signed in; a key has never signed in.
     pub max_auth_age: Option<Duration>,
 }
@@ -80,7 +101,13 @@ pub struct Requirement {
 impl Requirement {
     /// These kinds and nothing else.
     pub fn of(kinds: Kinds) -> Self {
-        Self { kinds, scopes: ScopeSet::default(), second_factor: SecondFactorDemand::Nobody, max_auth_age: None }
+        Self {
+            kinds,
+            scopes: ScopeSet::default(),
+            second_factor: SecondFactorDemand::Nobody,
+            open_to_unenrolled: false,
+            max_auth_age: None,
+        }
     }
 }
 

@@ -34,8 +34,8 @@ const fn v6(first: u16, second: u16, prefix: u8) -> IpNet {
 pub struct ClientNetwork(IpAddr);
 
 impl ClientNetwork {
-    /// `None` for an address that many may share, by its nature or because it lies in one of `shared`: what one of them does
-    /// must not shut out the others.
+    /// `None` for an address that many may share, by its nature or because it lies in one of `shared`: what one of them
+    /// does must not shut out the others.
     pub fn of(address: IpAddr, shared: &[IpNet]) -> Option<Self> {
         let address = translated(address);
         let is_shared = SHARED.iter().chain(shared).any(|network| network.contains(&address));

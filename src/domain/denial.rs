@@ -48,6 +48,10 @@ pub enum Denial {
     SecondFactorWrong,
     /// Unknown, used up or over.
     ChallengeInvalid,
+    /// The password that was to be shown once more.
+    PasswordMissing,
+    PasswordWrong,
+    SecondFactorNotEnabled,
     /// No such user, key or session, or none that the caller may know of.
     ObjectNotFound,
     // Routing.
@@ -95,7 +99,7 @@ pub enum Denial {
 }
 
 impl Denial {
-    pub const ALL: [Self; 55] = [
+    pub const ALL: [Self; 58] = [
         Self::BadRequest,
         Self::BadPath,
         Self::BadHost,
@@ -151,6 +155,9 @@ impl Denial {
         Self::AuthenticationTooOld,
         Self::TooManyAttempts,
         Self::ObjectNotFound,
+        Self::PasswordMissing,
+        Self::PasswordWrong,
+        Self::SecondFactorNotEnabled,
     ];
 
     /// The code that the client is told. It is coarser than the reason where the difference would help a guesser: which
@@ -199,6 +206,9 @@ impl Denial {
             Self::SecondFactorMissing => "mfa_required",
             Self::SecondFactorWrong => "second_factor_invalid",
             Self::ChallengeInvalid => "challenge_invalid",
+            Self::PasswordMissing => "password_required",
+            Self::PasswordWrong => "password_invalid",
+            Self::SecondFactorNotEnabled => "second_factor_not_enabled",
             Self::SecondFactorRequired => "second_factor_required",
             Self::AuthenticationTooOld => "authentication_too_old",
             Self::TooManyAttempts => "too_many_attempts",

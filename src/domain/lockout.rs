@@ -1,27 +1,26 @@
 //! A lockout slows guessing down without keeping the owner out for good.
 //!
 //! ```text
-//!             reserve, fewer than `free` failures
-//!                    ┌─────┐
-//!                    │     ▼      reserve, `free` or more
-//!   ┌──────────▶  ( Free )  ────────────────────────────▶  ( Delayed )
-//!   │                ▲  ▲                                    │     │
-//!   │                │  └──────── the delay is over ─────────┘     │ the last of `max_failures`
-//!   │  succeed       │                                             ▼
-//!   └── from         └──────── `window` after the last one ─── ( Locked )
-//!       anywhere
+//!       reserve
+//!       ┌─────┐      reserve, the failure number `free` or a later one
+//!       │     ▼    ┌────────────────────────────────────────────────▶ ( Delayed )
+//!       └── ( Free ) ◀──── the delay is over, or the guess was right ──────┘
+//!             ▲    │ reserve, the failure number `max_failures`
+//!             │    └────────────────────────────────────────────────▶ ( Locked )
+//!             └──── `window` is over, or the guess was right ───────────────┘
 //! ```
 //!
-//! * A guess is reserved *before* it is tested, and counts as a failure until it is known to be right: guesses made at once
-//!   cannot share one place, and one whose outcome is never told was not free.
-//! * The first delay follows the failure number `free`; it doubles with each further one, up to `max_delay`. The failure
-//!   number `max_failures` locks until `window` has passed. After as long without one, all failures are forgotten.
+//! * A guess is reserved *before* it is tested, and counts as a failure until it is known to be right: guesses made at
+//!   once cannot share one place, and one whose outcome is never told was not free.
+//! * The first delay follows the failure number `free`; it doubles with each further one, up to `max_delay`. The
+//!   failure number `max_failures` locks until `window` has passed. After as long without one, all failures are
+//!   forgotten.
 //! * What is refused is not counted and extends nothing, or whoever keeps knocking would keep the owner out.
-//! * Only time is needed to become free again: no block ends later than its own length from now, whatever is stored. A time
-//!   in the future, written under a clock that was ahead, is brought back to now; a clock set back frees nobody.
+//! * Only time is needed to become free again: no block ends later than its own length from now, whatever is stored. A
+//!   time in the future, written under a clock that was ahead, is brought back to now; a clock set back frees nobody.
 //!
-//! Time is always an argument; nothing here reads a clock. Callers read, decide and write in one transaction, because two that
-//! read the same state would both be given the same place.
+//! Time is always an argument; nothing here reads a clock. Callers read, decide and write in one transaction, because
+//! two that read the same state would both be given the same place.
 
 use std::time::Duration;
 
@@ -59,7 +58,8 @@ impl LockoutPolicy {
         }
     }
 
-    /// Second factors and recovery codes of one user: a code has a million values, and three of them are right at a time.
+    /// Second factors and recovery codes of one user: a code has a million values, and three of them are right at a
+    /// time.
     pub const fn codes() -> Self {
         Self { free: 5, ..Self::account() }
     }
@@ -86,8 +86,8 @@ impl LockoutPolicy {
     }
 }
 
-/// What is stored for each subject. A row may be deleted, and means as much as none, once the policy's `window` has passed
-/// since `last_failure_at`.
+/// What is stored for each subject. A row may be deleted, and means as much as none, once the policy's `window` has
+/// passed since `last_failure_at`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lockout {
     /// Since the last success, within the window; among them those whose outcome is not known yet.
@@ -114,9 +114,9 @@ impl Lockout {
         Self { failures: 0, last_failure_at: None, blocked_until: None }
     }
 
-    /// Returns the place of a guess that was right or was never made, and of that one only. For subjects that many share:
-    /// somebody's success there does not excuse the others' failures, or one account of his own would let a guesser begin
-    /// afresh at will. And for our own faults, which are nobody's failure.
+    /// Returns the place of a guess that was right or was never made, and of that one only. For subjects that many
+    /// share: somebody's success there does not excuse the others' failures, or one account of his own would let a
+    /// guesser begin afresh at will. And for our own faults, which are nobody's failure.
     pub fn give_back(self, policy: &LockoutPolicy) -> Self {
         let failures = self.failures.saturating_sub(1);
         let (1.., Some(last)) = (failures, self.last_failure_at) else { return Self::default() };
@@ -180,8 +180,8 @@ impl LockoutState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Blocked {
     pub until: Timestamp,
-    /// Stored in place of what was read, where it differs: a block from a clock that was ahead then ends its own length from
-    /// now. Left unstored, it ends when time has caught up.
+    /// Stored in place of what was read, where it differs: a block from a clock that was ahead then ends its own length
+    /// from now. Left unstored, it ends when time has caught up.
     pub lockout: Lockout,
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::api_key::ApiKeyId;
 use super::clock::Timestamp;
 use super::scope::ScopeSet;
-use super::session::SessionId;
+use super::session::{Kept, SessionId};
 use super::user::UserId;
 
 /// Who it is.
@@ -80,11 +80,22 @@ pub struct Principal {
     pub assurance: Assurance,
     /// When the user last proved who it is; `None` for a key, which proves that each time.
     pub authenticated_at: Option<Timestamp>,
+    /// When the token was issued; `None` for a key, and for a token that does not say.
+    pub issued_at: Option<Timestamp>,
+    /// The user must have a second factor, and has signed in without one: good for getting one, and for nothing else.
+    pub owes_second_factor: bool,
     /// When the credential stops being good by itself; derived values must not outlive it.
     pub expires_at: Option<Timestamp>,
     /// Different for every `Principal` ever made in this process: the key under which derived values (headers,
     /// assertions) may be remembered without comparing all of it.
     pub serial: u64,
+}
+
+impl Principal {
+    /// What goes on when the user's other sessions end.
+    pub fn kept(&self) -> Kept {
+        Kept { session: self.session_id.clone(), issued_at: self.issued_at }
+    }
 }
 
 /// Who is asking.

@@ -107,6 +107,26 @@ impl Session {
     }
 }
 
+/// What goes on when its user's other sessions end: the session of a request's token, or, of a token that names none, the
+/// token itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    pub session: Option<SessionId>,
+    /// When the token was issued, if it says so.
+    pub issued_at: Option<Timestamp>,
+}
+
+impl Kept {
+    /// From when on tokens that name no session go on ([`super::user::User::tokens_valid_from`]). Where the request's own is
+    /// one of them, only the older ones can be told from it; its refresh token is mostly among those.
+    pub fn tokens_valid_from(&self, now: Timestamp) -> Timestamp {
+        match (&self.session, self.issued_at) {
+            (None, Some(issued_at)) => issued_at.min(now),
+            _ => now,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CounterVerdict {
     Current,
@@ -148,6 +168,19 @@ mod tests {
         assert_eq!(session.judge_counter(3, grace, at(0)), CounterVerdict::Reused);
         assert_eq!(session.judge_counter(6, grace, at(0)), CounterVerdict::Unknown);
         assert_eq!(session.judge_counter(-1, grace, at(0)), CounterVerdict::Unknown);
+    }
+
+    #[test]
+    fn tokens_without_a_session_go_on_from_the_one_that_was_shown() {
+        let (session, now) = (Some(SessionId("s".into())), Timestamp::from_secs(2000));
+        let valid_from = |session: &Option<SessionId>, issued_at: Option<i64>| {
+            let issued_at = issued_at.map(Timestamp::from_secs);
+            Kept { session: session.clone(), issued_at }.tokens_valid_from(now)
+        };
+        assert_eq!(valid_from(&session, Some(1000)), now);
+        assert_eq!(valid_from(&None, Some(1000)), Timestamp::from_secs(1000));
+        assert_eq!(valid_from(&None, Some(3000)), now, "a clock that is ahead spares nobody");
+        assert_eq!(valid_from(&None, None), now);
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub struct RequestContext {
     /// The peer's address until the client's is known.
     pub client: Option<std::net::IpAddr>,
     pub connect_attempts: usize,
+    /// The client's side of a connection that was about to become a tunnel.
+    pub tunnel: Option<std::net::SocketAddr>,
     pub _counted: Counted,
 }
 
@@ -70,6 +72,7 @@ impl RequestContext {
             request_id_value: None,
             client: None,
             connect_attempts: 0,
+            tunnel: None,
             _counted: counted,
         }
     }

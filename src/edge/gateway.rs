@@ -1,14 +1,14 @@
 //! The phases of a request, in order: arrive, sanitise, route, authenticate and authorise, identify, forward, record.
 //! Each is a few lines that call a well-named neighbour.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::Response;
-use http::HeaderValue;
 use http::header::{AUTHORIZATION, HOST};
+use http::{HeaderValue, StatusCode};
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
@@ -22,6 +22,7 @@ use super::in_flight::InFlight;
 use super::record::Recorder;
 use super::respond;
 use super::sanitise::{Sanitised, Sanitiser};
+use super::standing::StandingTunnels;
 use super::upstreams::{Upstream, Upstreams};
 use crate::access::gatekeeper::Gatekeeper;
 use crate::api::answer::{About, Refused};
@@ -42,6 +43,7 @@ pub struct Gateway {
     pub upstreams: Upstreams,
     pub recorder: Recorder,
     pub in_flight: InFlight,
+    pub standing: Arc<StandingTunnels>,
     pub body_limits: BodyLimits,
     /// How long a connection may wait for its next request, in seconds.
     pub idle_timeout: u64,
@@ -133,6 +135,12 @@ impl ProxyHttp for Gateway {
         if let Some(value) = &context.request_id_value {
             response.insert_header("X-Request-Id", value.clone())?;
         }
+        if response.status == StatusCode::SWITCHING_PROTOCOLS
+            && let (Some(peer), Some(admitted)) = (peer(session), context.admitted())
+        {
+            self.standing.open(peer, &admitted.arrival, &admitted.permit);
+            context.tunnel = Some(peer);
+        }
         self.close_when_draining(session);
         Ok(())
     }
@@ -171,6 +179,9 @@ impl ProxyHttp for Gateway {
         if let (Some(error), None) = (error, context.denial) {
             context.denial = Some(denial_of(error));
         }
+        if let Some(peer) = context.tunnel {
+            self.standing.forget(peer);
+        }
         let status = session.response_written().map_or(0, |response| response.status.as_u16());
         let bytes = session.body_bytes_sent() as u64;
         self.recorder.request(session.req_header(), context, status, bytes);
@@ -204,8 +215,7 @@ impl Gateway {
     }
 
     async fn judge(&self, session: &mut Session, context: &mut RequestContext) -> Next {
-        let peer = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
-        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let peer = peer(session).map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
         let tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
         let sanitised = match self.sanitiser.sanitise(session.req_header_mut(), peer, tls) {
             Ok(sanitised) => sanitised,
@@ -305,6 +315,10 @@ impl Gateway {
         }
         Ok(())
     }
+}
+
+fn peer(session: &Session) -> Option<SocketAddr> {
+    session.client_addr()?.as_inet().copied()
 }
 
 /// The normal path, cut if the route says so and judged again, and the query as it came.

@@ -13,5 +13,6 @@ pub mod record;
 pub mod reserved;
 pub mod respond;
 pub mod sanitise;
+pub mod standing;
 pub mod upstreams;
 pub mod wire;

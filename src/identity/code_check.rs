@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::crypto::master_key::MasterKey;
+use crate::crypto::master_keys::MasterKeys;
 use crate::crypto::{recovery_code, totp};
 use crate::domain::clock::Timestamp;
 use crate::domain::factor_proof::FactorProof;
@@ -31,13 +31,13 @@ pub enum CodeForm {
 
 pub struct CodeCheck {
     factors: Arc<dyn SecondFactors>,
-    master_key: Arc<MasterKey>,
+    master_keys: Arc<MasterKeys>,
     form: CodeForm,
 }
 
 impl CodeCheck {
-    pub fn new(factors: Arc<dyn SecondFactors>, master_key: Arc<MasterKey>, form: CodeForm) -> Self {
-        Self { factors, master_key, form }
+    pub fn new(factors: Arc<dyn SecondFactors>, master_keys: Arc<MasterKeys>, form: CodeForm) -> Self {
+        Self { factors, master_keys, form }
     }
 
     /// The devices that count.
@@ -85,7 +85,7 @@ impl CodeCheck {
 
     /// A secret that does not open is our fault, not a wrong code.
     fn secret_of(&self, device: &SecondFactor) -> Result<Secret<Vec<u8>>, StoreError> {
-        let opened = self.master_key.open(&totp::sealing_purpose(&device.id), &device.sealed_secret);
+        let opened = self.master_keys.open(&totp::sealing_purpose(&device.id), &device.sealed_secret);
         opened.map_err(|fault| StoreError::Corrupt(format!("second factor {}: {fault}", device.id)))
     }
 }

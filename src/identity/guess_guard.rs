@@ -87,7 +87,21 @@ impl GuessGuard {
 
     /// Counts one guess at `subject`, and at the network that it comes from. `user` is whom the audit tells about, if known.
     pub async fn count(&self, subject: GuessSubject, user: Option<&UserId>, by: &Initiator) -> Result<Counted, NotNow> {
+        let nothing = || Ok::<_, std::convert::Infallible>(());
+        self.count_with(subject, user, by, nothing).await.map(|(counted, ())| counted)
+    }
+
+    /// As [`GuessGuard::count`], for a guess that something scarce is needed for: taken when it is this guess's turn, and
+    /// before it is counted, because counting costs a write.
+    pub async fn count_with<T, E>(
+        &self,
+        subject: GuessSubject,
+        user: Option<&UserId>,
+        by: &Initiator,
+        scarce: impl FnOnce() -> Result<T, E>,
+    ) -> Result<(Counted, T), NotNow> {
         let turn = self.turns.take(&subject.to_string()).await.map_err(|_| NotNow::Crowded)?;
+        let scarce = scarce().map_err(|_| NotNow::Crowded)?;
         let policy = match &subject {
             GuessSubject::Codes(_) => &self.rules.codes,
             GuessSubject::ResetRequests(_) => &self.rules.reset_requests,
@@ -99,7 +113,7 @@ impl GuessGuard {
             subjects.push((GuessSubject::Network(network), self.rules.address));
         }
         self.reserve(&subjects, user, by).await?;
-        Ok(Counted { counted: subjects, _turn: turn })
+        Ok((Counted { counted: subjects, _turn: turn }, scarce))
     }
 
     /// Counts something that is not a guess at an account, against the network that it comes from alone.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
-use crate::crypto::hashing_threads::{Busy, HashingThreads};
+use crate::crypto::hashing_threads::{Busy, HashingThreads, Slot};
 use crate::crypto::password::{self, Cost, HashingFailed, Verdict};
+use crate::domain::password_policy::{AboutUser, PasswordPolicy, Weakness};
 use crate::domain::random::Random;
 use crate::domain::secret::Secret;
 use crate::domain::user::PasswordHash;
@@ -13,26 +14,23 @@ use crate::domain::user::PasswordHash;
 pub struct Passwords {
     threads: Arc<HashingThreads>,
     cost: Cost,
-    lengths: Lengths,
+    policy: PasswordPolicy,
     random: Arc<dyn Random>,
     /// What a password is checked against when there is no user: no password matches it, and it costs what a real one
     /// costs.
     decoy: OnceCell<PasswordHash>,
 }
 
-/// The shortest password that may be set, in characters, and the longest that is looked at, in bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct Lengths {
-    pub min: usize,
-    pub max: usize,
-}
+/// All that is wrong with a password; never empty.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.sentences().join(" "))]
+pub struct Unfit(pub Vec<Weakness>);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
-    #[error("This password is too short. It must contain at least {0} characters.")]
-    TooShort(usize),
-    #[error("Ensure this field has no more than {0} bytes.")]
-    TooLong(usize),
+impl Unfit {
+    /// For the person who chose it, in the order in which they are told.
+    pub fn sentences(&self) -> Vec<String> {
+        self.0.iter().map(Weakness::to_string).collect()
+    }
 }
 
 impl Passwords {
@@ -40,13 +38,13 @@ impl Passwords {
     pub fn new(
         threads: Arc<HashingThreads>,
         cost: Cost,
-        lengths: Lengths,
+        policy: PasswordPolicy,
         random: Arc<dyn Random>,
     ) -> Result<Self, HashingFailed> {
         if !cost.is_within_bounds() {
             return Err(HashingFailed::beyond_bounds());
         }
-        Ok(Self { threads, cost, lengths, random, decoy: OnceCell::new() })
+        Ok(Self { threads, cost, policy, random, decoy: OnceCell::new() })
     }
 
     /// Made at the first check, whoever that is for, so that a gateway nobody signs in to does not hold a hash's memory.
@@ -57,25 +55,32 @@ impl Passwords {
 
     /// Refused before it is hashed.
     pub fn check_length(&self, password: &Secret<String>) -> Result<(), Unfit> {
-        if password.expose().len() > self.lengths.max { Err(Unfit::TooLong(self.lengths.max)) } else { Ok(()) }
+        self.policy.too_long(password.expose()).map_or(Ok(()), |too_long| Err(Unfit(vec![too_long])))
     }
 
-    /// Whether a password may be set.
-    pub fn check_fitness(&self, password: &Secret<String>) -> Result<(), Unfit> {
-        self.check_length(password)?;
-        if password.expose().chars().count() < self.lengths.min {
-            return Err(Unfit::TooShort(self.lengths.min));
-        }
-        Ok(())
+    /// Whether a password may be set for this user.
+    pub fn check_fitness(&self, password: &Secret<String>, about: &AboutUser<'_>) -> Result<(), Unfit> {
+        let weaknesses = self.policy.judge(password.expose(), about);
+        if weaknesses.is_empty() { Ok(()) } else { Err(Unfit(weaknesses)) }
+    }
+
+    /// A place for one check. Taken before the attempt is counted, because counting costs a write.
+    pub fn slot(&self) -> Result<Slot, Busy> {
+        self.threads.slot()
     }
 
     /// Compares with a stored hash, or with the decoy when there is none; either way one hash is computed.
-    pub async fn verify(&self, password: Secret<String>, stored: Option<&PasswordHash>) -> Result<Verdict, Busy> {
+    pub async fn verify(
+        &self,
+        slot: Slot,
+        password: Secret<String>,
+        stored: Option<&PasswordHash>,
+    ) -> Result<Verdict, Busy> {
         let decoy = self.decoy().await?;
         let readable = stored.filter(|stored| password::is_readable(stored));
         let known = readable.is_some();
         let (against, cost) = (readable.unwrap_or(decoy).clone(), self.cost);
-        let verdict = self.threads.run(move || password::verify(&password, &against, cost)).await?;
+        let verdict = self.threads.run_in(slot, move || password::verify(&password, &against, cost)).await?;
         Ok(if known { verdict } else { Verdict::Wrong })
     }
 
@@ -98,5 +103,37 @@ impl MadeUp {
     pub fn text(random: &dyn Random) -> String {
         use base64::Engine as _;
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(crate::domain::random::bytes::<18>(random))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Counting(std::sync::atomic::AtomicU8);
+    impl Random for Counting {
+        fn fill(&self, bytes: &mut [u8]) {
+            for byte in bytes {
+                *byte = self.0.fetch_add(37, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+    }
+
+    #[test]
+    fn a_made_up_password_may_be_set() {
+        let random = Counting(0.into());
+        let about = AboutUser { username: "admin", email: "admin@example.com", ..AboutUser::default() };
+        for _ in 0..100 {
+            assert_eq!(PasswordPolicy::default().judge(&MadeUp::text(&random), &about), []);
+        }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told() {
+        let unfit = Unfit(vec![Weakness::TooShort(8), Weakness::TooCommon]);
+        let sentences =
+            ["This password is too short. It must contain at least 8 characters.", "This password is too common."];
+        assert_eq!(unfit.sentences(), sentences);
+        assert_eq!(unfit.to_string(), sentences.join(" "));
     }
 }

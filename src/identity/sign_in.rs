@@ -88,6 +88,8 @@ impl From<NotNow> for SignInError {
 pub struct ChallengeRules {
     pub lifetime: Duration,
     pub attempts: u32,
+    /// Whether who has a second factor is asked for it. One that is shown unasked must hold all the same.
+    pub demanded: bool,
 }
 
 /// What a sign-in asks of.
@@ -116,10 +118,12 @@ impl SignInDesk {
     ) -> Result<SignedIn, SignInError> {
         self.passwords.check_length(&password)?;
         let user = self.users.find_by_username(username).await?;
-        let counted = self.guard.count(subject_of(username, user.as_ref()), user.as_ref().map(|u| &u.id), by).await?;
+        let subject = subject_of(username, user.as_ref());
+        let known = user.as_ref().map(|user| &user.id);
+        let (counted, slot) = self.guard.count_with(subject, known, by, || self.passwords.slot()).await?;
         let again = password.clone();
         let stored = user.as_ref().map(|user| &user.password);
-        let Ok(verdict) = self.passwords.verify(password, stored).await else {
+        let Ok(verdict) = self.passwords.verify(slot, password, stored).await else {
             self.guard.give_back(&counted).await;
             return Err(SignInError::Busy);
         };
@@ -133,6 +137,9 @@ impl SignInDesk {
         }
         let has_factor = !self.codes.confirmed(&user.id).await?.is_empty();
         match (has_factor, otp) {
+            (true, None) if !self.challenge_rules.demanded => {
+                self.open(&user, None, None, counted.forgiven(), by).await
+            }
             (false, _) => self.open(&user, None, None, counted.forgiven(), by).await,
             (true, None) => self.challenge(&user, &counted).await,
             (true, Some(otp)) => {
@@ -208,7 +215,14 @@ impl SignInDesk {
         let event = self.auditor.done(by, AuditAction::SignIn).about(&user.id).on_session(&session.id);
         let change = Change::from(event.saying(session.amr.join(" ")));
         let shown = proof.clone();
-        let sign_in = SignIn { session, password_changed_at: user.password_changed_at, challenge, proof, forgiven };
+        let sign_in = SignIn {
+            session,
+            password_changed_at: user.password_changed_at,
+            challenge,
+            proof,
+            proof_demanded: self.challenge_rules.demanded,
+            forgiven,
+        };
         match self.sign_ins.complete(&sign_in, &change).await? {
             Completion::Done => {}
             Completion::UserChanged => {

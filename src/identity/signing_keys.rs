@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::crypto::key_pair::{self, BadKey, KeyPair};
 use crate::crypto::key_set::KeySet;
-use crate::crypto::master_key::{MasterKey, Unsealing};
+use crate::crypto::master_key::Unsealing;
+use crate::crypto::master_keys::MasterKeys;
 use crate::domain::audit::{AuditAction, AuditOutcome, Initiator};
 use crate::domain::clock::Clock;
 use crate::domain::random::Random;
@@ -26,7 +27,7 @@ pub enum KeysError {
 
 pub struct SigningKeyring<'a> {
     pub store: &'a dyn SigningKeys,
-    pub master_key: &'a MasterKey,
+    pub master_keys: &'a MasterKeys,
     pub clock: &'a dyn Clock,
     pub random: &'a dyn Random,
 }
@@ -76,7 +77,7 @@ impl SigningKeyring<'_> {
         let private = key_pair::generate(algorithm).map_err(making)?;
         let pair = KeyPair::from_pkcs8(algorithm, &private).map_err(making)?;
         let sealed_private = self
-            .master_key
+            .master_keys
             .seal(&purpose(pair.kid()), private.expose(), self.random)
             .map_err(|e| KeysError::Making(e.to_string()))?;
         Ok(SigningKey {
@@ -92,7 +93,7 @@ impl SigningKeyring<'_> {
 
     fn unseal(&self, stored: &SigningKey) -> Result<KeyPair, KeysError> {
         let kid = stored.kid.clone();
-        let opened = self.master_key.open(&purpose(&kid), &stored.sealed_private);
+        let opened = self.master_keys.open(&purpose(&kid), &stored.sealed_private);
         let private = match opened {
             Ok(private) => private,
             Err(Unsealing::OtherKey) => return Err(KeysError::OtherMasterKey { kid }),
@@ -105,6 +106,7 @@ impl SigningKeyring<'_> {
     }
 }
 
-fn purpose(kid: &str) -> String {
+/// What a private key is sealed for, so that it opens as no other.
+pub(super) fn purpose(kid: &str) -> String {
     format!("signing key {kid}")
 }

@@ -1,6 +1,7 @@
 //! Users, administered by those who may: each act is judged by [`super::grants`] before it is done.
 
 use super::grants::{Administrator, Beyond};
+use super::second_factor_reset::SecondFactorReset;
 use super::users::{NewUser, UserAdministration, UserError};
 use crate::domain::audit::AuditAction;
 use crate::domain::denial::Denial;
@@ -10,6 +11,7 @@ use crate::storage::users::{UserChanges, UserQuery};
 
 pub struct UserDesk {
     pub users: UserAdministration,
+    pub second_factors: SecondFactorReset,
 }
 
 impl UserDesk {
@@ -74,7 +76,8 @@ impl UserDesk {
         if who.is(id) {
             return Err(UserError::Oneself("reset the second factor of"));
         }
-        self.users.reset_second_factor(&user, &who.by).await
+        let done = self.second_factors.reset(&user.id, &who.by).await?;
+        if done { Ok(()) } else { Err(UserError::Unknown(id.to_string())) }
     }
 
     /// How many sessions there were.

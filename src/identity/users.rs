@@ -9,6 +9,7 @@ use super::passwords::{Passwords, Unfit};
 use crate::domain::audit::{AuditAction, AuditEvent, Initiator};
 use crate::domain::change::Change;
 use crate::domain::clock::Clock;
+use crate::domain::password_policy::AboutUser;
 use crate::domain::random::{self, Random};
 use crate::domain::role::{RoleName, RoleSet, Roles};
 use crate::domain::scope::ScopeSet;
@@ -16,7 +17,6 @@ use crate::domain::secret::Secret;
 use crate::domain::session::{Session, SessionEnd};
 use crate::domain::user::{Email, PasswordHash, User, UserId, Username};
 use crate::storage::StoreError;
-use crate::storage::second_factors::SecondFactors;
 use crate::storage::sessions::{EndAll, Sessions};
 use crate::storage::users::{Insert, PasswordSetting, Update, UserChanges, UserQuery, Users};
 
@@ -24,7 +24,6 @@ use crate::storage::users::{Insert, PasswordSetting, Update, UserChanges, UserQu
 pub struct UserAdministration {
     pub users: Arc<dyn Users>,
     pub sessions: Arc<dyn Sessions>,
-    pub second_factors: Arc<dyn SecondFactors>,
     pub passwords: Arc<Passwords>,
     pub roles: Roles,
     pub auditor: Auditor,
@@ -94,11 +93,9 @@ const MOST_SESSIONS: u32 = 500;
 impl UserAdministration {
     pub async fn create(&self, new: NewUser, by: &Initiator) -> Result<User, UserError> {
         self.check_roles(&new.roles)?;
-        if let Some(password) = &new.password {
-            self.passwords.check_fitness(password)?;
-        }
         let mut user = self.unsaved(&new);
         if let Some(password) = new.password {
+            self.passwords.check_fitness(&password, &AboutUser::from(&user))?;
             user.password = self.passwords.hash(password).await.map_err(|_| UserError::Busy)?;
         }
         let nothing = User { is_admin: false, roles: RoleSet::default(), scopes: ScopeSet::default(), ..user.clone() };
@@ -221,7 +218,7 @@ impl UserAdministration {
 
     /// Sets a password and ends all of the user's sessions.
     pub async fn give_password(&self, user: &User, password: Secret<String>, by: &Initiator) -> Result<(), UserError> {
-        self.passwords.check_fitness(&password)?;
+        self.passwords.check_fitness(&password, &AboutUser::from(user))?;
         let hash = self.passwords.hash(password).await.map_err(|_| UserError::Busy)?;
         let now = self.clock.now();
         let setting = PasswordSetting {
@@ -235,13 +232,6 @@ impl UserAdministration {
         let change = self.change_of(user, self.auditor.done(by, AuditAction::UserPasswordSet));
         let done = self.users.set_password(&setting, &change).await?;
         self.witness(done, user, &change)
-    }
-
-    /// Takes all second factors and recovery codes away, and ends all of the user's sessions.
-    pub async fn reset_second_factor(&self, user: &User, by: &Initiator) -> Result<(), UserError> {
-        let change = self.change_of(user, self.auditor.done(by, AuditAction::UserSecondFactorReset));
-        self.second_factors.remove_all(&self.end_of(user, SessionEnd::SecondFactorChange), None, &change).await?;
-        self.witness(true, user, &change)
     }
 
     /// The live sessions of a user, the newest first.

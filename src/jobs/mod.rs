@@ -2,6 +2,7 @@
 
 pub mod delete_expired;
 pub mod follow_invalidations;
+pub mod send_mail;
 
 use std::future::Future;
 use std::time::Duration;

@@ -35,8 +35,9 @@ use crate::edge::identity_headers::{HeaderNames, IdentityHeaders};
 use crate::edge::in_flight::InFlight;
 use crate::edge::record::Recorder;
 use crate::edge::sanitise::Sanitiser;
+use crate::edge::standing::StandingTunnels;
 use crate::edge::upstreams::{ServerAddress, UpstreamSpec, Upstreams};
-use crate::edge::wire::{HeadLimits, WireSettings};
+use crate::edge::wire::{HeadLimits, Tunnels, WireSettings};
 use crate::identity::api_keys::KeyAdministration;
 use crate::identity::auditor::Auditor;
 use crate::identity::code_check::{CodeCheck, CodeForm};
@@ -71,6 +72,7 @@ pub struct Assembly {
     pub stores: Stores,
     pub follow_invalidations: Arc<FollowInvalidations>,
     pub key_reload: Arc<KeyReload>,
+    pub standing: Arc<StandingTunnels>,
     pub delete_expired: DeleteExpired,
 }
 
@@ -115,6 +117,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
             Arc::clone(&sessions) as _,
             Arc::clone(&users) as _,
             settings.roles.clone(),
+            settings.second_factor.required,
             settings.cache.bytes,
             Arc::clone(&serial),
         ),
@@ -129,7 +132,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         serial,
     ));
 
-    let master_key = Arc::new(ground::master_key(&settings.master_key)?);
+    let master_keys = Arc::new(ground::master_keys(settings)?);
     let auditor = Auditor::new(
         Arc::clone(&stores.audit),
         Arc::new(audit_log(settings, &metrics)?),
@@ -145,7 +148,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let mint = Arc::new(TokenMint::new(tokens.clone(), lifetimes(settings), Arc::clone(&nature.random)));
     let django = settings.compatibility == Compatibility::Django;
     let form = if django { CodeForm::Django } else { CodeForm::Exact };
-    let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), master_key, form));
+    let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), Arc::clone(&master_keys), form));
     let sign_in = SignInDesk {
         users: Arc::clone(&users) as _,
         sign_ins: Arc::clone(&stores.sign_ins),
@@ -158,6 +161,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         challenge_rules: ChallengeRules {
             lifetime: settings.second_factor.challenge_lifetime,
             attempts: settings.second_factor.challenge_attempts,
+            demanded: settings.second_factor.at_sign_in,
         },
         clock: Arc::clone(&nature.clock),
         random: Arc::clone(&nature.random),
@@ -178,11 +182,13 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         ..stores.clone()
     };
     let services = Services {
+        strips_passwords: django,
         sign_in,
         sessions: sessions_desk,
         public_keys,
         users: UserDesk {
             users: ground::user_administration(settings, &remembering, Arc::clone(&passwords), auditor.clone(), nature),
+            second_factors: ground::second_factor_reset(&remembering, auditor.clone(), nature),
         },
         keys: key_desk(settings, &remembering, auditor.clone(), nature),
         lockouts: ground::lockouts(&remembering, auditor.clone(), nature),
@@ -196,6 +202,8 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         clock: Arc::clone(&nature.clock),
     };
     let in_flight = InFlight::new(metrics.in_flight.clone());
+    let tunnels = Arc::new(Tunnels::default());
+    let standing = Arc::new(StandingTunnels::new(Arc::clone(&tunnels), Arc::clone(&gatekeeper)));
     let gateway = Gateway {
         sanitiser: Sanitiser::new(
             TrustedProxies::new(settings.trusted_proxies.clone()),
@@ -209,6 +217,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         upstreams: Upstreams::new(upstreams(&settings.upstreams), Arc::clone(&nature.clock)),
         recorder: recorder.clone(),
         in_flight: in_flight.clone(),
+        standing: Arc::clone(&standing),
         body_limits: BodyLimits { bytes: settings.limits.body_bytes, timeout: settings.limits.body_timeout },
         idle_timeout: settings.limits.idle_timeout.as_secs().max(1),
     };
@@ -220,6 +229,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         },
         head_timeout: settings.limits.head_timeout,
         observer: Arc::new(recorder),
+        tunnels,
     };
     let key_reload = Arc::new(KeyReload {
         settings: settings.clone(),
@@ -243,6 +253,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         passwords,
         follow_invalidations: Arc::new(FollowInvalidations::new(Arc::clone(&stores.invalidations), forgetters)),
         key_reload,
+        standing,
         delete_expired: DeleteExpired {
             sessions,
             signing_keys: Arc::clone(&stores.signing_keys),
@@ -257,7 +268,8 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
 /// The configured routes and our own, in one table, and the router behind our own.
 fn routes(settings: &Settings, services: Services, runtime: &Handle) -> Result<(Api, RouteTable), StartError> {
     let faulty = |fault: String| StartError::Routes(fault);
-    let (api, own) = Api::build(&settings.api.prefix, settings.second_factor.administration, services, runtime.clone())
+    let settings::Api { prefix, docs } = &settings.api;
+    let (api, own) = Api::build(prefix, *docs, settings.second_factor.administration, services, runtime.clone())
         .map_err(|e| faulty(e.to_string()))?;
     let table = table(settings, own)?;
     Ok((api, table))
@@ -350,13 +362,15 @@ fn upstreams(configured: &[Upstream]) -> Vec<UpstreamSpec> {
         .collect()
 }
 
-fn guess_rules(_settings: &Settings) -> GuessRules {
+/// A proxy that is trusted speaks for many, also when it does not say for whom.
+fn guess_rules(settings: &Settings) -> GuessRules {
+    let lockout = &settings.lockout;
     GuessRules {
-        account: LockoutPolicy::account(),
-        codes: LockoutPolicy::codes(),
-        address: LockoutPolicy::address(),
+        account: lockout.account,
+        codes: lockout.codes,
+        address: lockout.address,
         reset_requests: LockoutPolicy::requests(),
-        shared: Vec::new(),
+        shared: lockout.shared_networks.iter().chain(&settings.trusted_proxies).copied().collect(),
     }
 }
 

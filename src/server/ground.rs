@@ -14,6 +14,7 @@ use crate::backends::sql::{
 use crate::config::settings::{MasterKeySource, Passwords as PasswordSettings, Settings};
 use crate::crypto::hashing_threads::HashingThreads;
 use crate::crypto::master_key::MasterKey;
+use crate::crypto::master_keys::MasterKeys;
 use crate::crypto::password::Cost;
 use crate::crypto::random::OsRandom;
 use crate::domain::audit::{AuditEvent, Witness};
@@ -23,8 +24,10 @@ use crate::domain::secret::Secret;
 use crate::identity::api_keys::KeyAdministration;
 use crate::identity::auditor::Auditor;
 use crate::identity::lockouts::Lockouts;
-use crate::identity::passwords::{Lengths, Passwords};
+use crate::identity::passwords::Passwords;
+use crate::identity::second_factor_reset::SecondFactorReset;
 use crate::identity::users::UserAdministration;
+use crate::storage::StoreError;
 use crate::storage::api_keys::ApiKeys;
 use crate::storage::audit::AuditTrail;
 use crate::storage::challenges::Challenges;
@@ -116,7 +119,15 @@ impl Nature {
     }
 }
 
-pub fn master_key(source: &MasterKeySource) -> Result<MasterKey, StartError> {
+/// The key that seals and those that only open. Each of them must be there: one that is missing would show only when
+/// something is to be opened with it.
+pub fn master_keys(settings: &Settings) -> Result<MasterKeys, StartError> {
+    let current = master_key(&settings.master_key)?;
+    let previous: Result<Vec<_>, _> = settings.previous_master_keys.iter().map(master_key).collect();
+    Ok(MasterKeys::new(current, previous?))
+}
+
+fn master_key(source: &MasterKeySource) -> Result<MasterKey, StartError> {
     let text = match source {
         MasterKeySource::Value(text) => text.clone(),
         MasterKeySource::File(path) => match fs::read_to_string(path) {
@@ -139,8 +150,10 @@ pub async fn make_master_key(settings: &Settings, stores: &Stores, random: &dyn 
     if path.exists() {
         return Ok(false);
     }
-    let sealed = stores.signing_keys.list().await.map_err(|error| StartError::Process(error.to_string()))?;
-    if !sealed.is_empty() {
+    let unreadable = |error: StoreError| StartError::Process(error.to_string());
+    let signing_keys = stores.signing_keys.list().await.map_err(unreadable)?;
+    let second_factors = stores.second_factors.list(None, 1).await.map_err(unreadable)?;
+    if !signing_keys.is_empty() || !second_factors.is_empty() {
         return Err(StartError::NoMasterKey { path: path.clone() });
     }
     let unwritable =
@@ -158,10 +171,9 @@ pub async fn make_master_key(settings: &Settings, stores: &Stores, random: &dyn 
 pub fn passwords(settings: &PasswordSettings, nature: &Nature) -> Result<Arc<Passwords>, StartError> {
     let cost =
         Cost { memory_kib: settings.memory_kib, iterations: settings.iterations, parallelism: settings.parallelism };
-    let lengths = Lengths { min: settings.min_length, max: settings.max_length };
     let threads = HashingThreads::start(settings.threads, settings.queue);
     let threads = Arc::new(threads.map_err(|error| StartError::Process(error.to_string()))?);
-    let passwords = Passwords::new(threads, cost, lengths, Arc::clone(&nature.random));
+    let passwords = Passwords::new(threads, cost, settings.policy.clone(), Arc::clone(&nature.random));
     passwords.map(Arc::new).map_err(|error| StartError::Process(error.to_string()))
 }
 
@@ -171,10 +183,17 @@ impl Witness for NoWitness {
     fn witness(&self, _: &AuditEvent) {}
 }
 
+/// For the commands. What they do stands in the store; their standard output is their own.
+pub fn auditor(stores: &Stores, nature: &Nature) -> Auditor {
+    let (clock, random) = (Arc::clone(&nature.clock), Arc::clone(&nature.random));
+    Auditor::new(Arc::clone(&stores.audit), Arc::new(NoWitness), clock, random)
+}
+
 /// For the commands that change users and keys, beside a running server or without one.
 pub struct Administration {
     pub users: UserAdministration,
     pub keys: KeyAdministration,
+    pub second_factors: SecondFactorReset,
     pub lockouts: Lockouts,
     pub auditor: Auditor,
     pub clock: Arc<dyn Clock>,
@@ -184,13 +203,12 @@ impl Administration {
     pub fn new(settings: &Settings, stores: &Stores, nature: &Nature) -> Result<Self, StartError> {
         let passwords = passwords(&settings.passwords, nature)?;
         let (clock, random) = (&nature.clock, &nature.random);
-        // What a command does stands in the store; its standard output is the command's own.
-        let auditor =
-            Auditor::new(Arc::clone(&stores.audit), Arc::new(NoWitness), Arc::clone(clock), Arc::clone(random));
+        let auditor = auditor(stores, nature);
         let keys = Arc::clone(&stores.api_keys);
         Ok(Self {
             users: user_administration(settings, stores, passwords, auditor.clone(), nature),
             keys: KeyAdministration::new(keys, auditor.clone(), Arc::clone(clock), Arc::clone(random)),
+            second_factors: second_factor_reset(stores, auditor.clone(), nature),
             lockouts: lockouts(stores, auditor.clone(), nature),
             auditor,
             clock: Arc::clone(clock),
@@ -209,13 +227,16 @@ pub fn user_administration(
     UserAdministration {
         users: Arc::clone(&stores.users),
         sessions: Arc::clone(&stores.sessions),
-        second_factors: Arc::clone(&stores.second_factors),
         passwords,
         roles: settings.roles.clone(),
         auditor,
         clock: Arc::clone(&nature.clock),
         random: Arc::clone(&nature.random),
     }
+}
+
+pub fn second_factor_reset(stores: &Stores, auditor: Auditor, nature: &Nature) -> SecondFactorReset {
+    SecondFactorReset { factors: Arc::clone(&stores.second_factors), auditor, clock: Arc::clone(&nature.clock) }
 }
 
 pub fn lockouts(stores: &Stores, auditor: Auditor, nature: &Nature) -> Lockouts {

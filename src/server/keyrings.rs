@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::ground::{Nature, Stores, master_key};
+use super::ground::{Nature, Stores, master_keys};
 use super::start_error::StartError;
 use crate::config::settings::{Settings, Signing};
 use crate::crypto::key_pair::KeyPair;
 use crate::crypto::key_set::KeySet;
-use crate::crypto::master_key::MasterKey;
+use crate::crypto::master_keys::MasterKeys;
 use crate::crypto::tokens::Keys;
 use crate::domain::signing_key::{KeyUse, SigningAlgorithm};
 use crate::identity::signing_keys::SigningKeyring;
@@ -21,8 +21,8 @@ pub struct Keyrings {
 
 /// The key sets for tokens and for assertions, made where there are none yet.
 pub async fn read_keys(settings: &Settings, stores: &Stores, nature: &Nature) -> Result<(KeySet, KeySet), StartError> {
-    let master_key = master_key(&settings.master_key)?;
-    let keyring = keyring(&master_key, stores, nature);
+    let master_keys = master_keys(settings)?;
+    let keyring = keyring(&master_keys, stores, nature);
     let tokens = match &settings.tokens.signing {
         Signing::Generated(algorithm) => keyring.open_or_create(KeyUse::Tokens, *algorithm).await?,
         Signing::SharedSecret(secret) => KeySet::new(Arc::new(KeyPair::from_secret(secret)), []),
@@ -36,10 +36,10 @@ pub async fn read_keys(settings: &Settings, stores: &Stores, nature: &Nature) ->
     Ok((tokens, assertions))
 }
 
-pub fn keyring<'a>(master_key: &'a MasterKey, stores: &'a Stores, nature: &'a Nature) -> SigningKeyring<'a> {
+pub fn keyring<'a>(master_keys: &'a MasterKeys, stores: &'a Stores, nature: &'a Nature) -> SigningKeyring<'a> {
     SigningKeyring {
         store: stores.signing_keys.as_ref(),
-        master_key,
+        master_keys,
         clock: nature.clock.as_ref(),
         random: nature.random.as_ref(),
     }

@@ -1,11 +1,14 @@
-//! Signing keys, for the operator.
+//! Signing keys and what they are sealed under, for the operator.
 
-use super::ground::{Nature, Stores, master_key};
+use std::sync::Arc;
+
+use super::ground::{Nature, Stores, auditor, master_keys};
 use super::keyrings::keyring;
 use super::start_error::StartError;
 use crate::config::settings::{Settings, Signing};
 use crate::domain::audit::Initiator;
 use crate::domain::signing_key::{KeyUse, SigningAlgorithm, SigningKey};
+use crate::identity::resealing::{Resealed, Resealing};
 use crate::identity::signing_keys::KeysError;
 
 /// All of them, oldest first.
@@ -16,12 +19,24 @@ pub async fn list(stores: &Stores) -> Result<Vec<SigningKey>, StartError> {
 /// Rotates what the gateway made itself: the key of assertions, and that of tokens unless the configuration gives one.
 /// Returns all keys as they are then.
 pub async fn rotate(settings: &Settings, stores: &Stores, nature: &Nature) -> Result<Vec<SigningKey>, StartError> {
-    let master_key = master_key(&settings.master_key)?;
-    let keyring = keyring(&master_key, stores, nature);
+    let master_keys = master_keys(settings)?;
+    let keyring = keyring(&master_keys, stores, nature);
     let by = Initiator::operator();
     keyring.rotate(KeyUse::Assertions, SigningAlgorithm::Es256, &by).await?;
     if let Signing::Generated(algorithm) = settings.tokens.signing {
         keyring.rotate(KeyUse::Tokens, algorithm, &by).await?;
     }
     list(stores).await
+}
+
+/// Seals everything anew under the present master key.
+pub async fn reseal(settings: &Settings, stores: &Stores, nature: &Nature) -> Result<Resealed, StartError> {
+    let resealing = Resealing {
+        signing_keys: Arc::clone(&stores.signing_keys),
+        second_factors: Arc::clone(&stores.second_factors),
+        master_keys: master_keys(settings)?,
+        auditor: auditor(stores, nature),
+        random: Arc::clone(&nature.random),
+    };
+    Ok(resealing.run(&Initiator::operator()).await?)
 }

@@ -33,6 +33,8 @@ use crate::telemetry::panics;
 
 /// How long connections get to hear `Connection: close` before the door shuts.
 const SETTLE: Duration = Duration::from_millis(300);
+/// How long a tunnel may outlive what it was let in with, at most.
+const WATCH_TUNNELS_EVERY: Duration = Duration::from_secs(5);
 const DELETE_EXPIRED_EVERY: Duration = Duration::from_secs(600);
 
 /// A gateway that serves.
@@ -84,6 +86,16 @@ impl Running {
                 }
                 if let Err(error) = reload.run_once().await {
                     tracing::warn!(%error, "the signing keys could not be read again; the present ones stay");
+                }
+            }
+        });
+        let standing = assembly.standing;
+        jobs::spawn(back_office.handle(), WATCH_TUNNELS_EVERY, ended.clone(), move || {
+            let standing = Arc::clone(&standing);
+            async move {
+                let closed = standing.run_once().await;
+                if closed > 0 {
+                    tracing::info!(closed, "tunnels closed whose sessions, users or keys are over");
                 }
             }
         });
@@ -209,10 +221,14 @@ fn runtime(name: &str) -> Result<Runtime, StartError> {
     built.map_err(|error| StartError::Process(error.to_string()))
 }
 
-/// Starts diagnostics and says which settings are weaker than their default.
-pub fn announce(settings: &Settings) {
+/// Starts diagnostics.
+pub fn watch(settings: &Settings) {
     diagnostics::start(&settings.log.level);
     panics::report();
+}
+
+/// Says which settings are weaker than their default. After the start: one that fails says why in one sentence.
+pub fn warn(settings: &Settings) {
     for warning in &settings.warnings {
         tracing::warn!(setting = %warning.path, problem = %warning.problem, "a setting is weaker than its default");
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::backends::sql::OpenError;
+use crate::identity::resealing::ResealError;
 use crate::identity::signing_keys::KeysError;
 
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,8 @@ pub enum StartError {
     BadMasterKey(String),
     #[error("{0}")]
     Keys(#[from] KeysError),
+    #[error("{0}")]
+    Reseal(#[from] ResealError),
     #[error("tokens.signing: {0}")]
     TokenKey(String),
     #[error("the routes cannot be built: {0}")]

@@ -6,14 +6,18 @@
 //!
 //! Three rules hold for all of them. *Not found* is a case, not an error: look-ups return `Option`. A change that
 //! other nodes must hear of writes its [`Invalidation`](crate::domain::invalidation::Invalidation) in the same
-//! transaction as the change. And what an audit must tell comes as a [`Change`](crate::domain::change::Change), which is
-//! written in that transaction too, and only if there is a change.
+//! transaction as the change. And what an audit must tell, with the mail that is due because of it, comes as a
+//! [`Change`](crate::domain::change::Change), which is written in that transaction too, and only if there is a change.
+//!
+//! Beside the stores stands whoever takes our mail out of the house, [`mail_carrier`].
 
 pub mod api_keys;
 pub mod audit;
 pub mod challenges;
 pub mod guesses;
 pub mod invalidations;
+pub mod mail_carrier;
+pub mod outbox;
 pub mod password_resets;
 pub mod second_factors;
 pub mod sessions;

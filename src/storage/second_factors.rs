@@ -35,7 +35,7 @@ pub struct RecoveryCode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proven {
     Done,
-    /// Somebody else has used the code, or there is no such device any more.
+    /// Somebody else has used the code, or there is no such device or user any more.
     ProofSpent,
 }
 
@@ -44,8 +44,9 @@ pub trait SecondFactors: Send + Sync {
     /// All devices of a user, unconfirmed ones too, the newest first.
     async fn of_user(&self, user: &UserId) -> Result<Vec<SecondFactor>>;
 
-    /// Deletes the user's unconfirmed devices and stores this one, in one transaction.
-    async fn begin(&self, device: &SecondFactor, change: &Change) -> Result<()>;
+    /// Deletes the user's unconfirmed devices and stores this one, in one transaction. Without a proof only for who has no
+    /// confirmed device, [`Proven::ProofSpent`] otherwise; with one, it is used up first.
+    async fn begin(&self, device: &SecondFactor, proof: Option<&FactorProof>, change: &Change) -> Result<Proven>;
 
     /// Makes a device count from now on, in one transaction with all that follows from it.
     async fn confirm(&self, confirmation: &Confirmation, change: &Change) -> Result<Proven>;

@@ -20,6 +20,8 @@ pub struct SignIn {
     /// To be used up.
     pub challenge: Option<Digest>,
     pub proof: Option<FactorProof>,
+    /// Whether a second factor that the user has by now is needed.
+    pub proof_demanded: bool,
     /// Guesses that were right.
     pub forgiven: Vec<Forgiveness>,
 }

@@ -30,6 +30,18 @@ fn what_cannot_be_done_is_said_in_one_sentence_and_not_done() {
         (vec!["users", "enable", "nobody"], "", "`nobody`"),
         (vec!["users", "set-password", "nobody", "--password-stdin"], PASSWORD, "`nobody`"),
         (vec!["users", "set-password", "anna", "--password-stdin"], "short", "at least 8 characters"),
+        (vec!["users", "set-password", "anna", "--password-stdin"], "Sunshine", "This password is too common."),
+        (
+            vec!["users", "set-password", "anna", "--password-stdin"],
+            "Anna12",
+            "The password is too similar to the username. This password is too short.",
+        ),
+        (
+            create("20261123"),
+            "20261123",
+            "The password is too similar to the username. This password is entirely numeric.",
+        ),
+        (create("bert"), "portcullis-2026", "This password is too common."),
         (vec!["users", "set-password", "anna"], PASSWORD, "--password-stdin"),
         (key(""), "", "1 to 100 characters"),
         ([key("robot"), vec!["--owner", "user:nobody"]].concat(), "", "`nobody`"),

@@ -148,7 +148,14 @@ fn a_request_leaves_one_line_that_says_who_it_was() {
     assert_eq!(server.get_with_token("/orders/7?page=2", &access).status, 200);
     assert_eq!(server.get("/orders/8", &[]).status, 401);
     let stdout = server.stop().stdout;
-    let lines: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut lines: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    // The sign-in is an event of the audit, too.
+    let audit: Vec<Value> = lines.extract_if(.., |line| line["log"] == "audit").collect();
+    assert_eq!(
+        (audit.len(), &audit[0]["action"], &audit[0]["user_id"]),
+        (1, &json!("sign_in"), &user["id"]),
+        "{stdout}"
+    );
     assert_eq!(lines.len(), 3, "{stdout}");
     let (admitted, refused) = (&lines[1], &lines[2]);
     assert_eq!((&admitted["path"], &admitted["query"]), (&json!("/orders/7"), &json!("page")));

@@ -111,11 +111,7 @@ fn a_start_that_fails_does_not_use_up_the_one_time_that_credentials_are_shown() 
     let address = taken.local_addr().unwrap().to_string();
     for ports in [["--listen", &address, "--ops", "127.0.0.1:0"], ["--listen", "127.0.0.1:0", "--ops", &address]] {
         let refused = place.run(&[&["quickstart"][..], &ports].concat());
-        assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{refused:?}");
-        // What is weaker in a quick start is said first, as at each start.
-        let (warned, sentence) = refused.stderr.trim_end().split_once('\n').unwrap();
-        assert_eq!(json(warned)["setting"], "second_factor.administration");
-        assert!(sentence.contains(&address) && !sentence.contains('\n'), "{refused:?}");
+        assert!(refused.refusal().contains(&address), "{refused:?}");
     }
     let server = place.quickstart(&[]);
     let text = server.stdout();

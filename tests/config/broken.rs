@@ -175,8 +175,46 @@ const ONE_FAULT: &[(&str, &str)] = &[
     ),
     (
         "second_factor: { totp: true }",
-        "5: second_factor: there is no key \"totp\" here; choose from issuer, challenge_lifetime, challenge_attempts, required, administration",
+        "5: second_factor: there is no key \"totp\" here; choose from issuer, challenge_lifetime, challenge_attempts, required, at_sign_in, administration",
     ),
+    (
+        "passwords: { similarity: 0.7 }",
+        "5: passwords.similarity: \"0.7\" is neither true nor false; write true or false",
+    ),
+    (
+        "passwords: { context_words: acme }",
+        "5: passwords.context_words: this is not a list; write [one, two], or a line with a dash for each",
+    ),
+    (
+        "passwords: { context_words: [acme, ' a '] }",
+        "5: passwords.context_words[1]: \" a \" is no word of 3 to 64 characters; write another one, or none",
+    ),
+    // Lockout.
+    ("lockout: { account: { free: 11 } }", "5: lockout.account.free: \"11\" is more than 10; write at most 10"),
+    ("lockout: { account: { free: 0 } }", "5: lockout.account.free: \"0\" is less than 1; write at least 1"),
+    (
+        "lockout: { account: { max_failures: 101 } }",
+        "5: lockout.account.max_failures: \"101\" is more than 100; write at most 100",
+    ),
+    ("lockout: { codes: { free: 6 } }", "5: lockout.codes.free: \"6\" is more than 5; write at most 5"),
+    ("lockout: { codes: { delay: 0s } }", "5: lockout.codes.delay: \"0s\" is less than 1s; write at least 1s"),
+    (
+        "lockout: { account: { max_failures: 9 } }",
+        "5: lockout.account.max_failures: free (10) is more than max_failures (9); lower free or raise max_failures",
+    ),
+    (
+        "lockout: { address: { delay: 10m } }",
+        "5: lockout.address.delay: delay (10m) is more than max_delay (5m); lower delay or raise max_delay",
+    ),
+    (
+        "lockout: { address: { window: 1m } }",
+        "5: lockout.address.window: max_delay (5m) is more than window (1m); lower max_delay or raise window",
+    ),
+    (
+        "lockout: { shared_networks: [192.0.2.1/24] }",
+        "5: lockout.shared_networks[0]: \"192.0.2.1/24\" is an address inside a network; write 192.0.2.0/24",
+    ),
+    ("lockout: { acount: {} }", "5: lockout: there is no key \"acount\" here; did you mean \"account\"?"),
     ("api: { prefix: auth }", "5: api.prefix: a path pattern starts with /; write a plain path, such as /api/v1/auth"),
     (
         "api: { prefix: / }",

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use portcullis::config::settings::{Compatibility, HeaderPreset, LogPlace, SecondFactorRequired, Server, Signing};
-use portcullis::domain::access_policy::{AccessPolicy, Kinds};
+use portcullis::config::settings::{Compatibility, HeaderPreset, LogPlace, Server, Signing};
+use portcullis::domain::access_policy::{AccessPolicy, Kinds, SecondFactorDuty};
+use portcullis::domain::lockout::LockoutPolicy;
 use portcullis::domain::signing_key::SigningAlgorithm;
 use portcullis::routing::route::Methods;
 
@@ -49,6 +50,27 @@ tokens: { access_lifetime: 250ms0 }
 }
 
 #[test]
+fn rules_for_passwords_and_guesses_are_read_as_they_are_meant() {
+    let settings = accepted(
+        "passwords: { min_length: 15, max_length: 64, similarity: false, numeric: false, context_words: [' Acme Inc ', anvils] }\n\
+         lockout: { codes: { free: 2, max_failures: 7 }, shared_networks: [198.51.100.7, '2001:db8::/32'] }\n\
+         tokens: { issuer: 'https://www.anvil.example/x' }",
+    );
+    let policy = &settings.passwords.policy;
+    assert_eq!((policy.min_length, policy.max_length_bytes), (15, 64));
+    assert_eq!((policy.similarity, policy.common, policy.numeric), (None, true, false));
+    assert_eq!(policy.context_words, ["Acme Inc", "anvils", "https", "anvil", "example"]);
+    let lockout = &settings.lockout;
+    assert_eq!(
+        (lockout.codes.free, lockout.codes.max_failures, lockout.codes.window),
+        (2, 7, LockoutPolicy::codes().window)
+    );
+    assert_eq!((lockout.account, lockout.address), (LockoutPolicy::account(), LockoutPolicy::address()));
+    assert_eq!(format!("{:?}", lockout.shared_networks), "[198.51.100.7/32, 2001:db8::/32]");
+    assert_eq!(accepted("").passwords.policy.context_words, ["portcullis"]);
+}
+
+#[test]
 fn generated_keys_are_named_by_their_algorithm() {
     for algorithm in [SigningAlgorithm::Es256, SigningAlgorithm::EdDsa, SigningAlgorithm::Rs256] {
         let settings = accepted(&format!("tokens: {{ signing: {algorithm} }}"));
@@ -77,13 +99,13 @@ fn a_second_factor_is_asked_of_whom_the_file_says() {
     let default = second_factor("");
     assert_eq!(default.issuer.as_deref(), Some("Portcullis"));
     assert_eq!((default.challenge_lifetime, default.challenge_attempts), (Duration::from_secs(300), 5));
-    assert_eq!((default.required, default.administration), (SecondFactorRequired::None, true));
+    assert_eq!((default.required, default.administration), (SecondFactorDuty::Nobody, true));
     let written =
         second_factor("issuer: \"Corp: R&D\", challenge_lifetime: 1m, challenge_attempts: 1, required: admins");
     assert_eq!(written.issuer.as_deref(), Some("Corp: R&D"));
     assert_eq!((written.challenge_lifetime, written.challenge_attempts), (Duration::from_secs(60), 1));
-    assert_eq!(written.required, SecondFactorRequired::Admins);
-    assert_eq!(second_factor("required: all, administration: false").required, SecondFactorRequired::All);
+    assert_eq!(written.required, SecondFactorDuty::Administrators);
+    assert_eq!(second_factor("required: all, administration: false").required, SecondFactorDuty::Everybody);
     assert!(!second_factor("required: all, administration: false").administration);
     // As long as fits into a QR code, which tests/qr holds it to.
     let longest = "ä".repeat(32);
@@ -164,7 +186,17 @@ fn weakened_settings_are_warned_of() {
         ("tokens: { rotate: false }", "tokens.rotate"),
         ("passwords: { min_length: 7 }", "passwords.min_length"),
         ("second_factor: { challenge_lifetime: 6m }", "second_factor.challenge_lifetime"),
+        ("second_factor: { at_sign_in: false }", "second_factor.at_sign_in"),
         ("second_factor: { administration: false }", "second_factor.administration"),
+        ("passwords: { similarity: false }", "passwords.similarity"),
+        ("passwords: { common: false }", "passwords.common"),
+        ("passwords: { numeric: false }", "passwords.numeric"),
+        ("lockout: { account: { delay: 9s } }", "lockout.account.delay"),
+        ("lockout: { codes: { max_delay: 14m } }", "lockout.codes.max_delay"),
+        ("lockout: { codes: { window: 23h } }", "lockout.codes.window"),
+        ("lockout: { address: { free: 51 } }", "lockout.address.free"),
+        ("lockout: { address: { max_failures: 501 } }", "lockout.address.max_failures"),
+        ("lockout: { shared_networks: ['::/0'] }", "lockout.shared_networks[0]"),
         ("identity: { assertion: false }", "identity.assertion"),
         ("trusted_proxies: [0.0.0.0/0]", "trusted_proxies[0]"),
         ("limits: { header_size: 64KiB }", "limits.header_size"),
@@ -180,7 +212,12 @@ fn weakened_settings_are_warned_of() {
     ] {
         assert_eq!(warnings(&accepted(snippet)), [format!("5: {warned}")], "{snippet}");
     }
-    for stronger in ["limits: { header_size: 8KiB, head_timeout: 1s, drain_timeout: 5m }", "cache: { max_age: 0s }"] {
+    for stronger in [
+        "limits: { header_size: 8KiB, head_timeout: 1s, drain_timeout: 5m }",
+        "cache: { max_age: 0s }",
+        "lockout: { account: { free: 3, delay: 1m, max_delay: 1h, max_failures: 20, window: 2d } }",
+        "passwords: { min_length: 15, context_words: [acme] }",
+    ] {
         assert_eq!(accepted(stronger).warnings, [], "{stronger}");
     }
 }

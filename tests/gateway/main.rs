@@ -18,6 +18,7 @@ mod hosts;
 mod identity_headers;
 mod logout;
 mod native_tokens;
+mod openapi;
 mod passwords;
 mod paths;
 mod proxying;

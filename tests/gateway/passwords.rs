@@ -3,9 +3,10 @@
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use portcullis::domain::secret::Secret;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, PASSWORD, Plan, World, cheap_hash};
+use crate::harness::{Client, PASSWORD, Plan, World, cheap_hash, operator};
 
 const TOKEN: &str = "/api/v1/auth/token/";
 
@@ -108,4 +109,21 @@ fn a_flood_of_sign_ins_is_turned_away_early_and_does_not_stop_other_traffic() {
         }
     }
     world.sign_in("anna");
+}
+
+#[test]
+fn a_password_is_compared_whole_with_the_white_space_at_its_ends() {
+    let world = World::start();
+    world.user("anna");
+    let padded = "  padded secret phrase\t".to_owned();
+    let (users, by) = (&world.administration.users, operator());
+    world.wait(users.set_password("anna", Secret::new(padded.clone()), &by)).unwrap();
+    let sign_in = |password: &str| {
+        let body = serde_json::json!({ "username": "anna", "password": password });
+        world.post_json("/api/v1/auth/token/", &body).status
+    };
+    assert_eq!(sign_in(&padded), 200);
+    for other in [padded.trim(), padded.trim_end(), &format!("{padded} "), &padded.to_uppercase()] {
+        assert_eq!(sign_in(other), 401, "{other:?}");
+    }
 }

@@ -101,3 +101,28 @@ fn bytes_after_a_handshake_that_was_not_granted_are_the_next_request() {
     let targets: Vec<String> = world.upstream.seen().into_iter().map(|seen| seen.target).collect();
     assert_eq!(targets, ["/plain"]);
 }
+
+#[test]
+fn a_websocket_ends_with_the_session_or_key_that_it_was_let_in_with() {
+    let world = World::start();
+    world.user("anna");
+    let (token, _) = world.sign_in("anna");
+    let (other, _) = world.sign_in("anna");
+    let (record, key) = world.key("");
+    let open = |field: &str| {
+        let (reply, client) = world.exchange(upgrade("/socket", &format!("{HANDSHAKE}{field}\r\n")).as_bytes());
+        assert_eq!(reply.status, 101, "{reply:?}");
+        client
+    };
+    let mut ended = open(&format!("Authorization: Bearer {token}"));
+    let mut kept = open(&format!("Authorization: Bearer {other}"));
+    let mut revoked = open(&format!("X-API-Key: {key}"));
+
+    let bearer = format!("Bearer {token}");
+    assert_eq!(world.request("POST", "/api/v1/auth/logout/", &[("Authorization", &bearer)], b"").status, 200);
+    world.wait(world.administration.keys.revoke(&record.prefix, "leaked", &crate::harness::operator())).unwrap();
+    // Silent ones too: nobody has to say anything for it to be noticed.
+    assert!(ended.is_closed() && revoked.is_closed());
+    kept.write(b"still here");
+    assert_eq!(kept.read_exactly(10), b"still here");
+}

@@ -6,6 +6,7 @@
 
 mod api_keys;
 mod invalidations;
+mod outbox;
 mod sessions;
 mod signing_keys;
 mod sqlite;
@@ -21,6 +22,7 @@ use portcullis::domain::clock::Timestamp;
 use portcullis::domain::invalidation::{Epoch, Invalidation};
 use portcullis::storage::api_keys::ApiKeys;
 use portcullis::storage::invalidations::Invalidations;
+use portcullis::storage::outbox::Outbox;
 use portcullis::storage::sessions::Sessions;
 use portcullis::storage::signing_keys::SigningKeys;
 use portcullis::storage::users::Users;
@@ -32,6 +34,7 @@ pub struct World {
     pub api_keys: Arc<dyn ApiKeys>,
     pub signing_keys: Arc<dyn SigningKeys>,
     pub invalidations: Arc<dyn Invalidations>,
+    pub outbox: Arc<dyn Outbox>,
     /// Whatever must live as long as the store does.
     pub keep: Box<dyn Any + Send + Sync>,
 }
@@ -123,6 +126,14 @@ macro_rules! contract {
                 are_read_in_pages
                 are_pruned_but_for_the_newest
                 without_a_time_go_with_later_ones;
+            outbox:
+                entries_come_back_as_they_were_stored
+                an_entry_is_claimed_when_its_time_has_come_and_again_when_the_lease_is_over
+                the_longest_waiting_are_claimed_first
+                each_entry_goes_to_one_of_many_claimants
+                what_is_done_or_given_up_is_gone
+                what_failed_comes_back_at_its_time_and_tells_why
+                an_entry_is_replaced_in_one_step_or_not_at_all;
         }
     };
 }

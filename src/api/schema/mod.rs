@@ -2,6 +2,7 @@
 //! `make test-api` compares what is described here with what is done. One struct for a body; a field's documentation, example
 //! and bounds stand at the field.
 
+pub mod documents;
 pub mod keys;
 pub mod me;
 pub mod refusals;

@@ -17,6 +17,20 @@ use crate::storage::{Result, StoreError};
 
 const TABLE: &str = "audit";
 
+macro_rules! select {
+    ($more:literal) => {
+        concat!(
+            "SELECT id, at, action, reason, actor, actor_key, actor_session, address, user_agent, request_id, user_id, ",
+            "object, detail FROM audit WHERE ($1 = '' OR id < $1) AND ($2 = '' OR actor = $2) ",
+            "AND ($3 = '' OR action = $3) AND ($4 = '' OR object = $4) AND ($5 = '' OR request_id = $5) ",
+            "AND at >= $6 AND at < $7 ",
+            "AND ($8 = -1 OR ($8 = 1 AND reason IS NULL) OR ($8 = 0 AND reason IS NOT NULL)) ",
+            $more,
+            "ORDER BY id DESC LIMIT $9"
+        )
+    };
+}
+
 #[derive(Clone)]
 pub struct SqlAuditTrail {
     pool: Pool,
@@ -109,26 +123,27 @@ impl AuditTrail for SqlAuditTrail {
 
     async fn list(&self, query: &AuditQuery) -> Result<Vec<AuditEvent>> {
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        // Without a user the table is read from its newest end; with one, by the user, of whom there may be few among many.
+        let statement = match &query.user {
+            None => sqlx::query_as(select!("")),
+            Some(_) => sqlx::query_as(select!(
+                "AND id IN (SELECT id FROM audit WHERE user_id = $10 UNION SELECT id FROM audit WHERE actor = $11) "
+            )),
+        };
         // What is empty, or -1, is not asked for: one statement for every combination.
-        let statement = sqlx::query_as(
-            "SELECT id, at, action, reason, actor, actor_key, actor_session, address, user_agent, request_id, user_id, \
-             object, detail FROM audit WHERE ($1 = '' OR id < $1) AND ($2 = '' OR user_id = $2 OR actor = $3) \
-             AND ($4 = '' OR actor = $4) AND ($5 = '' OR action = $5) AND ($6 = '' OR object = $6) \
-             AND ($7 = '' OR request_id = $7) AND at >= $8 AND at < $9 \
-             AND ($10 = -1 OR ($10 = 1 AND reason IS NULL) OR ($10 = 0 AND reason IS NOT NULL)) \
-             ORDER BY id DESC LIMIT $11",
-        )
-        .bind(text(query.before.as_ref().map(|id| id.0.as_str())))
-        .bind(text(query.user.as_ref().map(UserId::as_str)))
-        .bind(query.user.as_ref().map(|user| format!("user:{user}")).unwrap_or_default())
-        .bind(query.actor.as_ref().map(Actor::as_text).unwrap_or_default())
-        .bind(text(query.action.map(AuditAction::as_str)))
-        .bind(text(query.object.as_deref()))
-        .bind(text(query.request_id.as_deref()))
-        .bind(query.since.map_or(i64::MIN, Timestamp::as_micros))
-        .bind(query.until.map_or(i64::MAX, Timestamp::as_micros))
-        .bind(query.done.map_or(-1, i64::from))
-        .bind(i64::from(query.limit));
+        let mut statement = statement
+            .bind(text(query.before.as_ref().map(|id| id.0.as_str())))
+            .bind(query.actor.as_ref().map(Actor::as_text).unwrap_or_default())
+            .bind(text(query.action.map(AuditAction::as_str)))
+            .bind(text(query.object.as_deref()))
+            .bind(text(query.request_id.as_deref()))
+            .bind(query.since.map_or(i64::MIN, Timestamp::as_micros))
+            .bind(query.until.map_or(i64::MAX, Timestamp::as_micros))
+            .bind(query.done.map_or(-1, i64::from))
+            .bind(i64::from(query.limit));
+        if let Some(user) = &query.user {
+            statement = statement.bind(user.as_str().to_owned()).bind(Actor::User(user.clone()).as_text());
+        }
         let rows: Vec<Row> =
             within_deadline(self.pool.deadline(), TABLE, statement.fetch_all(self.pool.reads())).await?;
         rows.into_iter().map(AuditEvent::try_from).collect()

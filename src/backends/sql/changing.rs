@@ -4,8 +4,8 @@ use std::sync::Weak;
 
 use sqlx::{Any, AnyConnection, Transaction};
 
-use super::audit;
 use super::invalidations::record;
+use super::{audit, outbox};
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::invalidation::Invalidation;
@@ -51,7 +51,11 @@ impl Changing {
 
     /// What comes with it.
     pub(super) async fn write(&mut self, change: &Change) -> sqlx::Result<()> {
-        audit::insert(&mut self.transaction, &change.audit).await
+        audit::insert(&mut self.transaction, &change.audit).await?;
+        for entry in &change.mail {
+            outbox::insert(&mut self.transaction, entry).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn commit(self) -> sqlx::Result<()> {

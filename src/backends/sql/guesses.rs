@@ -58,22 +58,37 @@ impl Guesses for SqlGuesses {
             let mut changing = self.pool.change().await?;
             let mut counted = Vec::with_capacity(ordered.len());
             let mut blocked: Option<Blocked> = None;
+            let mut moved = Vec::new();
             for (subject, policy) in ordered {
-                let lockout = lock(changing.connection(), &subject).await?;
-                match lockout.reserve(policy, now) {
-                    Ok(next) => {
-                        put(changing.connection(), &subject, &next).await?;
-                        counted.push(next);
+                let stored = lock(changing.connection(), &subject).await?;
+                match stored.reserve(policy, now) {
+                    Ok(next) => counted.push((subject, next)),
+                    Err(block) => {
+                        if block.lockout != stored {
+                            moved.push((subject, block.lockout));
+                        }
+                        if blocked.is_none_or(|other| other.until < block.until) {
+                            blocked = Some(block);
+                        }
                     }
-                    Err(block) if blocked.is_none_or(|other| other.until < block.until) => blocked = Some(block),
-                    Err(_) => {}
                 }
             }
+            // Blocked by one of them, a guess is not made, and counts against none. A block that a clock had put too far
+            // ahead is brought back.
             if let Some(blocked) = blocked {
+                for (subject, lockout) in &moved {
+                    put(changing.connection(), subject, lockout).await?;
+                }
+                if !moved.is_empty() {
+                    changing.commit().await?;
+                }
                 return Ok(Err(blocked));
             }
+            for (subject, lockout) in &counted {
+                put(changing.connection(), subject, lockout).await?;
+            }
             changing.commit().await?;
-            Ok(Ok(counted))
+            Ok(Ok(counted.into_iter().map(|(_, lockout)| lockout).collect()))
         })
         .await
     }

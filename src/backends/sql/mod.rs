@@ -5,7 +5,7 @@
 //! window functions, BIGINT and TEXT.
 //!
 //! Locks are taken in one order, so that PostgreSQL finds no deadlock: users, what belongs to them (challenges, resets,
-//! second factors), keys, sessions, guesses, the audit, and the epoch of the invalidations last.
+//! second factors), keys, sessions, guesses, the audit, mail, and the epoch of the invalidations last.
 
 mod answer;
 mod api_keys;
@@ -15,6 +15,7 @@ mod changing;
 mod guesses;
 mod invalidations;
 mod migration;
+mod outbox;
 mod password_resets;
 mod pool;
 mod schema;
@@ -30,6 +31,7 @@ pub use challenges::SqlChallenges;
 pub use guesses::SqlGuesses;
 pub use invalidations::SqlInvalidations;
 pub use migration::{migrate, pending};
+pub use outbox::SqlOutbox;
 pub use password_resets::SqlPasswordResets;
 pub use pool::{OpenError, Pool, open};
 pub use second_factors::SqlSecondFactors;

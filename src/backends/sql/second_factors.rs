@@ -108,9 +108,19 @@ impl SecondFactors for SqlSecondFactors {
         rows.into_iter().map(SecondFactor::try_from).collect()
     }
 
-    async fn begin(&self, device: &SecondFactor, change: &Change) -> Result<()> {
+    async fn begin(&self, device: &SecondFactor, proof: Option<&FactorProof>, change: &Change) -> Result<Proven> {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
+            if !lock_user(&mut changing, &device.user_id).await? {
+                return Ok(Proven::ProofSpent);
+            }
+            let allowed = match proof {
+                Some(proof) => spend(changing.connection(), &device.user_id, proof, device.created_at).await?,
+                None => !has_confirmed(changing.connection(), &device.user_id).await?,
+            };
+            if !allowed {
+                return Ok(Proven::ProofSpent);
+            }
             sqlx::query("DELETE FROM second_factors WHERE user_id = $1 AND confirmed_at IS NULL")
                 .bind(device.user_id.as_str())
                 .execute(changing.connection())
@@ -138,7 +148,8 @@ impl SecondFactors for SqlSecondFactors {
             .execute(changing.connection())
             .await?;
             changing.write(change).await?;
-            changing.commit().await
+            changing.commit().await?;
+            Ok(Proven::Done)
         })
         .await
     }
@@ -147,7 +158,9 @@ impl SecondFactors for SqlSecondFactors {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
             let user = &confirmation.end.user_id;
-            lock_user(&mut changing, user).await?;
+            if !lock_user(&mut changing, user).await? {
+                return Ok(Proven::ProofSpent);
+            }
             let confirmed = sqlx::query(
                 "UPDATE second_factors SET confirmed_at = $1, last_used_at = $1, last_step = $2 \
                  WHERE id = $3 AND user_id = $4 AND confirmed_at IS NULL AND last_step < $2",
@@ -172,7 +185,9 @@ impl SecondFactors for SqlSecondFactors {
     async fn remove_all(&self, end: &EndAll, proof: Option<&FactorProof>, change: &Change) -> Result<Proven> {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
-            lock_user(&mut changing, &end.user_id).await?;
+            if !lock_user(&mut changing, &end.user_id).await? {
+                return Ok(Proven::ProofSpent);
+            }
             if let Some(proof) = proof
                 && !spend(changing.connection(), &end.user_id, proof, end.at).await?
             {
@@ -218,8 +233,8 @@ impl SecondFactors for SqlSecondFactors {
     ) -> Result<Proven> {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
-            lock_user(&mut changing, user).await?;
-            if !spend(changing.connection(), user, proof, now).await? {
+            let known = lock_user(&mut changing, user).await?;
+            if !known || !spend(changing.connection(), user, proof, now).await? {
                 return Ok(Proven::ProofSpent);
             }
             replace_codes(&mut changing, user, codes).await?;
@@ -262,10 +277,10 @@ impl SqlSecondFactors {
     }
 }
 
-/// The user's row comes first in the order of locks.
-async fn lock_user(changing: &mut Changing, user: &UserId) -> sqlx::Result<()> {
-    sqlx::query("UPDATE users SET id = id WHERE id = $1").bind(user.as_str()).execute(changing.connection()).await?;
-    Ok(())
+/// The user's row comes first in the order of locks. `false` when there is none.
+async fn lock_user(changing: &mut Changing, user: &UserId) -> sqlx::Result<bool> {
+    let statement = sqlx::query("UPDATE users SET id = id WHERE id = $1").bind(user.as_str());
+    Ok(statement.execute(changing.connection()).await?.rows_affected() == 1)
 }
 
 /// Uses a proof up, if nobody else has.

@@ -55,7 +55,7 @@ impl SignIns for SqlSignIns {
                         return Ok(Completion::ProofSpent);
                     }
                 }
-                None if has_confirmed(changing.connection(), &session.user_id).await? => {
+                None if sign_in.proof_demanded && has_confirmed(changing.connection(), &session.user_id).await? => {
                     return Ok(Completion::UserChanged);
                 }
                 None => {}

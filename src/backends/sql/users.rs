@@ -223,7 +223,7 @@ impl Users for SqlUsers {
             }
             changing.write(change).await?;
             if changes.is_active == Some(false) {
-                shut_out(&mut changing, &switched_off(id, change.audit.at)).await?;
+                switch_off(&mut changing, id, change.audit.at).await?;
             }
             changing.forget(Invalidation::User(id.clone()), Some(change.audit.at)).await?;
             changing.commit().await?;
@@ -241,7 +241,7 @@ impl Users for SqlUsers {
             }
             changing.write(change).await?;
             if !active {
-                shut_out(&mut changing, &switched_off(id, now)).await?;
+                switch_off(&mut changing, id, now).await?;
             }
             changing.forget(Invalidation::User(id.clone()), Some(now)).await?;
             changing.commit().await?;
@@ -293,7 +293,7 @@ impl Users for SqlUsers {
                 .bind(id.as_str())
                 .fetch_all(changing.connection())
                 .await?;
-            shut_out(&mut changing, &switched_off(id, now)).await?;
+            shut_out(&mut changing, &end_of(id, now)).await?;
             for statement in ["DELETE FROM sessions WHERE user_id = $1", "DELETE FROM users WHERE id = $1"] {
                 sqlx::query(statement).bind(id.as_str()).execute(changing.connection()).await?;
             }
@@ -350,18 +350,29 @@ pub(super) async fn put_password(
 /// Stands for no time at all: nothing happened then.
 const ANY_TIME: i64 = i64::MIN;
 
-/// What ends with an account, for a while or for good.
-fn switched_off(id: &UserId, now: Timestamp) -> EndAll {
+/// What ends when a user is switched off. Tokens that name no session are refused for as long as the user is off. They are
+/// not made void, because clients of the installation that was taken over count on that a refusal for this burns nothing.
+async fn switch_off(changing: &mut Changing, id: &UserId, now: Timestamp) -> sqlx::Result<()> {
+    void_vouchers(changing, id).await?;
+    end_all(changing.connection(), &end_of(id, now)).await?;
+    Ok(())
+}
+
+fn end_of(id: &UserId, now: Timestamp) -> EndAll {
     EndAll { user_id: id.clone(), why: SessionEnd::UserDisabled, at: now, keep: None, tokens_valid_from: now }
 }
 
-/// Makes void what vouches for a user, and ends the sessions.
+/// Makes void what vouches for a user, and ends the sessions and whatever tokens belong to none.
 async fn shut_out(changing: &mut Changing, end: &EndAll) -> sqlx::Result<()> {
-    challenges::void_all(changing.connection(), &end.user_id).await?;
-    password_resets::void_all(changing.connection(), &end.user_id).await?;
+    void_vouchers(changing, &end.user_id).await?;
     raise_tokens_valid_from(changing.connection(), end).await?;
     end_all(changing.connection(), end).await?;
     Ok(())
+}
+
+async fn void_vouchers(changing: &mut Changing, user: &UserId) -> sqlx::Result<()> {
+    challenges::void_all(changing.connection(), user).await?;
+    password_resets::void_all(changing.connection(), user).await
 }
 
 async fn set_text(changing: &mut Changing, statement: &'static str, text: &str, id: &UserId) -> sqlx::Result<()> {

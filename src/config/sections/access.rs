@@ -55,7 +55,7 @@ fn requirement(value: &Value<'_>) -> Option<Requirement> {
         value
             .fault("a key alone has no second factor and no sign-in, so nobody passes", "accept jwt too, or remove it");
     }
-    Some(Requirement { kinds, scopes, second_factor, max_auth_age })
+    Some(Requirement { kinds, scopes, second_factor, open_to_unenrolled: false, max_auth_age })
 }
 
 /// Whether tokens and whether keys are in the list.

@@ -6,7 +6,8 @@ const REMEDY: &str = "write a plain path, such as /api/v1/auth";
 
 pub fn read(mut section: Section<'_>) -> Api {
     let default = "/api/v1/auth".to_owned();
-    let Some(value) = section.optional("prefix") else { return Api { prefix: default } };
+    let docs = section.boolean("docs", true);
+    let Some(value) = section.optional("prefix") else { return Api { prefix: default, docs } };
     let prefix = value.text().and_then(|text| match PathPattern::parse(&text, false) {
         Err(problem) => {
             value.fault(problem.to_string(), REMEDY);
@@ -22,5 +23,5 @@ pub fn read(mut section: Section<'_>) -> Api {
         }
         Ok(_) => Some(text.trim_end_matches('/').to_owned()),
     });
-    Api { prefix: prefix.unwrap_or(default) }
+    Api { prefix: prefix.unwrap_or(default), docs }
 }

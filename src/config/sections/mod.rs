@@ -6,8 +6,10 @@ mod cache;
 mod identity;
 mod limits;
 mod listen;
+mod lockout;
 mod log;
 mod master_key;
+mod network;
 mod passwords;
 mod roles;
 mod route_name;
@@ -31,13 +33,15 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
     let listen = listen::read(root.section("listen"));
     let storage = storage::read(root.section("storage"));
     let cache = cache::read(root.section("cache"));
-    let master_key = master_key::read(root.section("secrets"));
-    let tokens = tokens::read(root.section("tokens"), compatibility);
-    let passwords = passwords::read(root.section("passwords"));
+    let (master_key, previous_master_keys) = master_key::read(root.section("secrets"));
+    let tokens = root.section("tokens");
     let second_factor = second_factor::read(root.section("second_factor"), compatibility);
+    let tokens = tokens::read(tokens, compatibility, second_factor.required);
+    let issuer = tokens.as_ref().and_then(|tokens| tokens.issuer.as_deref());
+    let passwords = passwords::read(root.section("passwords"), issuer);
+    let lockout = lockout::read(root.section("lockout"));
     let api = api::read(root.section("api"));
-    let identity =
-        identity::read(root.section("identity"), tokens.as_ref().and_then(|tokens| tokens.issuer.as_deref()));
+    let identity = identity::read(root.section("identity"), issuer);
     let roles = roles::read(root.section("roles"));
     let trusted_proxies = trusted_proxies::read(root);
     let limits = limits::read(root.section("limits"));
@@ -50,10 +54,12 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
         storage: storage?,
         cache,
         master_key: master_key?,
+        previous_master_keys,
         compatibility,
         tokens: tokens?,
         passwords,
         second_factor,
+        lockout,
         api,
         identity,
         roles,

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use crate::config::section::Section;
-use crate::config::settings::{Compatibility, SecondFactor, SecondFactorRequired};
+use crate::config::settings::{Compatibility, SecondFactor};
+use crate::domain::access_policy::SecondFactorDuty;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -10,17 +11,22 @@ const LONGEST_ISSUER: usize = 64;
 
 pub fn read(mut section: Section<'_>, compatibility: Compatibility) -> SecondFactor {
     let required = [
-        ("none", SecondFactorRequired::None),
-        ("admins", SecondFactorRequired::Admins),
-        ("all", SecondFactorRequired::All),
+        ("none", SecondFactorDuty::Nobody),
+        ("admins", SecondFactorDuty::Administrators),
+        ("all", SecondFactorDuty::Everybody),
     ];
     let second_factor = SecondFactor {
         issuer: issuer(&mut section, compatibility),
         challenge_lifetime: section.duration("challenge_lifetime", 5 * MINUTE, MINUTE..=15 * MINUTE),
         challenge_attempts: section.integer("challenge_attempts", 5, 1..=5),
-        required: section.choice("required", SecondFactorRequired::None, &required),
+        required: section.choice("required", SecondFactorDuty::Nobody, &required),
+        at_sign_in: section.boolean("at_sign_in", true),
         administration: section.boolean("administration", true),
     };
+    if !second_factor.at_sign_in {
+        let problem = "a password alone signs in users who have a second factor";
+        section.warn("at_sign_in", problem, "write true as soon as all clients can ask for a code");
+    }
     if second_factor.challenge_lifetime > 5 * MINUTE {
         let problem = "who has only a password has more than five minutes for each round of guessing codes";
         section.warn("challenge_lifetime", problem, "write 5m or less");

@@ -4,16 +4,19 @@ use super::signing;
 use crate::config::quantity::show_duration;
 use crate::config::section::Section;
 use crate::config::settings::{Compatibility, Tokens};
+use crate::domain::access_policy::SecondFactorDuty;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-pub fn read(mut section: Section<'_>, compatibility: Compatibility) -> Option<Tokens> {
+pub fn read(mut section: Section<'_>, compatibility: Compatibility, duty: SecondFactorDuty) -> Option<Tokens> {
     let django = compatibility == Compatibility::Django;
     let access_lifetime = section.duration("access_lifetime", 300 * SECOND, SECOND..=DAY);
     let refresh_lifetime = section.duration("refresh_lifetime", DAY, SECOND..=400 * DAY);
-    let session_lifetime = section.duration("session_lifetime", 30 * DAY, SECOND..=400 * DAY);
+    // Where two factors stand behind every session, they are asked for every day (NIST SP 800-63B 2.2.3).
+    let longest = if duty == SecondFactorDuty::Everybody { DAY } else { 30 * DAY };
+    let session_lifetime = section.duration("session_lifetime", longest, SECOND..=400 * DAY);
     in_order(&section, ("access_lifetime", access_lifetime), ("refresh_lifetime", refresh_lifetime));
     in_order(&section, ("refresh_lifetime", refresh_lifetime), ("session_lifetime", session_lifetime));
     if access_lifetime > HOUR {

@@ -62,6 +62,7 @@ impl Rig {
             limits: HeadLimits::default(),
             head_timeout: Duration::from_secs(10),
             observer: Arc::clone(&faults) as Arc<dyn WireObserver>,
+            tunnels: Arc::default(),
         };
         let proxy = http_proxy(&Arc::new(ServerConf::default()), gateway);
         let app = Arc::new(GuardedApp::new(Arc::new(proxy), Arc::new(settings)));

@@ -20,6 +20,7 @@ use super::fields::{BodyFraming, UpgradeKind};
 use super::head::{HeadLimits, HeadScanner};
 use super::refusal::{Refusal, WireObserver, answer};
 use super::response_watch::ResponseWatch;
+use super::tunnels::{Tunnel, Tunnels};
 
 mod bodies;
 mod delegation;
@@ -34,6 +35,7 @@ pub struct WireSettings {
     /// From the first byte of a head to its last.
     pub head_timeout: Duration,
     pub observer: Arc<dyn WireObserver>,
+    pub tunnels: Arc<Tunnels>,
 }
 
 /// Stands between the socket and Pingora's HTTP/1 session.
@@ -60,6 +62,8 @@ pub struct GuardedStream {
     response: ResponseWatch,
     /// Of a reader that the switch to a tunnel gives something to read.
     parked: Option<Waker>,
+    /// When it has left HTTP: what may end it from outside.
+    tunnel: Option<Arc<Tunnel>>,
 }
 
 /// `None` means that nothing has been given out, but that there may be something now.
@@ -97,6 +101,7 @@ impl GuardedStream {
             head_deadline: None,
             response: ResponseWatch::default(),
             parked: None,
+            tunnel: None,
         }
     }
 
@@ -116,6 +121,9 @@ impl GuardedStream {
             }
             Phase::Length { .. } => self.poll_length(cx, buf),
             Phase::Chunked(_) => self.poll_chunked(cx, buf),
+            Phase::Tunnel if self.tunnel.as_ref().is_some_and(|tunnel| tunnel.watch(cx.waker())) => {
+                Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+            }
             Phase::Tunnel if self.ahead.is_empty() => Pin::new(&mut self.inner).poll_read(cx, buf).map_ok(Some),
             Phase::Tunnel => {
                 give(&mut self.ahead, buf, usize::MAX);

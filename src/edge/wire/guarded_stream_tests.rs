@@ -38,6 +38,7 @@ impl Rig {
             limits: HeadLimits::default(),
             head_timeout: Duration::from_secs(10),
             observer: Arc::clone(&observer) as Arc<dyn WireObserver>,
+            tunnels: Arc::default(),
         };
         Self { client, guarded: GuardedStream::new(Box::new(server), Arc::new(settings)), observer }
     }

@@ -20,6 +20,7 @@ mod host;
 mod octets;
 mod refusal;
 mod request_line;
+mod tunnels;
 
 pub use fault::WireFault;
 pub use fields::{BodyFraming, UpgradeKind};
@@ -27,3 +28,4 @@ pub use guarded_app::GuardedApp;
 pub use guarded_stream::{GuardedStream, WireSettings};
 pub use head::{HeadLimits, HeadScanner, HeadState, RequestHead, inspect};
 pub use refusal::{Refusal, WireObserver};
+pub use tunnels::{Tunnel, Tunnels};

@@ -260,6 +260,11 @@ impl World {
         std::fs::read_to_string(&self.access_log).unwrap_or_default()
     }
 
+    /// The audit log as it is written.
+    pub fn audit_text(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("audit.log")).unwrap_or_default()
+    }
+
     /// Bytes as they are, on a connection of their own, and the first reply to them.
     pub fn exchange(&self, bytes: &[u8]) -> (Reply, Client) {
         let mut client = Client::connect(self.http());
@@ -296,7 +301,7 @@ fn configuration(plan: &Plan, directory: &Path, upstream: SocketAddr, access_log
         "listen: {{ http: \"127.0.0.1:0\", ops: \"127.0.0.1:0\" }}\n\
          storage: {{ url: \"sqlite://{directory}/portcullis.db\" }}\n\
          secrets: {{ master_key: {{ file: \"{directory}/master.key\" }} }}\n\
-         log: {{ access: {{ file: \"{log}\" }} }}\n\
+         log: {{ access: {{ file: \"{log}\" }}, audit: {{ file: \"{directory}/audit.log\" }} }}\n\
          workers: {{ threads: 1 }}\n\
          {tokens}{extra}\n\
          upstreams:\n  backend: {{ servers: [{servers}]{options} }}\n{upstreams}\n\

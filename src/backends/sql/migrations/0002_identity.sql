@@ -1,4 +1,4 @@
--- The identity side: second factors, challenges, resets, guesses, and the audit. Conventions as in 0001.
+-- The identity side: second factors, challenges, resets, guesses, the audit, and mail. Conventions as in 0001.
 
 ALTER TABLE users ADD COLUMN first_name TEXT NOT NULL DEFAULT '';
 ALTER TABLE users ADD COLUMN last_name TEXT NOT NULL DEFAULT '';
@@ -95,3 +95,17 @@ CREATE TABLE audit (
 
 CREATE INDEX audit_by_user ON audit (user_id, id);
 CREATE INDEX audit_by_actor ON audit (actor, id);
+
+-- Mail that waits to be sent.
+CREATE TABLE outbox (
+    id TEXT NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL,
+    sealed TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    attempts BIGINT NOT NULL,
+    next_attempt_at BIGINT NOT NULL,
+    last_error TEXT
+);
+
+CREATE INDEX outbox_by_next_attempt ON outbox (next_attempt_at);

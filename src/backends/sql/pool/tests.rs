@@ -29,7 +29,8 @@ async fn every_connection_is_durable_and_checks_references() {
 
 #[tokio::test]
 async fn writing_works_again_after_the_disk_was_full() {
-    const FILL: &str = "INSERT INTO users VALUES ($1, $1, $2, 1, 0, '', '', 0, 0)";
+    const FILL: &str = "INSERT INTO users (id, username, email, is_active, is_admin, scopes, password, created_at, \
+                        password_changed_at) VALUES ($1, $1, $2, 1, 0, '', '', 0, 0)";
     let dir = tempfile::tempdir().unwrap();
     let pool = pool_in(&dir).await;
     let mut connection = pool.writes.acquire().await.unwrap();

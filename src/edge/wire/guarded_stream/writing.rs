@@ -16,6 +16,7 @@ impl GuardedStream {
     fn switch(&mut self) {
         if self.upgrade == UpgradeKind::WebSocket {
             self.phase = Phase::Tunnel;
+            self.tunnel = self.peer().and_then(|peer| self.settings.tunnels.enter(peer));
             if let Some(reader) = self.parked.take() {
                 reader.wake();
             }
@@ -31,6 +32,9 @@ impl GuardedStream {
         }
         match self.phase {
             Phase::Leaving(_) | Phase::Closed => Err(io::ErrorKind::BrokenPipe.into()),
+            Phase::Tunnel if self.tunnel.as_ref().is_some_and(|tunnel| tunnel.is_closed()) => {
+                Err(io::ErrorKind::ConnectionAborted.into())
+            }
             _ => Ok(()),
         }
     }

@@ -1,0 +1,55 @@
+//! Whom an operation is for.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::path::Operation as Description;
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+
+use crate::domain::access_policy::{AccessPolicy, CredentialKind, Kinds};
+
+const BEARER: &str = "bearer";
+const API_KEY: &str = "api_key";
+
+/// Says whom the operation is for, as the gatekeeper will judge it. OpenAPI 3.1 takes scopes in a requirement of any type.
+pub fn complete(description: &mut Description, access: &AccessPolicy) {
+    let AccessPolicy::Requires(requirement) = access else {
+        description.security = Some(Vec::new());
+        return;
+    };
+    let scopes: Vec<&str> = requirement.scopes.iter().map(|scope| scope.as_str()).collect();
+    description.security = Some(match requirement.kinds {
+        Kinds::All => vec![SecurityRequirement::new(BEARER, scopes.clone()).add(API_KEY, scopes.clone())],
+        kinds => {
+            let accepted = CredentialKind::ALL.into_iter().filter(|kind| kinds.accepts(*kind));
+            let name = |kind| if kind == CredentialKind::Jwt { BEARER } else { API_KEY };
+            accepted.map(|kind| SecurityRequirement::new(name(kind), scopes.clone())).collect()
+        }
+    });
+    if scopes.is_empty() {
+        return;
+    }
+    let text = description.description.get_or_insert_default();
+    let names: Vec<String> = scopes.iter().map(|scope| format!("`{scope}`")).collect();
+    text.push_str(&format!("\n\nNeeds the scope {}.", names.join(" and ")));
+    let extensions = description.extensions.get_or_insert_default();
+    extensions.merge(Extensions::from_iter([("x-required-scopes", json!(scopes))]));
+}
+
+/// For `components/securitySchemes`.
+pub fn schemes() -> BTreeMap<String, RefOr<SecurityScheme>> {
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("An access token, as `token/` gives it."))
+        .build();
+    let key = ApiKeyValue::with_description("X-API-Key", "An API key, as it was shown when it was made.");
+    BTreeMap::from([
+        (BEARER.to_owned(), RefOr::T(SecurityScheme::Http(bearer))),
+        (API_KEY.to_owned(), RefOr::T(SecurityScheme::ApiKey(ApiKey::Header(key)))),
+    ])
+}
