@@ -2,8 +2,11 @@
 //! gives is said by the description beside the handler.
 
 use super::endpoint::Endpoint;
-use super::operation::{operation, requires};
-use super::{docs, me, openapi, sessions, sign_in, tokens, well_known};
+use super::operation::{administers, operation, requires};
+use super::{
+    audit, docs, keys, lockouts, me, openapi, sessions, sign_in, tokens, user_accounts, user_sessions, users,
+    well_known,
+};
 use crate::domain::access_policy::{AccessPolicy, Kinds};
 
 /// Every endpoint, below `prefix` or at its well-known place; those that describe the rest only if told to `describe`.
@@ -20,6 +23,28 @@ pub fn all(prefix: &str, describe: bool, second_factor: bool) -> Vec<Endpoint> {
         operation!(requires(Kinds::JWT), sessions::list),
         operation!(requires(Kinds::JWT), sessions::end),
         operation!(requires(Kinds::EITHER), me::show),
+        operation!(administers(second_factor, "users:read"), users::list),
+        operation!(administers(second_factor, "users:write"), users::create),
+        operation!(administers(second_factor, "users:read"), users::show),
+        operation!(administers(second_factor, "users:write"), users::change),
+        operation!(administers(second_factor, "users:write"), users::delete),
+        operation!(administers(second_factor, "users:write"), user_accounts::disable),
+        operation!(administers(second_factor, "users:write"), user_accounts::enable),
+        operation!(administers(second_factor, "users:write"), user_accounts::set_password),
+        operation!(administers(second_factor, "users:write"), user_accounts::reset_second_factor),
+        operation!(administers(second_factor, "users:write"), user_accounts::unlock),
+        operation!(administers(second_factor, "users:read"), user_sessions::list),
+        operation!(administers(second_factor, "sessions:write"), user_sessions::end),
+        operation!(administers(second_factor, "sessions:write"), user_sessions::end_all),
+        operation!(administers(second_factor, "users:read"), lockouts::list),
+        operation!(administers(second_factor, "users:write"), lockouts::clear),
+        operation!(administers(second_factor, "keys:read"), keys::list),
+        operation!(administers(second_factor, "keys:write"), keys::create),
+        operation!(administers(second_factor, "keys:read"), keys::show),
+        operation!(administers(second_factor, "keys:write"), keys::change),
+        operation!(administers(second_factor, "keys:write"), keys::rotate),
+        operation!(administers(second_factor, "keys:write"), keys::revoke),
+        operation!(administers(second_factor, "audit:read"), audit::list),
         operation!(AccessPolicy::Public, well_known::jwks),
     ];
     if describe {

@@ -5,12 +5,15 @@
 //! meant for another path, and nothing without a description.
 
 pub mod answer;
+pub mod audit;
 pub mod body;
 pub mod context;
 pub mod docs;
 pub mod endpoint;
 pub mod endpoints;
 pub mod fields;
+pub mod keys;
+pub mod lockouts;
 pub mod me;
 pub mod negotiation;
 pub mod object_id;
@@ -24,4 +27,7 @@ pub mod schema;
 pub mod sessions;
 pub mod sign_in;
 pub mod tokens;
+pub mod user_accounts;
+pub mod user_sessions;
+pub mod users;
 pub mod well_known;

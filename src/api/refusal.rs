@@ -191,6 +191,11 @@ pub fn refuse_throttled(wait: Duration) -> Response<Body> {
     response
 }
 
+/// A refusal in other words than the usual ones.
+pub fn refuse_saying(denial: Denial, detail: &str) -> Response<Body> {
+    refuse_with(denial, &json!({ "detail": detail, "code": denial.code() }))
+}
+
 pub fn refuse_with(denial: Denial, body: &Value) -> Response<Body> {
     let status = status(denial);
     let mut response = answer::json(status, body);

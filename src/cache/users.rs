@@ -9,9 +9,9 @@ use super::remembered::{Bounds, Remembered, Surroundings, Weigh};
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::invalidation::Invalidation;
-use crate::domain::user::{PasswordHash, User, UserId};
+use crate::domain::user::{PasswordHash, User, UserChanges, UserId, UserQuery};
 use crate::storage::Result;
-use crate::storage::users::{Insert, PasswordSetting, Update, UserChanges, UserQuery, Users};
+use crate::storage::users::{Insert, PasswordSetting, Update, Users};
 use crate::telemetry::metrics::CacheName;
 
 pub struct CachedUsers {

@@ -7,14 +7,14 @@ use super::auditor::Auditor;
 use super::difference::Difference;
 use super::grants::Beyond;
 use crate::crypto::digest::sha256;
-use crate::domain::api_key::{ApiKey, ApiKeyId, KeyOwner, PresentedKey};
+use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery, PresentedKey};
 use crate::domain::audit::{AuditAction, AuditEvent, Initiator};
 use crate::domain::change::Change;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::random::{self, Random};
 use crate::domain::scope::ScopeSet;
 use crate::storage::StoreError;
-use crate::storage::api_keys::{ApiKeys, KeyChanges, KeyQuery};
+use crate::storage::api_keys::ApiKeys;
 use crate::storage::users::Insert;
 
 /// Does what it is told, and tells the audit. Whether somebody may is for [`super::key_desk`]; an operator may everything.

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use super::api_keys::{KeyAdministration, KeyError, NewKey, Rotated};
 use super::grants::{Administrator, Beyond};
-use crate::domain::api_key::{ApiKey, ApiKeyId, KeyOwner, PresentedKey};
+use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery, PresentedKey};
 use crate::domain::audit::{AuditAction, AuditEvent};
 use crate::domain::denial::Denial;
 use crate::domain::role::Roles;
 use crate::domain::user::{User, UserId};
 use crate::storage::StoreError;
-use crate::storage::api_keys::{KeyChanges, KeyQuery};
 use crate::storage::users::Users;
 
 pub struct KeyDesk {

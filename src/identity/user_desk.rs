@@ -6,8 +6,7 @@ use super::users::{NewUser, UserAdministration, UserError};
 use crate::domain::audit::AuditAction;
 use crate::domain::denial::Denial;
 use crate::domain::secret::Secret;
-use crate::domain::user::{User, UserId};
-use crate::storage::users::{UserChanges, UserQuery};
+use crate::domain::user::{User, UserChanges, UserId, UserQuery};
 
 pub struct UserDesk {
     pub users: UserAdministration,

@@ -15,10 +15,10 @@ use crate::domain::role::{RoleName, RoleSet, Roles};
 use crate::domain::scope::ScopeSet;
 use crate::domain::secret::Secret;
 use crate::domain::session::{Session, SessionEnd};
-use crate::domain::user::{Email, PasswordHash, User, UserId, Username};
+use crate::domain::user::{Email, PasswordHash, User, UserChanges, UserId, UserQuery, Username};
 use crate::storage::StoreError;
 use crate::storage::sessions::{EndAll, Sessions};
-use crate::storage::users::{Insert, PasswordSetting, Update, UserChanges, UserQuery, Users};
+use crate::storage::users::{Insert, PasswordSetting, Update, Users};
 
 /// Does what it is told, and tells the audit. Whether somebody may is for [`super::user_desk`]; an operator may everything.
 pub struct UserAdministration {

@@ -7,10 +7,8 @@ use async_trait::async_trait;
 use super::Result;
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
-use crate::domain::role::RoleSet;
-use crate::domain::scope::ScopeSet;
 use crate::domain::session::SessionId;
-use crate::domain::user::{PasswordHash, User, UserId};
+use crate::domain::user::{PasswordHash, User, UserChanges, UserId, UserQuery};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Insert {
@@ -25,50 +23,6 @@ pub enum Update {
     /// The name is another user's; nothing was written.
     Taken,
     Unknown,
-}
-
-/// Which users to list: by name, all that is set must fit.
-#[derive(Clone, Debug, Default)]
-pub struct UserQuery {
-    /// Only names after this one: the last of the page before.
-    pub after: Option<String>,
-    /// A part of the name or e-mail address, whatever its case in ASCII.
-    pub search: Option<String>,
-    pub is_active: Option<bool>,
-    pub is_admin: Option<bool>,
-    pub limit: u32,
-}
-
-/// What is to be different about a user; `None` leaves it as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UserChanges {
-    pub username: Option<String>,
-    pub email: Option<String>,
-    pub first_name: Option<String>,
-    pub last_name: Option<String>,
-    /// Switching off ends what [`Users::set_active`] ends.
-    pub is_active: Option<bool>,
-    pub is_admin: Option<bool>,
-    pub roles: Option<RoleSet>,
-    pub scopes: Option<ScopeSet>,
-}
-
-impl UserChanges {
-    /// The user that they lead to.
-    pub fn applied_to(&self, user: &User) -> User {
-        let Self { username, email, first_name, last_name, is_active, is_admin, roles, scopes } = self.clone();
-        User {
-            username: username.unwrap_or_else(|| user.username.clone()),
-            email: email.unwrap_or_else(|| user.email.clone()),
-            first_name: first_name.unwrap_or_else(|| user.first_name.clone()),
-            last_name: last_name.unwrap_or_else(|| user.last_name.clone()),
-            is_active: is_active.unwrap_or(user.is_active),
-            is_admin: is_admin.unwrap_or(user.is_admin),
-            roles: roles.unwrap_or_else(|| user.roles.clone()),
-            scopes: scopes.unwrap_or_else(|| user.scopes.clone()),
-            ..user.clone()
-        }
-    }
 }
 
 /// A new password, and what it brings about.

@@ -5,8 +5,8 @@ use portcullis::domain::invalidation::Epoch;
 use portcullis::domain::role::RoleSet;
 use portcullis::domain::scope::ScopeSet;
 use portcullis::domain::session::SessionEnd;
-use portcullis::domain::user::{PasswordHash, User, UserId};
-use portcullis::storage::users::{Insert, PasswordSetting, UserQuery};
+use portcullis::domain::user::{PasswordHash, User, UserId, UserQuery};
+use portcullis::storage::users::{Insert, PasswordSetting};
 
 use crate::sessions::session;
 use crate::{World, at, change, odd_texts};

@@ -42,6 +42,11 @@ impl Fields {
         }
     }
 
+    /// Whether it was sent, and is not null.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(|value| !value.is_null())
+    }
+
     pub fn is_null(&self, name: &str) -> bool {
         matches!(self.values.get(name), Some(Value::Null))
     }

@@ -17,9 +17,9 @@ use crate::domain::invalidation::Invalidation;
 use crate::domain::role::RoleSet;
 use crate::domain::scope::ScopeSet;
 use crate::domain::session::SessionEnd;
-use crate::domain::user::{PasswordHash, User, UserId};
+use crate::domain::user::{PasswordHash, User, UserChanges, UserId, UserQuery};
 use crate::storage::sessions::EndAll;
-use crate::storage::users::{Insert, PasswordSetting, Update, UserChanges, UserQuery, Users};
+use crate::storage::users::{Insert, PasswordSetting, Update, Users};
 use crate::storage::{Result, StoreError};
 
 const TABLE: &str = "users";
