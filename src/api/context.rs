@@ -1,6 +1,7 @@
 //! What a handler knows beside the request itself.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
@@ -12,7 +13,10 @@ use crate::identity::auditor::Auditor;
 use crate::identity::grants::Administrator;
 use crate::identity::key_desk::KeyDesk;
 use crate::identity::lockouts::Lockouts;
+use crate::identity::password_change::PasswordChangeDesk;
+use crate::identity::password_reset::PasswordResetDesk;
 use crate::identity::public_keys::PublicKeys;
+use crate::identity::reset_requests::ResetRequests;
 use crate::identity::sessions::SessionDesk;
 use crate::identity::sign_in::SignInDesk;
 use crate::identity::user_desk::UserDesk;
@@ -61,6 +65,9 @@ pub struct Services {
     pub strips_passwords: bool,
     pub sign_in: SignInDesk,
     pub sessions: SessionDesk,
+    pub password_change: PasswordChangeDesk,
+    pub password_reset: PasswordResetDesk,
+    pub reset_requests: Arc<ResetRequests>,
     pub public_keys: PublicKeys,
     pub users: UserDesk,
     pub keys: KeyDesk,

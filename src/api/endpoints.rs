@@ -4,8 +4,8 @@
 use super::endpoint::Endpoint;
 use super::operation::{administers, operation, requires};
 use super::{
-    audit, docs, keys, lockouts, me, openapi, sessions, sign_in, tokens, user_accounts, user_sessions, users,
-    well_known,
+    audit, docs, keys, lockouts, me, openapi, passwords, sessions, sign_in, tokens, user_accounts, user_sessions,
+    users, well_known,
 };
 use crate::domain::access_policy::{AccessPolicy, Kinds};
 
@@ -22,6 +22,9 @@ pub fn all(prefix: &str, describe: bool, second_factor: bool) -> Vec<Endpoint> {
         operation!(requires(Kinds::JWT), sessions::logout_everywhere),
         operation!(requires(Kinds::JWT), sessions::list),
         operation!(requires(Kinds::JWT), sessions::end),
+        operation!(requires(Kinds::JWT), passwords::change),
+        operation!(AccessPolicy::Public, passwords::request_reset),
+        operation!(AccessPolicy::Public, passwords::confirm_reset),
         operation!(requires(Kinds::EITHER), me::show),
         operation!(administers(second_factor, "users:read"), users::list),
         operation!(administers(second_factor, "users:write"), users::create),

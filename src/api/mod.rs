@@ -20,6 +20,7 @@ pub mod object_id;
 pub mod openapi;
 pub mod operation;
 pub mod paging;
+pub mod passwords;
 pub mod qr_code;
 pub mod refusal;
 pub mod router;

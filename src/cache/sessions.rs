@@ -61,6 +61,12 @@ impl Sessions for CachedSessions {
         done
     }
 
+    async fn adopt(&self, session: &Session, issued_at: Option<Timestamp>) -> Result<bool> {
+        let done = self.inner.adopt(session, issued_at).await;
+        self.by_id.forget(&session.id);
+        done
+    }
+
     async fn find(&self, id: &SessionId) -> Result<Option<Arc<Session>>> {
         let load = || {
             let (inner, id) = (Arc::clone(&self.inner), id.clone());

@@ -5,10 +5,12 @@
 //! so that a value sealed for one purpose cannot be moved to another.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::{hkdf, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 
 use super::digest::sha256;
+use super::keyed_digest::KeyedDigest;
 use crate::domain::digest::hex;
 use crate::domain::random::{self, Random};
 use crate::domain::secret::Secret;
@@ -19,6 +21,8 @@ const ID_LENGTH: usize = 8;
 pub struct MasterKey {
     id: [u8; ID_LENGTH],
     key: LessSafeKey,
+    /// Derived (HKDF, RFC 5869), so that no key does two things.
+    digests: hmac::Key,
 }
 
 impl std::fmt::Debug for MasterKey {
@@ -65,7 +69,15 @@ impl MasterKey {
             *slot = byte;
         }
         let key = UnboundKey::new(&AES_256_GCM, bytes.expose()).map_err(|_| BadMasterKey::Form)?;
-        Ok(Self { id, key: LessSafeKey::new(key) })
+        let derived = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(bytes.expose());
+        let derived = derived.expand(&[b"portcullis keyed digests"], hmac::HMAC_SHA256).map(hmac::Key::from);
+        let digests = derived.map_err(|_| BadMasterKey::Form)?;
+        Ok(Self { id, key: LessSafeKey::new(key), digests })
+    }
+
+    /// Digests that nobody can compute who has only the store.
+    pub fn keyed_digest(&self, purpose: &'static str) -> KeyedDigest {
+        KeyedDigest::new(self.digests.clone(), purpose)
     }
 
     /// What tells it from other master keys, and nothing of it, in hex.

@@ -3,6 +3,7 @@
 //! Two at a time are enough to replace one without a moment in which something cannot be opened: gateways learn the new key
 //! while they still know the old one, everything is sealed anew, and then the old one is forgotten.
 
+use super::keyed_digest::KeyedDigest;
 use super::master_key::{MasterKey, Unsealing};
 use crate::domain::random::Random;
 use crate::domain::secret::Secret;
@@ -21,6 +22,11 @@ impl MasterKeys {
     /// The id of the key that seals, in hex.
     pub fn current_id(&self) -> String {
         self.current.id()
+    }
+
+    /// Under the present key: another one, and what was digested before is not found again.
+    pub fn keyed_digest(&self, purpose: &'static str) -> KeyedDigest {
+        self.current.keyed_digest(purpose)
     }
 
     pub fn seal(&self, purpose: &str, plain: &[u8], random: &dyn Random) -> Result<Vec<u8>, Unsealing> {

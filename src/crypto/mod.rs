@@ -6,6 +6,7 @@ pub mod hashing_threads;
 pub mod jws;
 pub mod key_pair;
 pub mod key_set;
+pub mod keyed_digest;
 pub mod master_key;
 pub mod master_keys;
 pub mod password;

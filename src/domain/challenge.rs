@@ -12,6 +12,8 @@ use super::user::UserId;
 pub struct Challenge {
     pub digest: Digest,
     pub user_id: UserId,
+    /// When the password that was shown had been set: another one since then makes the ticket worth nothing.
+    pub password_changed_at: Timestamp,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
     /// Codes that were tried with it, the present one included.

@@ -114,12 +114,27 @@ impl Lockout {
         Self { failures: 0, last_failure_at: None, blocked_until: None }
     }
 
+    /// What the guess that this was reserved for is given back by; `before` is what it was reserved from.
+    pub fn place(self, before: Self) -> Place {
+        // Of those before, this is the first one within the window.
+        let is_first = self.failures <= 1;
+        Place {
+            at: self.last_failure_at,
+            before: before.last_failure_at.filter(|_| !is_first).min(self.last_failure_at),
+        }
+    }
+
     /// Returns the place of a guess that was right or was never made, and of that one only. For subjects that many
     /// share: somebody's success there does not excuse the others' failures, or one account of his own would let a
-    /// guesser begin afresh at will. And for our own faults, which are nobody's failure.
-    pub fn give_back(self, policy: &LockoutPolicy) -> Self {
+    /// guesser begin afresh at will; nor does it count as one more, or the others would wait for it. And for our own
+    /// faults, which are nobody's failure.
+    pub fn give_back(self, policy: &LockoutPolicy, place: Place) -> Self {
         let failures = self.failures.saturating_sub(1);
         let (1.., Some(last)) = (failures, self.last_failure_at) else { return Self::default() };
+        if let (true, Some(before)) = (place.at == Some(last), place.before) {
+            // Nobody has guessed since. Nothing was blocked when it was made, and nothing is without it.
+            return Self { failures, last_failure_at: Some(before), blocked_until: None };
+        }
         let until = last.plus(policy.block(failures));
         let blocked_until = self.blocked_until.map(|blocked| blocked.min(until)).filter(|until| *until > last);
         Self { failures, blocked_until, ..self }
@@ -133,6 +148,11 @@ impl Lockout {
             Some(until) if settled.failures >= policy.max_failures => LockoutState::Locked { until },
             Some(until) => LockoutState::Delayed { until },
         }
+    }
+
+    /// Until when no guess is taken, if any is not.
+    pub fn until(self, policy: &LockoutPolicy, now: Timestamp) -> Option<Timestamp> {
+        self.settle(policy, now).blocked_until
     }
 
     pub fn is_blocked(self, policy: &LockoutPolicy, now: Timestamp) -> bool {
@@ -176,6 +196,14 @@ impl LockoutState {
     }
 }
 
+/// The place of one guess, to be returned if the guess turns out to be no failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    at: Option<Timestamp>,
+    /// The last failure before it.
+    before: Option<Timestamp>,
+}
+
 /// No guess now, not even the right one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Blocked {
@@ -186,11 +214,16 @@ pub struct Blocked {
 }
 
 impl Blocked {
-    /// Whole seconds to wait, rounded up, at least one: the value of `Retry-After` (RFC 9110 10.2.3).
+    /// See [`retry_after`].
     pub fn retry_after(self, now: Timestamp) -> u64 {
-        let wait = self.until.since(now);
-        wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
+        retry_after(self.until, now)
     }
+}
+
+/// Whole seconds to wait, rounded up, at least one: the value of `Retry-After` (RFC 9110 10.2.3).
+pub fn retry_after(until: Timestamp, now: Timestamp) -> u64 {
+    let wait = until.since(now);
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 #[cfg(test)]

@@ -16,10 +16,15 @@ use crate::domain::audit::{AuditAction, Initiator};
 use crate::domain::client_network::ClientNetwork;
 use crate::domain::clock::Clock;
 use crate::domain::guess_subject::GuessSubject;
-use crate::domain::lockout::LockoutPolicy;
+use crate::domain::lockout::{LockoutPolicy, Place, retry_after};
 use crate::domain::user::UserId;
 use crate::storage::StoreError;
-use crate::storage::guesses::{Extent, Forgiveness, Guesses};
+use crate::storage::guesses::{Extent, Forgiveness, Guesses, Reserved};
+
+/// At once under way on this node, for one account and from one network; and never more than all but one of those that are
+/// free, because each counts until it is known to be right.
+const ACCOUNT_AT_A_TIME: u32 = 4;
+const NETWORK_AT_A_TIME: u32 = 32;
 
 /// How the kinds of guesses are slowed down.
 #[derive(Clone, Debug)]
@@ -30,6 +35,14 @@ pub struct GuessRules {
     pub reset_requests: LockoutPolicy,
     /// Networks that many share, beside those that nobody holds alone anyway: never blocked as such.
     pub shared: Vec<IpNet>,
+}
+
+impl GuessRules {
+    /// What was last guessed at before so long ago counts for nothing, whatever it is.
+    pub fn longest_window(&self) -> Duration {
+        let policies = [&self.account, &self.codes, &self.address, &self.reset_requests];
+        policies.map(|policy| policy.window).into_iter().max().unwrap_or_default()
+    }
 }
 
 pub struct GuessGuard {
@@ -54,30 +67,40 @@ pub enum NotNow {
 /// A guess that was counted and may be made now.
 #[derive(Debug)]
 pub struct Counted {
-    counted: Vec<(GuessSubject, LockoutPolicy)>,
-    /// Kept until the guess has been judged.
-    _turn: Turn,
+    counted: Vec<One>,
+    /// Kept until the guess has been judged, where others wait for that.
+    _turns: Vec<Turn>,
+}
+
+/// Against one subject.
+#[derive(Debug)]
+struct One {
+    subject: GuessSubject,
+    policy: LockoutPolicy,
+    place: Place,
+}
+
+impl One {
+    fn alone(&self) -> Forgiveness {
+        Forgiveness { subject: self.subject.clone(), extent: Extent::One(self.policy, self.place) }
+    }
 }
 
 impl Counted {
     /// What is taken back when the guess was right: all of the account's, for the owner has come, and this one of the
     /// network's. Knowing one account does not excuse guesses at others.
     pub fn forgiven(&self) -> Vec<Forgiveness> {
-        let extent = |subject: &GuessSubject, policy| match subject {
-            GuessSubject::Network(_) | GuessSubject::ResetNetwork(_) => Extent::One(policy),
-            _ => Extent::All,
+        let forgiven = |one: &One| match one.subject {
+            GuessSubject::Network(_) | GuessSubject::ResetNetwork(_) => one.alone(),
+            _ => Forgiveness { subject: one.subject.clone(), extent: Extent::All },
         };
-        self.counted.iter().map(|(subject, policy)| forgiveness(subject, extent(subject, *policy))).collect()
+        self.counted.iter().map(forgiven).collect()
     }
 
     /// What is taken back when no guess was made, through our own fault.
     fn unmade(&self) -> Vec<Forgiveness> {
-        self.counted.iter().map(|(subject, policy)| forgiveness(subject, Extent::One(*policy))).collect()
+        self.counted.iter().map(One::alone).collect()
     }
-}
-
-fn forgiveness(subject: &GuessSubject, extent: Extent) -> Forgiveness {
-    Forgiveness { subject: subject.clone(), extent }
 }
 
 impl GuessGuard {
@@ -85,7 +108,8 @@ impl GuessGuard {
         Self { guesses, rules, turns: Turns::default(), auditor, clock }
     }
 
-    /// Counts one guess at `subject`, and at the network that it comes from. `user` is whom the audit tells about, if known.
+    /// Counts one guess at `subject`, and at the network that it comes from. `user` is whom the audit tells about, if
+    /// known. Whoever holds one that was counted does not ask for another: both would wait for turns in one network.
     pub async fn count(&self, subject: GuessSubject, user: Option<&UserId>, by: &Initiator) -> Result<Counted, NotNow> {
         let nothing = || Ok::<_, std::convert::Infallible>(());
         self.count_with(subject, user, by, nothing).await.map(|(counted, ())| counted)
@@ -100,20 +124,44 @@ impl GuessGuard {
         by: &Initiator,
         scarce: impl FnOnce() -> Result<T, E>,
     ) -> Result<(Counted, T), NotNow> {
-        let turn = self.turns.take(&subject.to_string()).await.map_err(|_| NotNow::Crowded)?;
-        let scarce = scarce().map_err(|_| NotNow::Crowded)?;
         let policy = match &subject {
-            GuessSubject::Codes(_) => &self.rules.codes,
-            GuessSubject::ResetRequests(_) => &self.rules.reset_requests,
-            GuessSubject::Account(_) | GuessSubject::Name(_) => &self.rules.account,
-            GuessSubject::Network(_) | GuessSubject::ResetNetwork(_) => &self.rules.address,
+            GuessSubject::Codes(_) => self.rules.codes,
+            GuessSubject::ResetRequests(_) => self.rules.reset_requests,
+            GuessSubject::Account(_) | GuessSubject::Name(_) => self.rules.account,
+            GuessSubject::Network(_) | GuessSubject::ResetNetwork(_) => self.rules.address,
         };
-        let mut subjects = vec![(subject, *policy)];
+        // The network's turn comes first: a crowd in one network holds up nobody elsewhere, not even at the same account.
+        let mut subjects = Vec::with_capacity(2);
         if let Some(network) = self.network(by) {
-            subjects.push((GuessSubject::Network(network), self.rules.address));
+            subjects.push((GuessSubject::Network(network), self.rules.address, NETWORK_AT_A_TIME));
         }
-        self.reserve(&subjects, user, by).await?;
-        Ok((Counted { counted: subjects, _turn: turn }, scarce))
+        subjects.push((subject, policy, ACCOUNT_AT_A_TIME));
+        let mut turns = Vec::with_capacity(2);
+        for (subject, policy, most) in &subjects {
+            let at_a_time = usize::try_from(policy.free.saturating_sub(1).clamp(1, *most)).unwrap_or(1);
+            turns.push(self.turns.take(&subject.to_string(), at_a_time).await.map_err(|_| NotNow::Crowded)?);
+        }
+        let Ok(scarce) = scarce() else {
+            return Err(self.blocked(subjects.iter().map(|(subject, policy, _)| (subject, policy))).await);
+        };
+        let subjects: Vec<_> = subjects.into_iter().map(|(subject, policy, _)| (subject, policy)).collect();
+        let counted = self.reserve(subjects, user, by).await?;
+        Ok((Counted { counted, _turns: turns }, scarce))
+    }
+
+    /// Why a guess that could not be made in any case is not made: whoever has to wait is told for how long, also by a node
+    /// that is busy.
+    async fn blocked(&self, subjects: impl Iterator<Item = (&GuessSubject, &LockoutPolicy)>) -> NotNow {
+        let now = self.clock.now();
+        let mut longest = None;
+        for (subject, policy) in subjects {
+            let lockout = match self.guesses.find(subject).await {
+                Ok(lockout) => lockout.unwrap_or_default(),
+                Err(error) => return error.into(),
+            };
+            longest = longest.max(lockout.until(policy, now));
+        }
+        longest.map_or(NotNow::Crowded, |until| NotNow::Blocked(Duration::from_secs(retry_after(until, now))))
     }
 
     /// Counts something that is not a guess at an account, against the network that it comes from alone.
@@ -121,9 +169,17 @@ impl GuessGuard {
         &self,
         of: impl Fn(ClientNetwork) -> GuessSubject,
         by: &Initiator,
-    ) -> Result<(), NotNow> {
-        let Some(network) = self.network(by) else { return Ok(()) };
-        self.reserve(&[(of(network), self.rules.address)], None, by).await
+    ) -> Result<Counted, NotNow> {
+        let subjects: Vec<_> = self.network(by).map(|network| (of(network), self.rules.address)).into_iter().collect();
+        let counted = if subjects.is_empty() { Vec::new() } else { self.reserve(subjects, None, by).await? };
+        Ok(Counted { counted, _turns: Vec::new() })
+    }
+
+    /// Counts one password reset mail to a user, against that user alone: asking for it is no guess, and was counted against
+    /// the network when it was asked for.
+    pub async fn count_reset_mail(&self, user: &UserId, by: &Initiator) -> Result<(), NotNow> {
+        let subject = GuessSubject::ResetRequests(user.clone());
+        self.reserve(vec![(subject, self.rules.reset_requests)], Some(user), by).await.map(|_| ())
     }
 
     /// Takes back a guess that was right, where nothing else is written in the same transaction.
@@ -138,18 +194,33 @@ impl GuessGuard {
 
     async fn reserve(
         &self,
-        subjects: &[(GuessSubject, LockoutPolicy)],
+        subjects: Vec<(GuessSubject, LockoutPolicy)>,
         user: Option<&UserId>,
         by: &Initiator,
-    ) -> Result<(), NotNow> {
+    ) -> Result<Vec<One>, NotNow> {
         let now = self.clock.now();
-        let counted = match self.guesses.reserve(subjects, now).await? {
-            Ok(counted) => counted,
+        let reserved = match self.guesses.reserve(&subjects, now).await? {
+            Ok(reserved) => reserved,
             Err(blocked) => return Err(NotNow::Blocked(Duration::from_secs(blocked.retry_after(now)))),
         };
-        // Told once, by the guess that caused it; those that are turned away write nothing.
-        if counted.iter().any(|lockout| lockout.blocked_until.is_some()) {
-            let mut event = self.auditor.done(by, AuditAction::Lock);
+        self.tell_locks(&subjects, &reserved, user, by).await?;
+        let one = |((subject, policy), reserved): (_, Reserved)| One { subject, policy, place: reserved.place };
+        Ok(subjects.into_iter().zip(reserved).map(one).collect())
+    }
+
+    /// Told once, by the guess that caused it; those that are turned away write nothing.
+    async fn tell_locks(
+        &self,
+        subjects: &[(GuessSubject, LockoutPolicy)],
+        reserved: &[Reserved],
+        user: Option<&UserId>,
+        by: &Initiator,
+    ) -> Result<(), StoreError> {
+        for ((subject, _), reserved) in subjects.iter().zip(reserved) {
+            if reserved.lockout.blocked_until.is_none() {
+                continue;
+            }
+            let mut event = self.auditor.done(by, AuditAction::Lock).saying(subject.kind());
             event.user = user.cloned();
             self.auditor.append(&event).await?;
         }

@@ -62,7 +62,13 @@ impl SessionDesk {
         let claims = self.tokens.read(token, Some(TokenType::Refresh), now).map_err(RefreshError::Token)?;
         let invalid = || RefreshError::Token(TokenFault::Invalid);
         let user_id = claims.user_id.clone().ok_or_else(invalid)?;
-        let user = self.users.find(&user_id).await?.ok_or_else(invalid)?;
+        // A token that names no session holds by what its user's record says, and what is made of it holds by itself: one
+        // that is a moment old could let a token that has just ended be exchanged for one that has not.
+        let user = match &claims.session_id {
+            Some(_) => self.users.find(&user_id).await?,
+            None => self.users.find_fresh(&user_id).await?,
+        };
+        let user = user.ok_or_else(invalid)?;
         if !user.is_active {
             return Err(RefreshError::Inactive);
         }
@@ -87,30 +93,27 @@ impl SessionDesk {
         now: Timestamp,
     ) -> Result<Option<Arc<Session>>, RefreshError> {
         let id = session_named_by(claims);
-        if claims.session_id.is_none() {
-            if self.mint.lifetimes().rotate {
-                self.adopt(&id, user_id, claims.expires_at, now).await?;
-            } else if self.sessions.find_fresh(&id).await?.is_none() {
+        let mut session = self.sessions.find_fresh(&id).await?;
+        if session.is_none() && claims.session_id.is_none() {
+            if !self.mint.lifetimes().rotate {
                 return Ok(None);
             }
+            let adopted = self.adopted(&id, user_id, claims.expires_at, now);
+            if self.sessions.adopt(&adopted, claims.issued_at).await? {
+                session = self.sessions.find_fresh(&id).await?;
+            }
         }
-        let session = self.sessions.find_fresh(&id).await?.ok_or(RefreshError::Token(TokenFault::Ended))?;
+        let session = session.ok_or(RefreshError::Token(TokenFault::Ended))?;
         if session.user_id != *user_id {
             return Err(RefreshError::Token(TokenFault::Invalid));
         }
         Ok(Some(session))
     }
 
-    /// Gives a token from before this gateway a session, unless it has one. It is kept for as long as the token could be
-    /// shown again, because a token without a session counts as never used.
-    async fn adopt(
-        &self,
-        id: &SessionId,
-        user_id: &UserId,
-        token_end: Timestamp,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let session = Session {
+    /// The session for a token from before this gateway. It is kept for as long as the token could be shown again, because
+    /// a token without a session counts as never used.
+    fn adopted(&self, id: &SessionId, user_id: &UserId, token_end: Timestamp, now: Timestamp) -> Session {
+        Session {
             id: id.clone(),
             user_id: user_id.clone(),
             counter: 0,
@@ -122,8 +125,7 @@ impl SessionDesk {
             amr: Vec::new(),
             client_address: String::new(),
             user_agent: String::new(),
-        };
-        self.sessions.insert(&session).await
+        }
     }
 
     async fn refresh_session(
@@ -202,7 +204,9 @@ impl SessionDesk {
 
     async fn end_all(&self, user: &UserId, why: SessionEnd, event: AuditEvent) -> Result<Option<u64>, StoreError> {
         let now = self.clock.now();
-        let end = EndAll { user_id: user.clone(), why, at: now, keep: None, tokens_valid_from: now };
+        // Tokens tell whole seconds: those of this one end too.
+        let tokens_valid_from = Timestamp::from_secs(now.as_secs().saturating_add(1));
+        let end = EndAll { user_id: user.clone(), why, at: now, keep: None, tokens_valid_from };
         let change = Change::from(event);
         let ended = self.sessions.end_all(&end, &change).await?;
         if ended.is_some() {
@@ -248,12 +252,16 @@ impl SessionDesk {
             if self.users.find(user_id).await?.is_none() {
                 return Ok(());
             }
-            self.adopt(&id, user_id, claims.expires_at, now).await?;
+            self.sessions.insert(&self.adopted(&id, user_id, claims.expires_at, now)).await?;
         }
         let mut event = self.auditor.done(by, AuditAction::SignOut).on_session(&id);
         event.user.clone_from(&claims.user_id);
-        let ended_now = self.end(&id, SessionEnd::Logout, event).await?;
-        if ended_now { Ok(()) } else { Err(RefreshError::Token(TokenFault::Ended)) }
+        if self.end(&id, SessionEnd::Logout, event).await? {
+            return Ok(());
+        }
+        // Where there is no session, its user is gone, and nothing is left to end.
+        let over = self.sessions.find_fresh(&id).await?.is_some();
+        if over { Err(RefreshError::Token(TokenFault::Ended)) } else { Ok(()) }
     }
 }
 

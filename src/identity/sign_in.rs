@@ -18,6 +18,7 @@ use super::guess_guard::{Counted, GuessGuard, NotNow};
 use super::passwords::{Passwords, Unfit};
 use super::token_mint::{TokenMint, TokenPair};
 use crate::crypto::digest::sha256;
+use crate::crypto::keyed_digest::KeyedDigest;
 use crate::crypto::password::Verdict;
 use crate::domain::audit::{AuditAction, Initiator};
 use crate::domain::challenge::Challenge;
@@ -101,6 +102,8 @@ pub struct SignInDesk {
     pub codes: Arc<CodeCheck>,
     pub guard: Arc<GuessGuard>,
     pub mint: Arc<TokenMint>,
+    /// For names that nobody has.
+    pub names: KeyedDigest,
     pub auditor: Auditor,
     pub challenge_rules: ChallengeRules,
     pub clock: Arc<dyn Clock>,
@@ -118,7 +121,7 @@ impl SignInDesk {
     ) -> Result<SignedIn, SignInError> {
         self.passwords.check_length(&password)?;
         let user = self.users.find_by_username(username).await?;
-        let subject = subject_of(username, user.as_ref());
+        let subject = self.subject(username, user.as_ref());
         let known = user.as_ref().map(|user| &user.id);
         let (counted, slot) = self.guard.count_with(subject, known, by, || self.passwords.slot()).await?;
         let again = password.clone();
@@ -135,20 +138,38 @@ impl SignInDesk {
         if verdict == Verdict::RightButWeak {
             self.upgrade(&user, again).await;
         }
-        let has_factor = !self.codes.confirmed(&user.id).await?.is_empty();
-        match (has_factor, otp) {
-            (true, None) if !self.challenge_rules.demanded => {
-                self.open(&user, None, None, counted.forgiven(), by).await
+        self.past_password(&user, otp, counted, by).await
+    }
+
+    /// The password was right. Whatever becomes of the sign-in, that was no wrong guess at it.
+    async fn past_password(
+        &self,
+        user: &User,
+        otp: Option<Secret<String>>,
+        counted: Counted,
+        by: &Initiator,
+    ) -> Result<SignedIn, SignInError> {
+        let has_factor = match self.codes.confirmed(&user.id).await {
+            Ok(devices) => !devices.is_empty(),
+            Err(error) => {
+                self.guard.give_back(&counted).await;
+                return Err(error.into());
             }
-            (false, _) => self.open(&user, None, None, counted.forgiven(), by).await,
-            (true, None) => self.challenge(&user, &counted).await,
+        };
+        let done = match (has_factor, otp) {
+            (true, None) if self.challenge_rules.demanded => self.challenge(user, &counted).await,
+            (false, _) | (true, None) => self.open(user, None, None, counted.forgiven(), by).await,
             (true, Some(otp)) => {
+                self.guard.forgive(&counted).await?;
+                drop(counted);
                 let codes = self.guard.count(GuessSubject::Codes(user.id.clone()), Some(&user.id), by).await?;
-                let proof = self.prove(&user.id, &Shown::Otp(otp), by).await?;
-                let forgiven = both(&counted, &codes);
-                self.open(&user, Some(proof), None, forgiven, by).await
+                return self.past_code(user, &Shown::Otp(otp), None, codes, by).await;
             }
+        };
+        if let Err(SignInError::Store(_)) = done {
+            self.guard.give_back(&counted).await;
         }
+        done
     }
 
     /// The second step: the ticket of the first, and a code.
@@ -158,23 +179,57 @@ impl SignInDesk {
         shown: &Shown,
         by: &Initiator,
     ) -> Result<SignedIn, SignInError> {
-        let now = self.clock.now();
         let digest = ticket_digest(ticket);
         let most = self.challenge_rules.attempts;
-        let challenge = self.challenges.attempt(&digest, most, now).await?.ok_or(SignInError::ChallengeInvalid)?;
-        let user = self.users.find_fresh(&challenge.user_id).await?.filter(|user| user.is_active);
+        let found = self.challenges.find(&digest, most, self.clock.now()).await?;
+        let user_id = found.ok_or(SignInError::ChallengeInvalid)?.user_id;
+        let user = self.users.find_fresh(&user_id).await?.filter(|user| user.is_active);
         let user = user.ok_or(SignInError::ChallengeInvalid)?;
+        // Before the attempt is counted against the challenge: whoever is told to wait has not tried.
         let codes = self.guard.count(GuessSubject::Codes(user.id.clone()), Some(&user.id), by).await?;
-        let proof = self.prove(&user.id, shown, by).await?;
-        self.open(&user, Some(proof), Some(digest), codes.forgiven(), by).await
+        match self.challenges.attempt(&digest, most, self.clock.now()).await {
+            Ok(Some(challenge)) => self.past_code(&user, shown, Some(&challenge), codes, by).await,
+            refused => {
+                self.guard.give_back(&codes).await;
+                Err(refused.err().map_or(SignInError::ChallengeInvalid, SignInError::Store))
+            }
+        }
     }
 
-    async fn prove(&self, user: &UserId, shown: &Shown, by: &Initiator) -> Result<FactorProof, SignInError> {
-        if let Some(proof) = self.codes.prove(user, shown, self.clock.now()).await? {
-            return Ok(proof);
+    async fn past_code(
+        &self,
+        user: &User,
+        shown: &Shown,
+        challenge: Option<&Challenge>,
+        codes: Counted,
+        by: &Initiator,
+    ) -> Result<SignedIn, SignInError> {
+        let proof = match self.codes.prove(&user.id, shown, self.clock.now()).await {
+            Ok(Some(proof)) => proof,
+            Ok(None) => {
+                self.tell_wrong_code(&user.id, shown, by).await?;
+                return Err(SignInError::WrongCode(user.id.clone()));
+            }
+            Err(error) => {
+                self.guard.give_back(&codes).await;
+                return Err(error.into());
+            }
+        };
+        let done = self.open(user, Some(proof), challenge, codes.forgiven(), by).await;
+        if let Err(SignInError::Store(_)) = done {
+            self.guard.give_back(&codes).await;
         }
-        self.tell_wrong_code(user, shown, by).await?;
-        Err(SignInError::WrongCode(user.clone()))
+        done
+    }
+
+    /// Whom a guess is counted against. A name that nobody has behaves as one that somebody has. That goes for its spellings
+    /// too: if those of a name that nobody has were one, and those of a name that somebody has are one user's and nobody's,
+    /// then guessing at two of them would tell which it is.
+    fn subject(&self, username: &str, user: Option<&User>) -> GuessSubject {
+        match user {
+            Some(user) => GuessSubject::Account(user.id.clone()),
+            None => GuessSubject::Name(self.names.of(username.as_bytes())),
+        }
     }
 
     async fn tell_wrong_code(&self, user: &UserId, shown: &Shown, by: &Initiator) -> Result<(), StoreError> {
@@ -193,6 +248,7 @@ impl SignInDesk {
         let challenge = Challenge {
             digest: ticket_digest(&text),
             user_id: user.id.clone(),
+            password_changed_at: user.password_changed_at,
             created_at: now,
             expires_at: now.plus(lifetime),
             attempts: 0,
@@ -206,7 +262,7 @@ impl SignInDesk {
         &self,
         user: &User,
         proof: Option<FactorProof>,
-        challenge: Option<Digest>,
+        challenge: Option<&Challenge>,
         forgiven: Vec<Forgiveness>,
         by: &Initiator,
     ) -> Result<SignedIn, SignInError> {
@@ -217,14 +273,18 @@ impl SignInDesk {
         let shown = proof.clone();
         let sign_in = SignIn {
             session,
-            password_changed_at: user.password_changed_at,
-            challenge,
+            password_changed_at: challenge.map_or(user.password_changed_at, |challenge| challenge.password_changed_at),
+            challenge: challenge.map(|challenge| challenge.digest),
             proof,
             proof_demanded: self.challenge_rules.demanded,
             forgiven,
         };
         match self.sign_ins.complete(&sign_in, &change).await? {
             Completion::Done => {}
+            Completion::UserChanged if challenge.is_some() => {
+                self.tell_refused(by, Some(&user.id), Denial::ChallengeInvalid).await?;
+                return Err(SignInError::ChallengeInvalid);
+            }
             Completion::UserChanged => {
                 self.tell_refused(by, Some(&user.id), Denial::SignInRefused).await?;
                 return Err(SignInError::Refused);
@@ -276,19 +336,6 @@ impl SignInDesk {
             let _ = self.users.upgrade_password(&user.id, &user.password, &better).await;
         }
     }
-}
-
-/// Whom a guess is counted against. A name that nobody has behaves as one that somebody has, and is not stored.
-fn subject_of(username: &str, user: Option<&User>) -> GuessSubject {
-    match user {
-        Some(user) => GuessSubject::Account(user.id.clone()),
-        None => GuessSubject::unknown_name(username, sha256),
-    }
-}
-
-/// What is taken back when the password and the code were right. The network was counted for each of them.
-fn both(password: &Counted, code: &Counted) -> Vec<Forgiveness> {
-    password.forgiven().into_iter().chain(code.forgiven()).collect()
 }
 
 fn ticket_digest(ticket: &Secret<String>) -> Digest {

@@ -14,6 +14,9 @@ pub trait Challenges: Send + Sync {
     /// are kept: who knows a password must not fill the store with them.
     async fn insert(&self, challenge: &Challenge, forgiven: &[Forgiveness]) -> Result<()>;
 
+    /// Without counting; `None` when it is unknown, over, or was tried `most` times already.
+    async fn find(&self, digest: &Digest, most: u32, now: Timestamp) -> Result<Option<Challenge>>;
+
     /// Counts one more attempt, before it is made, and returns the challenge; `None` when it is unknown, over, or was
     /// tried `most` times already. Of any number of parallel callers at most `most` get it.
     async fn attempt(&self, digest: &Digest, most: u32, now: Timestamp) -> Result<Option<Challenge>>;

@@ -6,7 +6,7 @@ use super::Result;
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::guess_subject::GuessSubject;
-use crate::domain::lockout::{Blocked, Lockout, LockoutPolicy};
+use crate::domain::lockout::{Blocked, Lockout, LockoutPolicy, Place};
 
 /// A guess that was counted and turned out to be none, or right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,18 +20,26 @@ pub enum Extent {
     /// All that was counted: the owner has come.
     All,
     /// The one guess: what others did from the same network stays counted.
-    One(LockoutPolicy),
+    One(LockoutPolicy, Place),
+}
+
+/// A guess that was counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reserved {
+    /// As it is with this guess in it.
+    pub lockout: Lockout,
+    pub place: Place,
 }
 
 #[async_trait]
 pub trait Guesses: Send + Sync {
-    /// Counts one guess against each subject *before* it is made, in a transaction of its own. When one of them is
-    /// blocked nothing is counted, and the longest block is told.
+    /// Counts one guess against each subject *before* it is made, in a transaction of its own; what was counted is in the
+    /// order of the subjects. When one of them is blocked nothing is counted, and the longest block is told.
     async fn reserve(
         &self,
         subjects: &[(GuessSubject, LockoutPolicy)],
         now: Timestamp,
-    ) -> Result<std::result::Result<Vec<Lockout>, Blocked>>;
+    ) -> Result<std::result::Result<Vec<Reserved>, Blocked>>;
 
     /// What is known of a subject, without counting.
     async fn find(&self, subject: &GuessSubject) -> Result<Option<Lockout>>;

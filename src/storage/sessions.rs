@@ -27,6 +27,10 @@ pub trait Sessions: Send + Sync {
     /// Inserts unless a session with this id is already there; either way the stored one is what counts.
     async fn insert(&self, session: &Session) -> Result<()>;
 
+    /// As [`Sessions::insert`], for a token that names no session and was issued at this time, if it says so. `false`, with
+    /// nothing written, when its user is gone or switched off, or has ended all tokens that are as old.
+    async fn adopt(&self, session: &Session, issued_at: Option<Timestamp>) -> Result<bool>;
+
     async fn find(&self, id: &SessionId) -> Result<Option<Arc<Session>>>;
 
     /// As [`Sessions::find`], but never from a memory: for refreshing, where a counter that is a moment old is wrong.

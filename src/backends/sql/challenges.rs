@@ -19,6 +19,12 @@ const TABLE: &str = "challenges";
 /// Challenges of one user at a time.
 const MOST_KEPT: i64 = 16;
 
+macro_rules! columns {
+    () => {
+        "digest, user_id, password_changed_at, created_at, expires_at, attempts"
+    };
+}
+
 #[derive(Clone)]
 pub struct SqlChallenges {
     pool: Pool,
@@ -34,6 +40,7 @@ impl SqlChallenges {
 struct Row {
     digest: String,
     user_id: String,
+    password_changed_at: i64,
     created_at: i64,
     expires_at: i64,
     attempts: i64,
@@ -46,6 +53,7 @@ impl TryFrom<Row> for Challenge {
         Ok(Self {
             digest: Digest::from_hex(&row.digest).ok_or_else(|| corrupt(TABLE, "(a row)", "digest is no digest"))?,
             user_id: UserId(row.user_id),
+            password_changed_at: Timestamp::from_micros(row.password_changed_at),
             created_at: Timestamp::from_micros(row.created_at),
             expires_at: Timestamp::from_micros(row.expires_at),
             attempts: row.attempts,
@@ -66,29 +74,43 @@ impl Challenges for SqlChallenges {
             .bind(MOST_KEPT - 1)
             .execute(changing.connection())
             .await?;
-            sqlx::query(
-                "INSERT INTO challenges (digest, user_id, created_at, expires_at, attempts) VALUES ($1, $2, $3, $4, $5)",
-            )
-            .bind(challenge.digest.hex())
-            .bind(challenge.user_id.as_str())
-            .bind(challenge.created_at.as_micros())
-            .bind(challenge.expires_at.as_micros())
-            .bind(challenge.attempts)
-            .execute(changing.connection())
-            .await?;
+            sqlx::query(concat!("INSERT INTO challenges (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6)"))
+                .bind(challenge.digest.hex())
+                .bind(challenge.user_id.as_str())
+                .bind(challenge.password_changed_at.as_micros())
+                .bind(challenge.created_at.as_micros())
+                .bind(challenge.expires_at.as_micros())
+                .bind(challenge.attempts)
+                .execute(changing.connection())
+                .await?;
             forgive(changing.connection(), forgiven).await?;
             changing.commit().await
         })
         .await
     }
 
+    async fn find(&self, digest: &Digest, most: u32, now: Timestamp) -> Result<Option<Challenge>> {
+        let statement = sqlx::query_as(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM challenges WHERE digest = $1 AND attempts < $2 AND expires_at > $3"
+        ))
+        .bind(digest.hex())
+        .bind(i64::from(most))
+        .bind(now.as_micros());
+        let row: Option<Row> =
+            within_deadline(self.pool.deadline(), TABLE, statement.fetch_optional(self.pool.reads())).await?;
+        row.map(Challenge::try_from).transpose()
+    }
+
     async fn attempt(&self, digest: &Digest, most: u32, now: Timestamp) -> Result<Option<Challenge>> {
         let row: Option<Row> = within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
-            let row = sqlx::query_as(
+            let row = sqlx::query_as(concat!(
                 "UPDATE challenges SET attempts = attempts + 1 WHERE digest = $1 AND attempts < $2 AND expires_at > $3 \
-                 RETURNING digest, user_id, created_at, expires_at, attempts",
-            )
+                 RETURNING ",
+                columns!()
+            ))
             .bind(digest.hex())
             .bind(i64::from(most))
             .bind(now.as_micros())

@@ -10,7 +10,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::guess_subject::GuessSubject;
 use crate::domain::lockout::{Blocked, Lockout, LockoutPolicy};
 use crate::storage::Result;
-use crate::storage::guesses::{Extent, Forgiveness, Guesses};
+use crate::storage::guesses::{Extent, Forgiveness, Guesses, Reserved};
 
 const TABLE: &str = "guesses";
 
@@ -50,19 +50,21 @@ impl Guesses for SqlGuesses {
         &self,
         subjects: &[(GuessSubject, LockoutPolicy)],
         now: Timestamp,
-    ) -> Result<std::result::Result<Vec<Lockout>, Blocked>> {
+    ) -> Result<std::result::Result<Vec<Reserved>, Blocked>> {
+        // Whoever keeps knocking must not keep the writers busy.
+        if let Some(blocked) = self.blocked_already(subjects, now).await? {
+            return Ok(Err(blocked));
+        }
         // In one order for everybody, so that two that have subjects in common cannot wait for each other.
-        let mut ordered: Vec<_> = subjects.iter().map(|(subject, policy)| (subject.to_string(), policy)).collect();
-        ordered.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut ordered: Vec<_> = subjects.iter().enumerate().collect();
+        ordered.sort_by_cached_key(|(_, (subject, _))| subject.to_string());
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
-            let mut counted = Vec::with_capacity(ordered.len());
-            let mut blocked: Option<Blocked> = None;
-            let mut moved = Vec::new();
-            for (subject, policy) in ordered {
-                let stored = lock(changing.connection(), &subject).await?;
+            let (mut counted, mut moved, mut blocked) = (Vec::new(), Vec::new(), None::<Blocked>);
+            for (place, (subject, policy)) in ordered {
+                let stored = lock(changing.connection(), &subject.to_string()).await?;
                 match stored.reserve(policy, now) {
-                    Ok(next) => counted.push((subject, next)),
+                    Ok(lockout) => counted.push((place, subject, stored, lockout)),
                     Err(block) => {
                         if block.lockout != stored {
                             moved.push((subject, block.lockout));
@@ -76,19 +78,29 @@ impl Guesses for SqlGuesses {
             // Blocked by one of them, a guess is not made, and counts against none. A block that a clock had put too far
             // ahead is brought back.
             if let Some(blocked) = blocked {
+                if moved.is_empty() {
+                    return Ok(Err(blocked));
+                }
                 for (subject, lockout) in &moved {
-                    put(changing.connection(), subject, lockout).await?;
+                    put(changing.connection(), &subject.to_string(), lockout).await?;
                 }
-                if !moved.is_empty() {
-                    changing.commit().await?;
+                // Rows that were made to be locked would mean nothing, and nobody would delete them.
+                for (_, subject, ..) in counted.iter().filter(|(.., stored, _)| *stored == Lockout::default()) {
+                    forget(changing.connection(), subject).await?;
                 }
+                changing.commit().await?;
                 return Ok(Err(blocked));
             }
-            for (subject, lockout) in &counted {
-                put(changing.connection(), subject, lockout).await?;
+            for (_, subject, _, lockout) in &counted {
+                put(changing.connection(), &subject.to_string(), lockout).await?;
             }
             changing.commit().await?;
-            Ok(Ok(counted.into_iter().map(|(_, lockout)| lockout).collect()))
+            counted.sort_by_key(|(place, ..)| *place);
+            let reserved = |(_, _, stored, lockout): (usize, &GuessSubject, Lockout, Lockout)| Reserved {
+                lockout,
+                place: lockout.place(stored),
+            };
+            Ok(Ok(counted.into_iter().map(reserved).collect()))
         })
         .await
     }
@@ -157,6 +169,26 @@ impl Guesses for SqlGuesses {
     }
 }
 
+impl SqlGuesses {
+    /// The longest block of these subjects, if there is one with nothing to store about it.
+    async fn blocked_already(
+        &self,
+        subjects: &[(GuessSubject, LockoutPolicy)],
+        now: Timestamp,
+    ) -> Result<Option<Blocked>> {
+        let mut longest: Option<Blocked> = None;
+        for (subject, policy) in subjects {
+            let Some(stored) = self.find(subject).await? else { continue };
+            match stored.reserve(policy, now) {
+                Err(blocked) if blocked.lockout != stored => return Ok(None),
+                Err(blocked) if longest.is_none_or(|other| other.until < blocked.until) => longest = Some(blocked),
+                _ => {}
+            }
+        }
+        Ok(longest)
+    }
+}
+
 /// Reads a row for changing it, and makes it when there is none: from here until the transaction ends it is ours.
 async fn lock(connection: &mut AnyConnection, subject: &str) -> sqlx::Result<Lockout> {
     let row: Row = sqlx::query_as(
@@ -185,11 +217,11 @@ pub(super) async fn forgive(connection: &mut AnyConnection, forgiven: &[Forgiven
     let mut ordered: Vec<_> = forgiven.iter().map(|one| (one.subject.to_string(), one)).collect();
     ordered.sort_by(|(a, _), (b, _)| a.cmp(b));
     for (text, Forgiveness { subject, extent }) in ordered {
-        let Extent::One(policy) = extent else {
+        let Extent::One(policy, place) = extent else {
             forget(connection, subject).await?;
             continue;
         };
-        let left = lock(connection, &text).await?.give_back(policy);
+        let left = lock(connection, &text).await?.give_back(policy, *place);
         if left == Lockout::default() {
             forget(connection, subject).await?;
         } else {

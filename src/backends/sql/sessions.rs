@@ -118,6 +118,33 @@ impl Sessions for SqlSessions {
         Ok(())
     }
 
+    async fn adopt(&self, session: &Session, issued_at: Option<Timestamp>) -> Result<bool> {
+        // A token tells whole seconds, and one of the second in which others ended is not among those. One that does not say
+        // when it was issued is older than any end.
+        let ends_before =
+            issued_at.map_or(i64::MIN, |at| Timestamp::from_secs(at.as_secs().saturating_add(1)).as_micros());
+        within_deadline(self.pool.deadline(), TABLE, async {
+            let mut changing = self.pool.change().await?;
+            // Locks the user's row: whoever ends all of the user's tokens waits until this session is among what ends, or
+            // was here first.
+            let valid = sqlx::query(
+                "UPDATE users SET id = id WHERE id = $1 AND is_active = 1 \
+                 AND (tokens_valid_from IS NULL OR tokens_valid_from < $2)",
+            )
+            .bind(session.user_id.as_str())
+            .bind(ends_before)
+            .execute(changing.connection())
+            .await?;
+            if valid.rows_affected() == 0 {
+                return Ok(false);
+            }
+            insert(changing.connection(), session).await?;
+            changing.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
     async fn find(&self, id: &SessionId) -> Result<Option<Arc<Session>>> {
         let statement = sqlx::query_as(select!("WHERE id = $1")).bind(id.as_str());
         let row: Option<Row> =

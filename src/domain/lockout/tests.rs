@@ -104,24 +104,42 @@ fn a_wait_is_told_in_whole_seconds_rounded_up() {
 }
 
 #[test]
-fn a_place_is_given_back_alone() {
+fn a_place_is_given_back_as_if_it_had_not_been_taken() {
     let policy = policy(2, 10, 60, 4, 100);
     let one = Lockout::default().reserve(&policy, START).unwrap();
-    assert_eq!(one.give_back(&policy), Lockout::default());
-    assert_eq!(Lockout::default().give_back(&policy), Lockout::default());
+    assert_eq!(one.give_back(&policy, one.place(Lockout::default())), Lockout::default());
+    assert_eq!(Lockout::default().give_back(&policy, one.place(Lockout::default())), Lockout::default());
     // The second one is the first to be followed by a delay, so without it there is none.
-    let two = one.reserve(&policy, START).unwrap();
-    assert_eq!(two.blocked_until, Some(after(10)));
-    let back = two.give_back(&policy);
-    assert_eq!((back.failures, back.blocked_until), (1, None));
-    // The third doubles the delay; without it the second one's is left.
-    let three = two.reserve(&policy, after(10)).unwrap();
-    assert_eq!(three.blocked_until, Some(after(30)));
-    assert_eq!(three.give_back(&policy).blocked_until, Some(after(20)));
-    // The fourth locks; without it a delay is left.
-    let four = three.reserve(&policy, after(30)).unwrap();
-    assert_eq!(four.state(&policy, after(30)), LockoutState::Locked { until: after(130) });
-    assert_eq!(four.give_back(&policy).state(&policy, after(30)), LockoutState::Delayed { until: after(50) });
+    let two = one.reserve(&policy, after(5)).unwrap();
+    assert_eq!(two.blocked_until, Some(after(15)));
+    assert_eq!(two.give_back(&policy, two.place(one)), one);
+    // The third doubles the delay; the second one's was over when it was made.
+    let three = two.reserve(&policy, after(15)).unwrap();
+    assert_eq!(three.blocked_until, Some(after(35)));
+    let back = three.give_back(&policy, three.place(two));
+    assert_eq!((back.failures, back.last_failure_at, back.blocked_until), (2, Some(after(5)), None));
+    assert_eq!(back.reserve(&policy, after(15)), Ok(three));
+    // The fourth locks.
+    let four = three.reserve(&policy, after(35)).unwrap();
+    assert_eq!(four.state(&policy, after(35)), LockoutState::Locked { until: after(135) });
+    assert_eq!(four.give_back(&policy, four.place(three)).state(&policy, after(35)), LockoutState::Free);
+}
+
+#[test]
+fn a_place_that_others_were_taken_after_leaves_theirs() {
+    let policy = policy(2, 10, 60, 9, 100);
+    let one = Lockout::default().reserve(&policy, START).unwrap();
+    let two = one.reserve(&policy, after(1)).unwrap();
+    let back = two.give_back(&policy, one.place(Lockout::default()));
+    assert_eq!((back.failures, back.last_failure_at, back.blocked_until), (1, Some(after(1)), None));
+    let three = two.reserve(&policy, after(11)).unwrap();
+    let back = three.give_back(&policy, two.place(one));
+    assert_eq!((back.failures, back.last_failure_at, back.blocked_until), (2, Some(after(11)), Some(after(21))));
+    // Those before a window ago are no part of it.
+    let later = three.reserve(&policy, after(111)).unwrap();
+    let again = later.reserve(&policy, after(112)).unwrap();
+    assert_eq!(again.give_back(&policy, later.place(three)).failures, 1);
+    assert_eq!(later.give_back(&policy, later.place(three)), Lockout::default());
 }
 
 #[test]
@@ -131,9 +149,23 @@ fn a_success_among_many_does_not_let_a_guesser_begin_afresh() {
     // One account of the guesser's own, signed in to after each guess at another.
     while let Ok(guess) = lockout.reserve(&policy, START) {
         wrong += 1;
-        lockout = guess.reserve(&policy, START).map_or(guess, |own| own.give_back(&policy));
+        lockout = guess.reserve(&policy, START).map_or(guess, |own| own.give_back(&policy, own.place(guess)));
     }
     assert_eq!(wrong, 5);
+}
+
+#[test]
+fn successes_among_many_do_not_keep_failures_alive() {
+    let policy = LockoutPolicy::address();
+    let (failed, _, last) = guesses(&policy, 55);
+    let (mut lockout, mut now) = (failed, last.plus(160 * SECOND));
+    while now < last.plus(policy.window) {
+        let reserved = lockout.reserve(&policy, now).unwrap();
+        lockout = reserved.give_back(&policy, reserved.place(lockout));
+        assert_eq!((lockout.failures, lockout.last_failure_at), (55, Some(last)));
+        now = now.plus(SECOND);
+    }
+    assert_eq!(lockout.reserve(&policy, now).unwrap().failures, 1);
 }
 
 #[test]
@@ -261,10 +293,10 @@ proptest! {
             prop_assert_eq!(reserved.last_failure_at, Some(START));
             let before = lockout.settle(&policy, START).blocked_until;
             prop_assert!(reserved.blocked_until >= before);
-            // The place that was taken can be returned, and nobody is better off than before.
-            let back = reserved.give_back(&policy);
-            prop_assert!(back.failures >= lockout.settle(&policy, START).failures);
-            prop_assert!(back.blocked_until <= reserved.blocked_until);
+            // The place that was taken can be returned, and everything is as before.
+            if (1..u32::MAX).contains(&lockout.failures) {
+                prop_assert_eq!(reserved.give_back(&policy, reserved.place(lockout)), lockout.settle(&policy, START));
+            }
         }
     }
 
@@ -294,10 +326,13 @@ proptest! {
         let lockout = Lockout { failures, last_failure_at: time(last, kept.0), blocked_until: time(until, kept.1) };
         let now = Timestamp::from_micros(now);
         match lockout.reserve(&policy, now) {
-            Ok(reserved) => prop_assert!(reserved.failures > 0),
+            Ok(reserved) => {
+                prop_assert!(reserved.failures > 0);
+                reserved.give_back(&policy, reserved.place(lockout));
+                lockout.give_back(&policy, reserved.place(lockout));
+            }
             Err(blocked) => prop_assert!(blocked.retry_after(now) > 0),
         }
-        lockout.give_back(&policy);
         lockout.state(&policy, now);
     }
 }

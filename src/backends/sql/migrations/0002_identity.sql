@@ -48,6 +48,7 @@ CREATE INDEX recovery_codes_by_user ON recovery_codes (user_id, digest);
 CREATE TABLE challenges (
     digest TEXT NOT NULL PRIMARY KEY,
     user_id TEXT NOT NULL REFERENCES users (id),
+    password_changed_at BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
     attempts BIGINT NOT NULL
