@@ -9,7 +9,11 @@ use axum::http::header::USER_AGENT;
 use crate::access::permit::Permit;
 use crate::domain::audit::{Actor, Initiator};
 use crate::domain::principal::Subject;
+use crate::identity::auditor::Auditor;
 use crate::identity::code_check::CodeForm;
+use crate::identity::grants::Administrator;
+use crate::identity::key_desk::KeyDesk;
+use crate::identity::lockouts::Lockouts;
 use crate::identity::password_change::PasswordChangeDesk;
 use crate::identity::password_reset::PasswordResetDesk;
 use crate::identity::public_keys::PublicKeys;
@@ -18,6 +22,7 @@ use crate::identity::reset_requests::ResetRequests;
 use crate::identity::second_factors::SecondFactorDesk;
 use crate::identity::sessions::SessionDesk;
 use crate::identity::sign_in::SignInDesk;
+use crate::identity::user_desk::UserDesk;
 
 /// Put into the request's extensions by whoever calls the router.
 #[derive(Clone, Debug)]
@@ -49,6 +54,14 @@ impl RequestContext {
     }
 }
 
+impl RequestContext {
+    /// Who administers, with the scopes of what was shown: of a key, the key's own.
+    pub fn administrator(&self, headers: &HeaderMap) -> Administrator {
+        let scopes = self.permit.principal().map(|principal| principal.scopes.clone()).unwrap_or_default();
+        Administrator { by: self.initiator(headers), scopes }
+    }
+}
+
 /// What the handlers work with.
 pub struct Services {
     /// White space at the ends of a password is no part of it: as the Django stack has it, for its clients and passwords.
@@ -63,4 +76,8 @@ pub struct Services {
     pub second_factors: SecondFactorDesk,
     pub recovery_codes: RecoveryCodeDesk,
     pub public_keys: PublicKeys,
+    pub users: UserDesk,
+    pub keys: KeyDesk,
+    pub lockouts: Lockouts,
+    pub auditor: Auditor,
 }

@@ -199,6 +199,11 @@ pub fn refuse_change(denial: Denial) -> Response<Body> {
     refuse_as(StatusCode::BAD_REQUEST, denial, &json!({ "error": detail(denial), "code": denial.code() }))
 }
 
+/// A refusal in other words than the usual ones.
+pub fn refuse_saying(denial: Denial, detail: &str) -> Response<Body> {
+    refuse_with(denial, &json!({ "detail": detail, "code": denial.code() }))
+}
+
 pub fn refuse_with(denial: Denial, body: &Value) -> Response<Body> {
     refuse_as(status(denial), denial, body)
 }

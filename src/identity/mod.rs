@@ -3,8 +3,12 @@
 pub mod api_keys;
 pub mod auditor;
 pub mod code_check;
+pub mod difference;
 pub mod factor_confirmation;
+pub mod grants;
 pub mod guess_guard;
+pub mod key_desk;
+pub mod lockouts;
 pub mod mail_templates;
 pub mod mail_values;
 pub mod notices;
@@ -25,4 +29,5 @@ pub mod sign_in;
 pub mod signing_keys;
 pub mod token_mint;
 pub mod turns;
+pub mod user_desk;
 pub mod users;

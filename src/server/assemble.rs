@@ -40,10 +40,12 @@ use crate::edge::sanitise::Sanitiser;
 use crate::edge::standing::StandingTunnels;
 use crate::edge::upstreams::{ServerAddress, UpstreamSpec, Upstreams};
 use crate::edge::wire::{HeadLimits, Tunnels, WireSettings};
+use crate::identity::api_keys::KeyAdministration;
 use crate::identity::auditor::Auditor;
 use crate::identity::code_check::{CodeCheck, CodeForm};
 use crate::identity::factor_confirmation::FactorConfirmation;
 use crate::identity::guess_guard::{GuessGuard, GuessRules};
+use crate::identity::key_desk::KeyDesk;
 use crate::identity::notices::Notices;
 use crate::identity::outgoing::SealedMail;
 use crate::identity::owner_check::OwnerCheck;
@@ -58,6 +60,7 @@ use crate::identity::second_factors::{Disabling, SecondFactorDesk};
 use crate::identity::sessions::SessionDesk;
 use crate::identity::sign_in::{ChallengeRules, SignInDesk};
 use crate::identity::token_mint::{Lifetimes, TokenMint};
+use crate::identity::user_desk::UserDesk;
 use crate::jobs::delete_expired::DeleteExpired;
 use crate::jobs::follow_invalidations::FollowInvalidations;
 use crate::routing::client_address::TrustedProxies;
@@ -125,7 +128,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
             tokens.clone(),
             Arc::clone(&sessions) as _,
             Arc::clone(&users) as _,
-            settings.admin_scopes.clone(),
+            settings.roles.clone(),
             settings.second_factor.required,
             settings.cache.bytes,
             Arc::clone(&serial),
@@ -242,10 +245,16 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         Arc::clone(&sessions) as _,
         tokens,
         mint,
-        auditor,
+        auditor.clone(),
         Arc::clone(&nature.clock),
     );
     let public_keys = PublicKeys { tokens: keyrings.tokens.clone(), assertions: keyrings.assertions.clone() };
+    let remembering = Stores {
+        users: Arc::clone(&users) as _,
+        sessions: Arc::clone(&sessions) as _,
+        api_keys: Arc::clone(&api_keys) as _,
+        ..stores.clone()
+    };
     let services = Services {
         strips_passwords: django,
         code_form: form,
@@ -257,6 +266,13 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         second_factors,
         recovery_codes,
         public_keys,
+        users: UserDesk {
+            users: ground::user_administration(settings, &remembering, Arc::clone(&passwords), auditor.clone(), nature),
+            second_factors: ground::second_factor_reset(&remembering, auditor.clone(), nature),
+        },
+        keys: key_desk(settings, &remembering, auditor.clone(), nature),
+        lockouts: ground::lockouts(&remembering, auditor.clone(), nature),
+        auditor,
     };
     let (api, table) = routes(settings, services, &runtimes.handlers)?;
 
@@ -337,7 +353,8 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
 fn routes(settings: &Settings, services: Services, runtime: &Handle) -> Result<(Api, RouteTable), StartError> {
     let faulty = |fault: String| StartError::Routes(fault);
     let settings::Api { prefix, docs } = &settings.api;
-    let (api, own) = Api::build(prefix, *docs, services, runtime.clone()).map_err(|e| faulty(e.to_string()))?;
+    let (api, own) = Api::build(prefix, *docs, settings.second_factor.administration, services, runtime.clone())
+        .map_err(|e| faulty(e.to_string()))?;
     let table = table(settings, own)?;
     Ok((api, table))
 }
@@ -361,6 +378,15 @@ fn token_rules(settings: &Settings) -> TokenRules {
         strict: settings.compatibility == Compatibility::None,
         max_access_lifetime: tokens.access_lifetime,
         max_refresh_lifetime: tokens.refresh_lifetime,
+    }
+}
+
+fn key_desk(settings: &Settings, stores: &Stores, auditor: Auditor, nature: &Nature) -> KeyDesk {
+    let (clock, random) = (Arc::clone(&nature.clock), Arc::clone(&nature.random));
+    KeyDesk {
+        keys: KeyAdministration::new(Arc::clone(&stores.api_keys), auditor, clock, random),
+        users: Arc::clone(&stores.users),
+        roles: settings.roles.clone(),
     }
 }
 
