@@ -5,12 +5,9 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
 
 mod arguments;
-mod connection;
-mod gateway;
-mod load;
-mod process;
+#[path = "../harness/mod.rs"]
+mod harness;
 mod report;
-mod upstream;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,12 +15,10 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use arguments::Arguments;
-use gateway::Gateway;
-use process::{Cores, Process};
+use harness::gateway::{self, Gateway};
+use harness::process::{self, Cores, Process};
+use harness::{Result, load, upstream};
 use report::Row;
-
-/// Sentences for whoever runs this; nobody handles them any further.
-type Result<T> = std::result::Result<T, String>;
 
 const STARTS: usize = 5;
 const LATENCY_SECONDS: u64 = 3;

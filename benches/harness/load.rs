@@ -3,8 +3,8 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::Result;
-use crate::connection::Connection;
+use super::Result;
+use super::connection::Connection;
 
 /// Enough for every connection to have one to the upstream, and for what is remembered to be remembered.
 const WARM_UP: usize = 20;

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::Result;
-use crate::connection::Connection;
-use crate::process::{Cores, Process, free_address};
+use super::Result;
+use super::connection::Connection;
+use super::process::{Cores, Process, free_address};
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_portcullis");
 

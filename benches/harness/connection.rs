@@ -2,7 +2,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::Result;
+use super::Result;
 
 /// Long for anything here; a subject that hangs ends the run.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -50,7 +50,7 @@ impl Connection {
     /// An exchange that counts: answered, and by the upstream.
     pub fn fetch(&mut self, request: &[u8]) -> Result<()> {
         let answer = self.exchange(request)?;
-        if answer.status == 200 && answer.body == crate::upstream::BODY {
+        if answer.status == 200 && answer.body == super::upstream::BODY {
             return Ok(());
         }
         Err(format!("unexpected answer: {} {}", answer.status, String::from_utf8_lossy(&answer.body)))
