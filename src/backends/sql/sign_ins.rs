@@ -50,15 +50,13 @@ impl SignIns for SqlSignIns {
                 return Ok(Completion::ChallengeSpent);
             }
             match &sign_in.proof {
-                Some(proof) => {
-                    if !spend(changing.connection(), &session.user_id, proof, session.created_at).await? {
-                        return Ok(Completion::ProofSpent);
-                    }
+                Some(proof) if !spend(changing.connection(), &session.user_id, proof, session.created_at).await? => {
+                    return Ok(Completion::ProofSpent);
                 }
                 None if has_confirmed(changing.connection(), &session.user_id).await? => {
                     return Ok(Completion::UserChanged);
                 }
-                None => {}
+                _ => {}
             }
             insert(changing.connection(), session).await?;
             forgive(changing.connection(), &sign_in.forgiven).await?;
