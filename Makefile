@@ -2,12 +2,13 @@
 
 CARGO ?= cargo
 
-.PHONY: help test lint fmt clippy doc deny bench dist
+.PHONY: help test lint fmt clippy doc deny bench bench-sign-in dist
 
 help:
 	@echo 'make test    all tests, after installing what they need (Debian, as root) or saying what is missing'
 	@echo 'make lint    formatting, clippy, documentation, dependencies'
 	@echo 'make bench   what a request costs beside a bare proxy; ARGS="--rounds 21" and others, see benches/README.md'
+	@echo 'make bench-sign-in  only what signing in costs; ARGS="--rounds 3" and others'
 	@echo 'make dist    the binary to ship: target/dist/portcullis'
 
 test:
@@ -39,6 +40,10 @@ deny:
 bench:
 	$(CARGO) build --profile dist --example bare_proxy
 	$(CARGO) bench --profile dist --bench cost -- $(ARGS)
+	$(CARGO) bench --profile dist --bench sign_in
+
+bench-sign-in:
+	$(CARGO) bench --profile dist --bench sign_in -- $(ARGS)
 
 dist:
 	$(CARGO) build --locked --profile dist

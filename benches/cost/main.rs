@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let cores = Cores::choose()?;
+    let cores = Cores::choose(1)?;
     // The load and the upstream run on threads of this process, and those inherit the core.
     cores.work()?;
     let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
@@ -62,7 +62,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     ];
     let mut running = None;
     if !arguments.bare_only {
-        let gateway = Gateway::prepare(folder.path(), upstream)?;
+        let gateway = Gateway::prepare(folder.path(), upstream, &[])?;
         let process = time_starts(&gateway, &cores, &plain)?;
         println!("Portcullis, idle: {} KiB resident", process.resident_kib()?);
         let token = format!("Authorization: Bearer {}\r\n", gateway.sign_in()?);
@@ -88,8 +88,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     for (subject, row) in subjects.iter().zip(&mut rows) {
         let lasting = Duration::from_secs(LATENCY_SECONDS);
-        row.latencies = load::steady(subject.address, &subject.request, arguments.rate, lasting)
+        let steady = load::steady(subject.address, &subject.request, arguments.rate, lasting)
             .map_err(|problem| format!("{}: {problem}", subject.name))?;
+        if steady.refused > 0 {
+            return Err(format!("{}: {} requests were refused at a steady rate", subject.name, steady.refused));
+        }
+        row.latencies = steady.latencies;
     }
     report::print(&rows, arguments);
     if let Some(process) = running {

@@ -18,6 +18,12 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+impl Answer {
+    pub fn is_of_upstream(&self) -> bool {
+        self.status == 200 && self.body == super::upstream::BODY
+    }
+}
+
 impl Connection {
     pub fn open(address: SocketAddr) -> Result<Self> {
         let open = || {
@@ -50,7 +56,7 @@ impl Connection {
     /// An exchange that counts: answered, and by the upstream.
     pub fn fetch(&mut self, request: &[u8]) -> Result<()> {
         let answer = self.exchange(request)?;
-        if answer.status == 200 && answer.body == super::upstream::BODY {
+        if answer.is_of_upstream() {
             return Ok(());
         }
         Err(format!("unexpected answer: {} {}", answer.status, String::from_utf8_lossy(&answer.body)))
