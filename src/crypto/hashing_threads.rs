@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -26,44 +26,74 @@ pub struct Busy;
 #[derive(Debug)]
 pub struct HashingThreads {
     queue: Option<SyncSender<Task>>,
-    waiting: Arc<AtomicUsize>,
+    taken: Arc<AtomicUsize>,
+    places: usize,
     threads: Vec<JoinHandle<()>>,
+}
+
+/// Room for one task, from before it is known what is to be hashed until that is done: whoever has it is not told to come
+/// back any more.
+#[derive(Debug)]
+pub struct Place {
+    taken: Arc<AtomicUsize>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.taken.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl HashingThreads {
     /// Starts `threads` threads behind a queue of `queue` tasks.
     pub fn start(threads: usize, queue: usize) -> std::io::Result<Self> {
-        let (sender, receiver) = sync_channel::<Task>(queue);
+        let threads = threads.max(1);
+        let places = threads + queue;
+        let (sender, receiver) = sync_channel::<Task>(places);
         let receiver = Arc::new(Mutex::new(receiver));
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let threads = (0..threads.max(1))
+        let threads = (0..threads)
             .map(|index| {
-                let (receiver, waiting) = (Arc::clone(&receiver), Arc::clone(&waiting));
-                std::thread::Builder::new().name(format!("hashing-{index}")).spawn(move || work(&receiver, &waiting))
+                let receiver = Arc::clone(&receiver);
+                std::thread::Builder::new().name(format!("hashing-{index}")).spawn(move || work(&receiver))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { queue: Some(sender), waiting, threads })
+        Ok(Self { queue: Some(sender), taken: Arc::default(), places, threads })
+    }
+
+    /// Takes a place, or says at once that there is none.
+    pub fn place(&self) -> Result<Place, Busy> {
+        let more = |taken| (taken < self.places).then_some(taken + 1);
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).map_err(|_| Busy)?;
+        Ok(Place { taken: Arc::clone(&self.taken) })
     }
 
     /// Runs `task` on one of the threads, or says at once that there is no room.
     pub async fn run<T: Send + 'static>(&self, task: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+        self.run_at(self.place()?, task).await
+    }
+
+    /// Runs `task` in the room that was kept for it.
+    pub async fn run_at<T: Send + 'static>(
+        &self,
+        place: Place,
+        task: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Busy> {
         let (answer, answered) = oneshot::channel();
         let task: Task = Box::new(move || {
+            let done = task();
+            // Free before the answer is out, so that whoever has it finds the room.
+            drop(place);
             // The client may have hung up; the work is done all the same.
-            let _ = answer.send(task());
+            let _ = answer.send(done);
         });
-        let queue = self.queue.as_ref().ok_or(Busy)?;
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = queue.try_send(task) {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(Busy);
-        }
+        // The queue is as long as there are places, so that only threads that have stopped take none.
+        self.queue.as_ref().ok_or(Busy)?.try_send(task).map_err(|_| Busy)?;
         answered.await.map_err(|_| Busy)
     }
 
-    /// Tasks that wait or run.
+    /// Tasks that wait or run, and those that a place is kept for.
     pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.taken.load(Ordering::Relaxed)
     }
 }
 
@@ -77,7 +107,7 @@ impl Drop for HashingThreads {
     }
 }
 
-fn work(receiver: &Mutex<Receiver<Task>>, waiting: &AtomicUsize) {
+fn work(receiver: &Mutex<Receiver<Task>>) {
     // Where priorities may not be changed, hashing still works, only less politely.
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
     loop {
@@ -85,7 +115,6 @@ fn work(receiver: &Mutex<Receiver<Task>>, waiting: &AtomicUsize) {
         let Ok(task) = task else { return };
         // A panic in a hash ends that hash only: its answer channel closes, and the caller is told.
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(task));
-        waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -123,6 +152,17 @@ mod tests {
         assert_eq!(first.await.unwrap(), Ok(1));
         assert_eq!(second.await.unwrap(), Ok(2));
         assert_eq!(threads.run(|| 4).await, Ok(4));
+    }
+
+    #[tokio::test]
+    async fn a_place_is_kept_until_it_is_given_up_or_used() {
+        let threads = HashingThreads::start(1, 1).unwrap();
+        let (first, second) = (threads.place().unwrap(), threads.place().unwrap());
+        assert_eq!(threads.run(|| 1).await, Err(Busy));
+        drop(first);
+        assert_eq!(threads.run(|| 2).await, Ok(2));
+        assert_eq!(threads.run_at(second, || 3).await, Ok(3));
+        assert_eq!(threads.waiting(), 0);
     }
 
     #[tokio::test]

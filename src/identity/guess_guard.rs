@@ -87,7 +87,23 @@ impl GuessGuard {
 
     /// Counts one guess at `subject`, and at the network that it comes from. `user` is whom the audit tells about, if known.
     pub async fn count(&self, subject: GuessSubject, user: Option<&UserId>, by: &Initiator) -> Result<Counted, NotNow> {
-        let turn = self.turns.take(&subject.to_string()).await.map_err(|_| NotNow::Crowded)?;
+        let turn = self.turn(&subject).await?;
+        self.count_in_turn(turn, subject, user, by).await
+    }
+
+    /// Waits until it is the caller's turn at `subject`.
+    pub async fn turn(&self, subject: &GuessSubject) -> Result<Turn, NotNow> {
+        self.turns.take(&subject.to_string()).await.map_err(|_| NotNow::Crowded)
+    }
+
+    /// As [`GuessGuard::count`], for who has waited.
+    pub async fn count_in_turn(
+        &self,
+        turn: Turn,
+        subject: GuessSubject,
+        user: Option<&UserId>,
+        by: &Initiator,
+    ) -> Result<Counted, NotNow> {
         let policy = match &subject {
             GuessSubject::Codes(_) => &self.rules.codes,
             GuessSubject::ResetRequests(_) => &self.rules.reset_requests,

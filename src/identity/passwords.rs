@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
-use crate::crypto::hashing_threads::{Busy, HashingThreads};
+use crate::crypto::hashing_threads::{Busy, HashingThreads, Place};
 use crate::crypto::password::{self, Cost, HashingFailed, Verdict};
 use crate::domain::password_policy::{AboutUser, PasswordPolicy, Weakness};
 use crate::domain::random::Random;
@@ -64,13 +64,27 @@ impl Passwords {
         if weaknesses.is_empty() { Ok(()) } else { Err(Unfit(weaknesses)) }
     }
 
-    /// Compares with a stored hash, or with the decoy when there is none; either way one hash is computed.
+    /// Room for one check. Who has it before a guess is counted need not take the guess back for want of it.
+    pub fn place(&self) -> Result<Place, Busy> {
+        self.threads.place()
+    }
+
     pub async fn verify(&self, password: Secret<String>, stored: Option<&PasswordHash>) -> Result<Verdict, Busy> {
+        self.verify_at(self.place()?, password, stored).await
+    }
+
+    /// Compares with a stored hash, or with the decoy when there is none; either way one hash is computed.
+    pub async fn verify_at(
+        &self,
+        place: Place,
+        password: Secret<String>,
+        stored: Option<&PasswordHash>,
+    ) -> Result<Verdict, Busy> {
         let decoy = self.decoy().await?;
         let readable = stored.filter(|stored| password::is_readable(stored));
         let known = readable.is_some();
         let (against, cost) = (readable.unwrap_or(decoy).clone(), self.cost);
-        let verdict = self.threads.run(move || password::verify(&password, &against, cost)).await?;
+        let verdict = self.threads.run_at(place, move || password::verify(&password, &against, cost)).await?;
         Ok(if known { verdict } else { Verdict::Wrong })
     }
 
@@ -79,7 +93,7 @@ impl Passwords {
         self.threads.run(move || password::hash(&password, cost, random.as_ref())).await?.map_err(|_| Busy)
     }
 
-    /// Passwords that wait to be hashed or are being hashed.
+    /// Passwords that wait to be hashed or are being hashed, or are about to.
     pub fn waiting(&self) -> usize {
         self.threads.waiting()
     }

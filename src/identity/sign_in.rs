@@ -116,10 +116,14 @@ impl SignInDesk {
     ) -> Result<SignedIn, SignInError> {
         self.passwords.check_length(&password)?;
         let user = self.users.find_by_username(username).await?;
-        let counted = self.guard.count(subject_of(username, user.as_ref()), user.as_ref().map(|u| &u.id), by).await?;
+        let subject = subject_of(username, user.as_ref());
+        let turn = self.guard.turn(&subject).await?;
+        // Before anything is written: in a flood most are turned away here, and that must cost next to nothing.
+        let place = self.passwords.place().map_err(|_| SignInError::Busy)?;
+        let counted = self.guard.count_in_turn(turn, subject, user.as_ref().map(|user| &user.id), by).await?;
         let again = password.clone();
         let stored = user.as_ref().map(|user| &user.password);
-        let Ok(verdict) = self.passwords.verify(password, stored).await else {
+        let Ok(verdict) = self.passwords.verify_at(place, password, stored).await else {
             self.guard.give_back(&counted).await;
             return Err(SignInError::Busy);
         };
