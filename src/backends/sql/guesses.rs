@@ -1,5 +1,7 @@
 //! How often was guessed at whom.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use sqlx::AnyConnection;
 
@@ -56,16 +58,17 @@ impl Guesses for SqlGuesses {
         ordered.sort_by(|(a, _), (b, _)| a.cmp(b));
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
+            let names: Vec<&str> = ordered.iter().map(|(subject, _)| subject.as_str()).collect();
+            let locked = lock(changing.connection(), &names).await?;
             let mut counted = Vec::with_capacity(ordered.len());
             let mut blocked: Option<Blocked> = None;
             let mut moved = Vec::new();
-            for (subject, policy) in ordered {
-                let stored = lock(changing.connection(), &subject).await?;
+            for ((subject, policy), stored) in ordered.iter().zip(locked) {
                 match stored.reserve(policy, now) {
-                    Ok(next) => counted.push((subject, next)),
+                    Ok(next) => counted.push((subject.as_str(), next)),
                     Err(block) => {
                         if block.lockout != stored {
-                            moved.push((subject, block.lockout));
+                            moved.push((subject.as_str(), block.lockout));
                         }
                         if blocked.is_none_or(|other| other.until < block.until) {
                             blocked = Some(block);
@@ -76,17 +79,13 @@ impl Guesses for SqlGuesses {
             // Blocked by one of them, a guess is not made, and counts against none. A block that a clock had put too far
             // ahead is brought back.
             if let Some(blocked) = blocked {
-                for (subject, lockout) in &moved {
-                    put(changing.connection(), subject, lockout).await?;
-                }
                 if !moved.is_empty() {
+                    put(changing.connection(), &moved).await?;
                     changing.commit().await?;
                 }
                 return Ok(Err(blocked));
             }
-            for (subject, lockout) in &counted {
-                put(changing.connection(), subject, lockout).await?;
-            }
+            put(changing.connection(), &counted).await?;
             changing.commit().await?;
             Ok(Ok(counted.into_iter().map(|(_, lockout)| lockout).collect()))
         })
@@ -150,44 +149,100 @@ impl Guesses for SqlGuesses {
     }
 }
 
-/// Reads a row for changing it, and makes it when there is none: from here until the transaction ends it is ours.
-async fn lock(connection: &mut AnyConnection, subject: &str) -> sqlx::Result<Lockout> {
-    let row: Row = sqlx::query_as(
-        "INSERT INTO guesses (subject, failures) VALUES ($1, 0) ON CONFLICT (subject) DO UPDATE SET subject = $1 \
-         RETURNING subject, failures, last_failure_at, blocked_until",
-    )
-    .bind(subject.to_owned())
-    .fetch_one(connection)
-    .await?;
-    Ok(Lockout::from(&row))
+// A guess is counted against two subjects, mostly: both in one statement, because every statement has its price while the
+// one writer is held.
+
+/// Reads rows for changing them, and makes those that are missing: from here until the transaction ends they are ours. In
+/// the order of `subjects`, of which no two are the same.
+async fn lock(connection: &mut AnyConnection, subjects: &[&str]) -> sqlx::Result<Vec<Lockout>> {
+    let mut locked = Vec::with_capacity(subjects.len());
+    for some in subjects.chunks(2) {
+        let statement = match some {
+            [one, other] => sqlx::query_as(
+                "INSERT INTO guesses (subject, failures) VALUES ($1, 0), ($2, 0) \
+                 ON CONFLICT (subject) DO UPDATE SET subject = excluded.subject \
+                 RETURNING subject, failures, last_failure_at, blocked_until",
+            )
+            .bind((*one).to_owned())
+            .bind((*other).to_owned()),
+            _ => sqlx::query_as(
+                "INSERT INTO guesses (subject, failures) VALUES ($1, 0) \
+                 ON CONFLICT (subject) DO UPDATE SET subject = excluded.subject \
+                 RETURNING subject, failures, last_failure_at, blocked_until",
+            )
+            .bind(some.concat()),
+        };
+        let rows: Vec<Row> = statement.fetch_all(&mut *connection).await?;
+        for subject in some {
+            let row = rows.iter().find(|row| row.subject == *subject).ok_or(sqlx::Error::RowNotFound)?;
+            locked.push(Lockout::from(row));
+        }
+    }
+    Ok(locked)
 }
 
-async fn put(connection: &mut AnyConnection, subject: &str, lockout: &Lockout) -> sqlx::Result<()> {
-    sqlx::query("UPDATE guesses SET failures = $1, last_failure_at = $2, blocked_until = $3 WHERE subject = $4")
-        .bind(i64::from(lockout.failures))
-        .bind(lockout.last_failure_at.map(Timestamp::as_micros))
-        .bind(lockout.blocked_until.map(Timestamp::as_micros))
-        .bind(subject.to_owned())
-        .execute(connection)
-        .await?;
+/// Writes rows that are ours.
+async fn put(connection: &mut AnyConnection, lockouts: &[(&str, Lockout)]) -> sqlx::Result<()> {
+    for some in lockouts.chunks(2) {
+        let mut statement = sqlx::query(match some {
+            [_, _] => {
+                "INSERT INTO guesses (subject, failures, last_failure_at, blocked_until) \
+                 VALUES ($1, $2, $3, $4), ($5, $6, $7, $8) ON CONFLICT (subject) DO UPDATE SET \
+                 failures = excluded.failures, last_failure_at = excluded.last_failure_at, \
+                 blocked_until = excluded.blocked_until"
+            }
+            _ => {
+                "INSERT INTO guesses (subject, failures, last_failure_at, blocked_until) \
+                 VALUES ($1, $2, $3, $4) ON CONFLICT (subject) DO UPDATE SET \
+                 failures = excluded.failures, last_failure_at = excluded.last_failure_at, \
+                 blocked_until = excluded.blocked_until"
+            }
+        });
+        for (subject, lockout) in some {
+            statement = statement
+                .bind((*subject).to_owned())
+                .bind(i64::from(lockout.failures))
+                .bind(lockout.last_failure_at.map(Timestamp::as_micros))
+                .bind(lockout.blocked_until.map(Timestamp::as_micros));
+        }
+        statement.execute(&mut *connection).await?;
+    }
     Ok(())
 }
 
 /// Takes back guesses, in the transaction of what they proved.
 pub(super) async fn forgive(connection: &mut AnyConnection, forgiven: &[Forgiveness]) -> sqlx::Result<()> {
-    let mut ordered: Vec<_> = forgiven.iter().map(|one| (one.subject.to_string(), one)).collect();
-    ordered.sort_by(|(a, _), (b, _)| a.cmp(b));
-    for (text, Forgiveness { subject, extent }) in ordered {
-        let Extent::One(policy) = extent else {
-            forget(connection, subject).await?;
-            continue;
-        };
-        let left = lock(connection, &text).await?.give_back(policy);
-        if left == Lockout::default() {
-            forget(connection, subject).await?;
+    if let [Forgiveness { subject, extent: Extent::All }] = forgiven {
+        forget(connection, subject).await?;
+        return Ok(());
+    }
+    // A subject that two proofs were counted against is here twice.
+    let mut ordered: BTreeMap<String, Vec<&Extent>> = BTreeMap::new();
+    for Forgiveness { subject, extent } in forgiven {
+        ordered.entry(subject.to_string()).or_default().push(extent);
+    }
+    let names: Vec<&str> = ordered.keys().map(String::as_str).collect();
+    let locked = lock(connection, &names).await?;
+    let (mut left, mut gone) = (Vec::new(), Vec::new());
+    for ((subject, extents), stored) in ordered.iter().zip(locked) {
+        let after = extents.iter().fold(stored, |lockout, extent| match extent {
+            Extent::All => lockout.succeed(),
+            Extent::One(policy) => lockout.give_back(policy),
+        });
+        if after == Lockout::default() {
+            gone.push(subject.as_str());
         } else {
-            put(connection, &text, &left).await?;
+            left.push((subject.as_str(), after));
         }
+    }
+    put(connection, &left).await?;
+    for some in gone.chunks(2) {
+        let (one, other) = (some.first().copied().unwrap_or_default(), some.last().copied().unwrap_or_default());
+        sqlx::query("DELETE FROM guesses WHERE subject IN ($1, $2)")
+            .bind(one.to_owned())
+            .bind(other.to_owned())
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(())
 }
@@ -198,3 +253,6 @@ pub(super) async fn forget(connection: &mut AnyConnection, subject: &GuessSubjec
         sqlx::query("DELETE FROM guesses WHERE subject = $1").bind(subject.to_string()).execute(connection).await?;
     Ok(done.rows_affected() == 1)
 }
+
+#[cfg(test)]
+mod tests;
