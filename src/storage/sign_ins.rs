@@ -28,8 +28,10 @@ pub struct SignIn {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Completion {
     Done,
-    /// The user is gone or switched off, or has another password or, without a proof, a second factor since the check.
+    /// The user is gone or switched off, or has another password since the check.
     UserChanged,
+    /// The user has a second factor, and there is no proof of it.
+    ProofMissing,
     /// Somebody else has used the challenge.
     ChallengeSpent,
     /// Somebody else has used the code.

@@ -54,7 +54,7 @@ impl SignIns for SqlSignIns {
                     return Ok(Completion::ProofSpent);
                 }
                 None if has_confirmed(changing.connection(), &session.user_id).await? => {
-                    return Ok(Completion::UserChanged);
+                    return Ok(Completion::ProofMissing);
                 }
                 _ => {}
             }
