@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Result;
 
-/// Long for anything here; a subject that hangs ends the run.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Long for anything here, a sign-in behind a full queue on a busy machine too; a subject that hangs ends the run.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A keep-alive connection of HTTP/1.1 that sends one request at a time.
 pub struct Connection {
