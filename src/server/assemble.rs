@@ -63,6 +63,7 @@ use crate::identity::token_mint::{Lifetimes, TokenMint};
 use crate::identity::user_desk::UserDesk;
 use crate::jobs::delete_expired::DeleteExpired;
 use crate::jobs::follow_invalidations::FollowInvalidations;
+use crate::jobs::send_mail::SendMail;
 use crate::routing::client_address::TrustedProxies;
 use crate::routing::host::HostPattern;
 use crate::routing::route::Route;
@@ -159,8 +160,12 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let form = if django { CodeForm::Django } else { CodeForm::Exact };
     let names = master_keys.keyed_digest("names of nobody");
     let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), Arc::clone(&master_keys), form));
-    let notices =
-        Arc::new(Notices::new(Arc::clone(&mail_room.templates), Arc::clone(&sealed_mail), Arc::clone(&nature.clock)));
+    let notices = Arc::new(Notices::new(
+        Arc::clone(&users) as _,
+        Arc::clone(&mail_room.templates),
+        Arc::clone(&sealed_mail),
+        Arc::clone(&nature.clock),
+    ));
     let password = Arc::new(PasswordConfirmation {
         users: Arc::clone(&users) as _,
         passwords: Arc::clone(&passwords),
@@ -180,7 +185,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         resets: Arc::clone(&stores.password_resets),
         passwords: Arc::clone(&passwords),
         guard: Arc::clone(&guard),
-        notices,
+        notices: Arc::clone(&notices),
         auditor: auditor.clone(),
         clock: Arc::clone(&nature.clock),
     };
@@ -196,7 +201,13 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         clock: Arc::clone(&nature.clock),
         random: Arc::clone(&nature.random),
     });
-    let send_mail = mail_room.send(Arc::clone(&stores.outbox), Arc::clone(&reset_requests) as _, nature);
+    let send_mail = SendMail {
+        outbox: Arc::clone(&stores.outbox),
+        outgoing: Arc::clone(&reset_requests) as _,
+        carrier: mail_room.carrier,
+        clock: Arc::clone(&nature.clock),
+        random: Arc::clone(&nature.random),
+    };
     let factor = Arc::new(FactorConfirmation {
         codes,
         guard: Arc::clone(&guard),
@@ -211,6 +222,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         master_keys,
         issuer: settings.second_factor.issuer.clone(),
         disabling: if django { Disabling::PasswordAlone } else { Disabling::PasswordAndFactor },
+        notices: Arc::clone(&notices),
         auditor: auditor.clone(),
         clock: Arc::clone(&nature.clock),
         random: Arc::clone(&nature.random),
@@ -218,6 +230,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let recovery_codes = RecoveryCodeDesk {
         factors: Arc::clone(&stores.second_factors),
         owner,
+        notices: Arc::clone(&notices),
         auditor: auditor.clone(),
         clock: Arc::clone(&nature.clock),
         random: Arc::clone(&nature.random),
@@ -231,6 +244,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         guard,
         names,
         mint: Arc::clone(&mint),
+        notices: Arc::clone(&notices),
         auditor: auditor.clone(),
         challenge_rules: ChallengeRules {
             lifetime: settings.second_factor.challenge_lifetime,
@@ -267,8 +281,15 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         recovery_codes,
         public_keys,
         users: UserDesk {
-            users: ground::user_administration(settings, &remembering, Arc::clone(&passwords), auditor.clone(), nature),
-            second_factors: ground::second_factor_reset(&remembering, auditor.clone(), nature),
+            users: ground::user_administration(
+                settings,
+                &remembering,
+                Arc::clone(&passwords),
+                &notices,
+                auditor.clone(),
+                nature,
+            ),
+            second_factors: ground::second_factor_reset(&remembering, notices, auditor.clone(), nature),
         },
         keys: key_desk(settings, &remembering, auditor.clone(), nature),
         lockouts: ground::lockouts(&remembering, auditor.clone(), nature),
