@@ -19,6 +19,7 @@ mod hosts;
 mod identity_headers;
 mod logout;
 mod native_tokens;
+mod notices;
 mod openapi;
 mod password_change;
 mod password_reset;

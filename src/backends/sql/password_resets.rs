@@ -12,6 +12,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::guess_subject::GuessSubject;
 use crate::domain::password_reset::PasswordReset;
+use crate::domain::session::Kept;
 use crate::domain::user::{PasswordHash, UserId};
 use crate::storage::password_resets::PasswordResets;
 use crate::storage::users::PasswordSetting;
@@ -99,7 +100,7 @@ impl PasswordResets for SqlPasswordResets {
                 password: password.clone(),
                 at: now,
                 keep: None,
-                tokens_valid_from: now,
+                tokens_valid_from: Kept::NOTHING.tokens_valid_from(now),
                 only_if_changed_at: None,
             };
             if !put_password(&mut changing, &setting, change).await? {

@@ -30,6 +30,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 pub use self::client::{Client, Reply};
+pub use self::mailbox::{Mail, Mailbox};
 pub use self::plan::{DJANGO_SECRET, cheap_hash};
 pub use self::upstream::{Seen, Upstream};
 
