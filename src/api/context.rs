@@ -1,6 +1,7 @@
 //! What a handler knows beside the request itself.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
@@ -8,7 +9,10 @@ use axum::http::header::USER_AGENT;
 use crate::access::permit::Permit;
 use crate::domain::audit::{Actor, Initiator};
 use crate::domain::principal::Subject;
+use crate::identity::password_change::PasswordChangeDesk;
+use crate::identity::password_reset::PasswordResetDesk;
 use crate::identity::public_keys::PublicKeys;
+use crate::identity::reset_requests::ResetRequests;
 use crate::identity::sessions::SessionDesk;
 use crate::identity::sign_in::SignInDesk;
 
@@ -48,5 +52,8 @@ pub struct Services {
     pub strips_passwords: bool,
     pub sign_in: SignInDesk,
     pub sessions: SessionDesk,
+    pub password_change: PasswordChangeDesk,
+    pub password_reset: PasswordResetDesk,
+    pub reset_requests: Arc<ResetRequests>,
     pub public_keys: PublicKeys,
 }

@@ -3,7 +3,7 @@
 
 use super::endpoint::Endpoint;
 use super::operation::{operation, requires};
-use super::{docs, me, openapi, sessions, sign_in, tokens, well_known};
+use super::{docs, me, openapi, passwords, sessions, sign_in, tokens, well_known};
 use crate::domain::access_policy::{AccessPolicy, Kinds};
 
 /// Every endpoint, below `prefix` or at its well-known place; those that describe the rest only if told to `describe`.
@@ -18,6 +18,9 @@ pub fn all(prefix: &str, describe: bool) -> Vec<Endpoint> {
         operation!(requires(Kinds::JWT), sessions::logout_everywhere),
         operation!(requires(Kinds::JWT), sessions::list),
         operation!(requires(Kinds::JWT), sessions::end),
+        operation!(requires(Kinds::JWT), passwords::change),
+        operation!(AccessPolicy::Public, passwords::request_reset),
+        operation!(AccessPolicy::Public, passwords::confirm_reset),
         operation!(requires(Kinds::EITHER), me::show),
         operation!(AccessPolicy::Public, well_known::jwks),
     ];

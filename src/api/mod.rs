@@ -15,6 +15,7 @@ pub mod me;
 pub mod negotiation;
 pub mod openapi;
 pub mod operation;
+pub mod passwords;
 pub mod qr_code;
 pub mod refusal;
 pub mod router;

@@ -23,6 +23,7 @@ pub const fn status(denial: Denial) -> StatusCode {
         // Nobody reads the answer to a client that has left.
         D::ParseError | D::InvalidFields | D::ClientGone => StatusCode::BAD_REQUEST,
         D::PasswordMissing | D::PasswordWrong | D::SecondFactorNotEnabled => StatusCode::BAD_REQUEST,
+        D::ResetTokenInvalid => StatusCode::BAD_REQUEST,
         D::HeaderTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         D::TargetTooLong => StatusCode::URI_TOO_LONG,
         D::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -112,6 +113,7 @@ const fn detail(denial: Denial) -> &'static str {
         D::ChallengeInvalid => "The challenge is not valid or was used up.",
         D::PasswordMissing => "Password is required",
         D::PasswordWrong => "Invalid password",
+        D::ResetTokenInvalid => "The link is invalid or has expired.",
         D::SecondFactorNotEnabled => "2FA is not enabled",
         D::SecondFactorRequired => "This needs a sign-in with a second factor.",
         D::AuthenticationTooOld => "This needs a more recent sign-in.",

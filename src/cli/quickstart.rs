@@ -89,6 +89,8 @@ storage: {{ url: "sqlite://{data}/portcullis.db" }}
 secrets: {{ master_key: {{ file: "{data}/master.key" }} }}
 # The administrator that was made here has only a password so far. Remove this once there is a second factor.
 second_factor: {{ administration: false }}
+# Mail goes into files. Where a real one shall lead, say so.
+mail: {{ transport: {{ directory: "{data}/mail" }}, reset_url: "http://localhost:3000/#token={{token}}" }}
 upstreams:
   backend: {{ servers: ["{server}"] }}
 routes:
@@ -158,9 +160,10 @@ fn greeting(
     let url = format!("http://{}", running.http());
     let backend = if echo { "a built-in echo backend".to_owned() } else { server.to_owned() };
     let mut text = format!(
-        "Portcullis stands at {url} in front of {backend}.\nHealth and metrics: http://{ops}/readyz, http://{ops}/metrics\nConfiguration: {file}\n\n",
+        "Portcullis stands at {url} in front of {backend}.\nHealth and metrics: http://{ops}/readyz, http://{ops}/metrics\nConfiguration: {file}\nMail, such as the link for a forgotten password, goes into files: {mail}\n\n",
         ops = running.ops(),
         file = configuration.display(),
+        mail = configuration.with_file_name("mail").display(),
     );
     match credentials {
         Some(FirstCredentials { password, key }) => {

@@ -21,6 +21,7 @@ pub fn run(settings: &Settings, command: &Secrets, format: OutputFormat) -> Resu
     let kinds = [
         ("signing_keys", "signing keys", resealed.signing_keys),
         ("second_factors", "second factors", resealed.second_factors),
+        ("mail", "mails that wait", resealed.mail),
     ];
     let mut text = format!("Everything is sealed under the master key {}.\n", resealed.master_key_id);
     let mut json = json!({ "master_key_id": resealed.master_key_id });

@@ -24,7 +24,7 @@ impl MasterKeys {
         self.current.id()
     }
 
-    /// See [`MasterKey::keyed_digest`]. Those under the keys before are not found again.
+    /// Under the present key: another one, and what was digested before is not found again.
     pub fn keyed_digest(&self, purpose: &'static str) -> KeyedDigest {
         self.current.keyed_digest(purpose)
     }

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::crypto::master_key::{MasterKey, Unsealing};
+use crate::crypto::master_key::Unsealing;
+use crate::crypto::master_keys::MasterKeys;
 use crate::domain::clock::Timestamp;
 use crate::domain::mail::{MailId, MailKind, Message, OutboxEntry, Subject};
 use crate::domain::random::Random;
@@ -53,7 +54,7 @@ pub trait Outgoing: Send + Sync {
 
 /// Seals under the master key what waits, for its entry only: moved to another one it does not open.
 pub struct SealedMail {
-    master_key: Arc<MasterKey>,
+    master_keys: Arc<MasterKeys>,
     random: Arc<dyn Random>,
 }
 
@@ -67,8 +68,8 @@ struct Written<T> {
 }
 
 impl SealedMail {
-    pub fn new(master_key: Arc<MasterKey>, random: Arc<dyn Random>) -> Self {
-        Self { master_key, random }
+    pub fn new(master_keys: Arc<MasterKeys>, random: Arc<dyn Random>) -> Self {
+        Self { master_keys, random }
     }
 
     /// An entry for a message that is written already.
@@ -86,13 +87,13 @@ impl SealedMail {
     pub fn seal(&self, kind: MailKind, content: &impl Serialize, now: Timestamp) -> Result<OutboxEntry, NotSealed> {
         let id = MailId::new(self.random.as_ref());
         let plain = Secret::new(serde_json::to_vec(content).map_err(|_| NotSealed)?);
-        let sealed = self.master_key.seal(&purpose(kind, &id), plain.expose(), self.random.as_ref());
+        let sealed = self.master_keys.seal(&purpose(kind, &id), plain.expose(), self.random.as_ref());
         Ok(OutboxEntry::new(id, kind, sealed.map_err(|_| NotSealed)?, now))
     }
 
     pub fn open<T: DeserializeOwned>(&self, entry: &OutboxEntry) -> Result<T, PrepareError> {
         let plain =
-            self.master_key.open(&purpose(entry.kind, &entry.id), &entry.sealed).map_err(|error| match error {
+            self.master_keys.open(&purpose(entry.kind, &entry.id), &entry.sealed).map_err(|error| match error {
                 // Another node may have it.
                 Unsealing::OtherKey => PrepareError::Temporary(error.to_string()),
                 Unsealing::Damaged => PrepareError::Permanent(error.to_string()),
@@ -118,7 +119,8 @@ impl Outgoing for SealedMail {
     }
 }
 
-fn purpose(kind: MailKind, id: &MailId) -> String {
+/// What an entry's content is sealed for.
+pub(super) fn purpose(kind: MailKind, id: &MailId) -> String {
     format!("mail {} {id}", kind.as_str())
 }
 
@@ -127,6 +129,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::crypto::master_key::MasterKey;
     use crate::crypto::random::OsRandom;
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -134,7 +137,7 @@ mod tests {
     fn sealed_mail() -> SealedMail {
         let random: Arc<dyn Random> = Arc::new(OsRandom::new());
         let master_key = MasterKey::parse(&MasterKey::generate(random.as_ref())).unwrap();
-        SealedMail::new(Arc::new(master_key), random)
+        SealedMail::new(Arc::new(master_key.into()), random)
     }
 
     fn message(html: Option<&str>) -> Message {

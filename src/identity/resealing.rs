@@ -8,23 +8,26 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::auditor::Auditor;
-use super::signing_keys;
+use super::{outgoing, signing_keys};
 use crate::crypto::master_key::Unsealing;
 use crate::crypto::master_keys::MasterKeys;
 use crate::crypto::totp;
 use crate::domain::audit::{AuditAction, Initiator};
+use crate::domain::mail::MailId;
 use crate::domain::random::Random;
 use crate::domain::second_factor::SecondFactorId;
 use crate::storage::StoreError;
+use crate::storage::outbox::Outbox;
 use crate::storage::second_factors::SecondFactors;
 use crate::storage::signing_keys::SigningKeys;
 
-/// Second factors read at a time.
+/// Values read at a time.
 const PAGE: u32 = 500;
 
 pub struct Resealing {
     pub signing_keys: Arc<dyn SigningKeys>,
     pub second_factors: Arc<dyn SecondFactors>,
+    pub outbox: Arc<dyn Outbox>,
     pub master_keys: MasterKeys,
     pub auditor: Auditor,
     pub random: Arc<dyn Random>,
@@ -44,12 +47,14 @@ pub struct Resealed {
     pub master_key_id: String,
     pub signing_keys: Tally,
     pub second_factors: Tally,
+    /// Mail that waits.
+    pub mail: Tally,
 }
 
 /// Something that none of the keys opens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unopened {
-    /// `signing key <kid>`, `second factor <id> of user <id>`.
+    /// `signing key <kid>`, `second factor <id> of user <id>`, `mail <id>`.
     pub what: String,
     pub why: Unsealing,
 }
@@ -122,20 +127,23 @@ impl Resealing {
     pub async fn run(&self, by: &Initiator) -> Result<Resealed, ResealError> {
         let signing_keys = self.signing_keys().await?;
         let second_factors = self.second_factors().await?;
+        let mail = self.mail().await?;
         let resealed = Resealed {
             master_key_id: self.master_keys.current_id(),
             signing_keys: signing_keys.tally,
             second_factors: second_factors.tally,
+            mail: mail.tally,
         };
-        let unopened = [signing_keys.unopened, second_factors.unopened].concat();
+        let unopened = [signing_keys.unopened, second_factors.unopened, mail.unopened].concat();
         let event = match unopened.is_empty() {
             true => self.auditor.done(by, AuditAction::SecretsRotate),
             false => self.auditor.refused(by, AuditAction::SecretsRotate, "unopened"),
         };
         let detail = format!(
-            "{} signing keys, {} second factors, {} unopened, master key {}",
+            "{} signing keys, {} second factors, {} mails, {} unopened, master key {}",
             resealed.signing_keys.resealed,
             resealed.second_factors.resealed,
+            resealed.mail.resealed,
             unopened.len(),
             resealed.master_key_id,
         );
@@ -170,6 +178,24 @@ impl Resealing {
                     Err(outcome) => outcome,
                 };
                 findings.note(outcome, || format!("second factor {} of user {}", device.id, device.user_id));
+            }
+        }
+    }
+
+    async fn mail(&self) -> Result<Findings, StoreError> {
+        let mut findings = Findings::default();
+        let mut after: Option<MailId> = None;
+        loop {
+            let page = self.outbox.list(after.as_ref(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(findings) };
+            after = Some(last.id.clone());
+            for entry in &page {
+                let seen = &entry.sealed;
+                let outcome = match self.moved(&outgoing::purpose(entry.kind, &entry.id), seen) {
+                    Ok(sealed) => Outcome::of(self.outbox.reseal(&entry.id, seen, &sealed).await?),
+                    Err(outcome) => outcome,
+                };
+                findings.note(outcome, || format!("mail {}", entry.id));
             }
         }
     }

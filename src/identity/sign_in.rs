@@ -157,9 +157,8 @@ impl SignInDesk {
             }
         };
         let done = match (has_factor, otp) {
-            (true, None) if !self.challenge_rules.demanded => self.open(user, None, None, counted.forgiven(), by).await,
-            (false, _) => self.open(user, None, None, counted.forgiven(), by).await,
-            (true, None) => self.challenge(user, &counted).await,
+            (true, None) if self.challenge_rules.demanded => self.challenge(user, &counted).await,
+            (false, _) | (true, None) => self.open(user, None, None, counted.forgiven(), by).await,
             (true, Some(otp)) => {
                 self.guard.forgive(&counted).await?;
                 drop(counted);

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use prometheus::IntCounter;
 use tokio::runtime::Handle;
@@ -11,6 +10,8 @@ use tokio::runtime::Handle;
 use super::ground::{self, Nature, Stores};
 use super::key_reload::KeyReload;
 use super::keyrings::{Keyrings, read_keys};
+use super::mail::MailRoom;
+use super::schedule::Schedule;
 use super::start_error::StartError;
 use crate::access::gatekeeper::{CredentialRule, Gatekeeper};
 use crate::access::key_check::KeyCheck;
@@ -42,8 +43,14 @@ use crate::edge::wire::{HeadLimits, Tunnels, WireSettings};
 use crate::identity::auditor::Auditor;
 use crate::identity::code_check::{CodeCheck, CodeForm};
 use crate::identity::guess_guard::{GuessGuard, GuessRules};
+use crate::identity::notices::Notices;
+use crate::identity::outgoing::SealedMail;
+use crate::identity::password_change::PasswordChangeDesk;
+use crate::identity::password_confirmation::PasswordConfirmation;
+use crate::identity::password_reset::PasswordResetDesk;
 use crate::identity::passwords::Passwords;
 use crate::identity::public_keys::PublicKeys;
+use crate::identity::reset_requests::ResetRequests;
 use crate::identity::sessions::SessionDesk;
 use crate::identity::sign_in::{ChallengeRules, SignInDesk};
 use crate::identity::token_mint::{Lifetimes, TokenMint};
@@ -68,10 +75,7 @@ pub struct Assembly {
     pub gatekeeper: Arc<Gatekeeper>,
     pub passwords: Arc<Passwords>,
     pub stores: Stores,
-    pub follow_invalidations: Arc<FollowInvalidations>,
-    pub key_reload: Arc<KeyReload>,
-    pub standing: Arc<StandingTunnels>,
-    pub delete_expired: DeleteExpired,
+    pub schedule: Schedule,
 }
 
 /// Where work is done that is not done on the thread of its connection.
@@ -83,9 +87,12 @@ pub struct Runtimes {
 }
 
 pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes) -> Result<Assembly, StartError> {
+    let mail_room = MailRoom::open(&settings.mail)?;
     let stores = Stores::open(settings).await?;
     let (token_keys, assertion_keys) = read_keys(settings, &stores, nature).await?;
     let keyrings = Keyrings { tokens: Keys::new(token_keys), assertions: Keys::new(assertion_keys) };
+    let master_keys = Arc::new(ground::master_keys(settings)?);
+    let sealed_mail = Arc::new(SealedMail::new(Arc::clone(&master_keys), Arc::clone(&nature.random)));
     let mut metrics = Metrics::new().map_err(|error| StartError::Process(error.to_string()))?;
     metrics.prepare_routes(settings.routes.iter().map(|route| route.name.as_ref()));
     let metrics = Arc::new(metrics);
@@ -130,24 +137,59 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         serial,
     ));
 
-    let master_keys = Arc::new(ground::master_keys(settings)?);
     let auditor = Auditor::new(
         Arc::clone(&stores.audit),
         Arc::new(audit_log(settings, &metrics)?),
         Arc::clone(&nature.clock),
         Arc::clone(&nature.random),
     );
-    let guard = Arc::new(GuessGuard::new(
-        Arc::clone(&stores.guesses),
-        guess_rules(settings),
-        auditor.clone(),
-        Arc::clone(&nature.clock),
-    ));
+    let guess_rules = guess_rules(settings);
+    let guesses_kept = guess_rules.longest_window();
+    let guard =
+        Arc::new(GuessGuard::new(Arc::clone(&stores.guesses), guess_rules, auditor.clone(), Arc::clone(&nature.clock)));
     let mint = Arc::new(TokenMint::new(tokens.clone(), lifetimes(settings), Arc::clone(&nature.random)));
     let django = settings.compatibility == Compatibility::Django;
     let form = if django { CodeForm::Django } else { CodeForm::Exact };
     let names = master_keys.keyed_digest("names of nobody");
-    let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), Arc::clone(&master_keys), form));
+    let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), master_keys, form));
+    let notices =
+        Arc::new(Notices::new(Arc::clone(&mail_room.templates), Arc::clone(&sealed_mail), Arc::clone(&nature.clock)));
+    let confirmation = Arc::new(PasswordConfirmation {
+        users: Arc::clone(&users) as _,
+        passwords: Arc::clone(&passwords),
+        guard: Arc::clone(&guard),
+        auditor: auditor.clone(),
+    });
+    let password_change = PasswordChangeDesk {
+        users: Arc::clone(&users) as _,
+        confirmation,
+        passwords: Arc::clone(&passwords),
+        notices: Arc::clone(&notices),
+        auditor: auditor.clone(),
+        clock: Arc::clone(&nature.clock),
+    };
+    let password_reset = PasswordResetDesk {
+        users: Arc::clone(&users) as _,
+        resets: Arc::clone(&stores.password_resets),
+        passwords: Arc::clone(&passwords),
+        guard: Arc::clone(&guard),
+        notices,
+        auditor: auditor.clone(),
+        clock: Arc::clone(&nature.clock),
+    };
+    let reset_requests = Arc::new(ResetRequests {
+        users: Arc::clone(&users) as _,
+        resets: Arc::clone(&stores.password_resets),
+        outbox: Arc::clone(&stores.outbox),
+        guard: Arc::clone(&guard),
+        sealed: sealed_mail,
+        templates: Arc::clone(&mail_room.templates),
+        link: settings.mail.reset_url.clone(),
+        auditor: auditor.clone(),
+        clock: Arc::clone(&nature.clock),
+        random: Arc::clone(&nature.random),
+    });
+    let send_mail = mail_room.send(Arc::clone(&stores.outbox), Arc::clone(&reset_requests) as _, nature);
     let sign_in = SignInDesk {
         users: Arc::clone(&users) as _,
         sign_ins: Arc::clone(&stores.sign_ins),
@@ -175,11 +217,16 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         Arc::clone(&nature.clock),
     );
     let public_keys = PublicKeys { tokens: keyrings.tokens.clone(), assertions: keyrings.assertions.clone() };
-    let (api, table) = routes(
-        settings,
-        Services { strips_passwords: django, sign_in, sessions: sessions_desk, public_keys },
-        &runtimes.handlers,
-    )?;
+    let services = Services {
+        strips_passwords: django,
+        sign_in,
+        sessions: sessions_desk,
+        password_change,
+        password_reset,
+        reset_requests,
+        public_keys,
+    };
+    let (api, table) = routes(settings, services, &runtimes.handlers)?;
 
     let recorder = Recorder {
         metrics: Arc::clone(&metrics),
@@ -229,29 +276,29 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let forgetters = Arc::new(Forgetters::new(forgetters));
     let heed: Arc<dyn Heed> = Arc::clone(&forgetters) as _;
     stores.pool.tell(Arc::downgrade(&heed));
-    Ok(Assembly {
-        gateway,
-        wire,
-        metrics,
-        in_flight,
-        gatekeeper,
-        passwords,
+    let delete_expired = DeleteExpired {
+        sessions,
+        challenges: Arc::clone(&stores.challenges),
+        password_resets: Arc::clone(&stores.password_resets),
+        guesses: Arc::clone(&stores.guesses),
+        audit: Arc::clone(&stores.audit),
+        invalidations: Arc::clone(&stores.invalidations),
+        signing_keys: Arc::clone(&stores.signing_keys),
+        guesses_kept,
+        audit_kept: settings.audit.keep,
+        keys_kept: settings.tokens.refresh_lifetime.max(settings.tokens.access_lifetime) + settings.tokens.leeway,
+        clock: Arc::clone(&nature.clock),
+    };
+    let schedule = Schedule {
         follow_invalidations: Arc::new(FollowInvalidations::new(Arc::clone(&stores.invalidations), forgetters)),
+        follow_every: settings.cache.poll_interval,
         key_reload,
         standing,
-        delete_expired: DeleteExpired {
-            sessions,
-            challenges: Arc::clone(&stores.challenges),
-            password_resets: Arc::clone(&stores.password_resets),
-            guesses: Arc::clone(&stores.guesses),
-            guesses_kept: longest_window(settings),
-            signing_keys: Arc::clone(&stores.signing_keys),
-            keys_kept: settings.tokens.refresh_lifetime.max(settings.tokens.access_lifetime) + settings.tokens.leeway,
-            invalidations: Arc::clone(&stores.invalidations),
-            clock: Arc::clone(&nature.clock),
-        },
-        stores,
-    })
+        delete_expired: Arc::new(delete_expired),
+        send_mail,
+        metrics: Arc::clone(&metrics),
+    };
+    Ok(Assembly { gateway, wire, metrics, in_flight, gatekeeper, passwords, stores, schedule })
 }
 
 /// The configured routes and our own, in one table, and the router behind our own.
@@ -351,11 +398,6 @@ fn guess_rules(settings: &Settings) -> GuessRules {
         reset_requests: LockoutPolicy::requests(),
         shared: lockout.shared_networks.iter().chain(&settings.trusted_proxies).copied().collect(),
     }
-}
-
-fn longest_window(settings: &Settings) -> Duration {
-    let GuessRules { account, codes, address, reset_requests, .. } = guess_rules(settings);
-    [account, codes, address, reset_requests].iter().map(|policy| policy.window).max().unwrap_or_default()
 }
 
 fn audit_log(settings: &Settings, metrics: &Metrics) -> Result<AuditLog, StartError> {

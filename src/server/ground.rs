@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::start_error::StartError;
 use crate::backends::sql::{
-    self, Pool, SqlApiKeys, SqlAuditTrail, SqlChallenges, SqlGuesses, SqlInvalidations, SqlPasswordResets,
+    self, Pool, SqlApiKeys, SqlAuditTrail, SqlChallenges, SqlGuesses, SqlInvalidations, SqlOutbox, SqlPasswordResets,
     SqlSecondFactors, SqlSessions, SqlSignIns, SqlSigningKeys, SqlUsers,
 };
 use crate::config::settings::{MasterKeySource, Passwords as PasswordSettings, Settings};
@@ -32,6 +32,7 @@ use crate::storage::audit::AuditTrail;
 use crate::storage::challenges::Challenges;
 use crate::storage::guesses::Guesses;
 use crate::storage::invalidations::Invalidations;
+use crate::storage::outbox::Outbox;
 use crate::storage::password_resets::PasswordResets;
 use crate::storage::second_factors::SecondFactors;
 use crate::storage::sessions::Sessions;
@@ -54,6 +55,7 @@ pub struct Stores {
     pub password_resets: Arc<dyn PasswordResets>,
     pub guesses: Arc<dyn Guesses>,
     pub audit: Arc<dyn AuditTrail>,
+    pub outbox: Arc<dyn Outbox>,
 }
 
 impl Stores {
@@ -100,6 +102,7 @@ impl Stores {
             password_resets: Arc::new(SqlPasswordResets::new(pool.clone())),
             guesses: Arc::new(SqlGuesses::new(pool.clone())),
             audit: Arc::new(SqlAuditTrail::new(pool.clone())),
+            outbox: Arc::new(SqlOutbox::new(pool.clone())),
             pool,
         }
     }

@@ -34,6 +34,7 @@ pub async fn reseal(settings: &Settings, stores: &Stores, nature: &Nature) -> Re
     let resealing = Resealing {
         signing_keys: Arc::clone(&stores.signing_keys),
         second_factors: Arc::clone(&stores.second_factors),
+        outbox: Arc::clone(&stores.outbox),
         master_keys: master_keys(settings)?,
         auditor: auditor(stores, nature),
         random: Arc::clone(&nature.random),

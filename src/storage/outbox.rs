@@ -30,6 +30,12 @@ pub trait Outbox: Send + Sync {
     /// It was not sent and never will be. Nothing of it is kept.
     async fn give_up(&self, id: &MailId) -> Result<()>;
 
+    /// Every entry, by id, after `after`, at most `limit`: for sealing them anew.
+    async fn list(&self, after: Option<&MailId>, limit: u32) -> Result<Vec<OutboxEntry>>;
+
+    /// Replaces sealed content by the same one sealed otherwise, unless it has changed since `seen` was read.
+    async fn reseal(&self, id: &MailId, seen: &[u8], sealed: &[u8]) -> Result<bool>;
+
     /// How many wait.
     async fn count(&self) -> Result<u64>;
 }

@@ -13,6 +13,7 @@ mod crash;
 mod documents;
 mod harness;
 mod logs;
+mod mail;
 mod quickstart;
 mod signals;
 mod third_party;

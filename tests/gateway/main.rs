@@ -20,14 +20,20 @@ mod identity_headers;
 mod logout;
 mod native_tokens;
 mod openapi;
+mod password_change;
+mod password_reset;
 mod passwords;
 mod paths;
 mod proxying;
 mod recording;
+mod reset_mail;
 mod routes;
 mod session_management;
 mod sessions;
 mod signing;
+#[path = "../mail/server.rs"]
+#[allow(dead_code, reason = "what only the tests of mail itself need")]
+mod smtp_server;
 mod store_down;
 mod streaming;
 mod upstream_failures;

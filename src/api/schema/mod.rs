@@ -5,6 +5,7 @@
 pub mod documents;
 pub mod keys;
 pub mod me;
+pub mod passwords;
 pub mod refusals;
 pub mod sessions;
 pub mod tokens;

@@ -104,10 +104,11 @@ impl Outbox for SqlOutbox {
     async fn claim(&self, now: Timestamp, lease: Duration, limit: u32) -> Result<Vec<OutboxEntry>> {
         within_deadline(self.pool.deadline(), TABLE, async {
             // Mostly nothing is due, and finding that out does not take the lock of the writer.
-            let due: Option<i64> = sqlx::query_scalar("SELECT 1 FROM outbox WHERE next_attempt_at <= $1 LIMIT 1")
-                .bind(now.as_micros())
-                .fetch_optional(self.pool.reads())
-                .await?;
+            let due: Option<i64> =
+                sqlx::query_scalar("SELECT next_attempt_at FROM outbox WHERE next_attempt_at <= $1 LIMIT 1")
+                    .bind(now.as_micros())
+                    .fetch_optional(self.pool.reads())
+                    .await?;
             if due.is_none() {
                 return Ok(Vec::new());
             }
@@ -171,6 +172,26 @@ impl Outbox for SqlOutbox {
 
     async fn give_up(&self, id: &MailId) -> Result<()> {
         self.delete(id).await
+    }
+
+    async fn list(&self, after: Option<&MailId>, limit: u32) -> Result<Vec<OutboxEntry>> {
+        let statement = sqlx::query_as(
+            "SELECT id, kind, sealed, created_at, expires_at, attempts, next_attempt_at, last_error FROM outbox \
+             WHERE id > $1 ORDER BY id LIMIT $2",
+        )
+        .bind(after.map(MailId::as_str).unwrap_or_default())
+        .bind(i64::from(limit));
+        let rows: Vec<Row> =
+            within_deadline(self.pool.deadline(), TABLE, statement.fetch_all(self.pool.reads())).await?;
+        rows.into_iter().map(OutboxEntry::try_from).collect()
+    }
+
+    async fn reseal(&self, id: &MailId, seen: &[u8], sealed: &[u8]) -> Result<bool> {
+        let statement = sqlx::query("UPDATE outbox SET sealed = $1 WHERE id = $2 AND sealed = $3")
+            .bind(STANDARD.encode(sealed))
+            .bind(id.as_str())
+            .bind(STANDARD.encode(seen));
+        Ok(within_deadline(self.pool.deadline(), TABLE, self.pool.write(statement)).await? == 1)
     }
 
     async fn count(&self) -> Result<u64> {

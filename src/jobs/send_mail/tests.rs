@@ -60,6 +60,12 @@ impl Outbox for Shelf {
         self.entries.lock().unwrap().remove(id.as_str());
         Ok(())
     }
+    async fn list(&self, _: Option<&MailId>, _: u32) -> Result<Vec<OutboxEntry>> {
+        Ok(self.entries.lock().unwrap().values().cloned().collect())
+    }
+    async fn reseal(&self, _: &MailId, _: &[u8], _: &[u8]) -> Result<bool> {
+        Ok(false)
+    }
     async fn count(&self) -> Result<u64> {
         Ok(self.entries.lock().unwrap().len() as u64)
     }

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod forge;
+pub mod mailbox;
 pub mod plan;
 pub mod upstream;
 
@@ -13,8 +14,10 @@ use std::time::Duration;
 
 use portcullis::config;
 use portcullis::config::settings::Settings;
+use portcullis::crypto::random::OsRandom;
 use portcullis::domain::api_key::{ApiKey, KeyOwner};
-use portcullis::domain::audit::Initiator;
+use portcullis::domain::audit::{AuditAction, AuditOutcome, AuditQuery, Initiator, StoredOutcome};
+use portcullis::domain::change::Change;
 use portcullis::domain::clock::Timestamp;
 use portcullis::domain::scope::ScopeSet;
 use portcullis::domain::secret::Secret;
@@ -117,9 +120,18 @@ impl World {
     }
 
     pub fn user_with(&self, name: &str, is_admin: bool, scopes: &str) -> User {
+        self.user_at(name, "someone@example.org", is_admin, scopes)
+    }
+
+    /// A user with [`PASSWORD`] and this address.
+    pub fn user_mailed_at(&self, name: &str, email: &str) -> User {
+        self.user_at(name, email, false, "")
+    }
+
+    fn user_at(&self, name: &str, email: &str, is_admin: bool, scopes: &str) -> User {
         let new = NewUser {
             username: Username::parse(name).unwrap(),
-            email: Some(Email::parse("someone@example.org").unwrap()),
+            email: Some(Email::parse(email).unwrap()),
             is_admin,
             scopes: ScopeSet::parse(scopes).unwrap(),
             password: Secret::new(PASSWORD.to_owned()),
@@ -145,20 +157,7 @@ impl World {
             tokens_valid_from: None,
             last_sign_in_at: None,
         };
-        self.wait(
-            self.stores.users.insert(
-                &user,
-                &operator()
-                    .did(
-                        portcullis::domain::audit::AuditAction::UserCreate,
-                        portcullis::domain::audit::AuditOutcome::Done,
-                        at,
-                        &portcullis::crypto::random::OsRandom::new(),
-                    )
-                    .into(),
-            ),
-        )
-        .unwrap();
+        self.wait(self.stores.users.insert(&user, &operators_change())).unwrap();
         user
     }
 
@@ -197,6 +196,17 @@ impl World {
 
     pub fn post_json(&self, target: &str, body: &serde_json::Value) -> Reply {
         self.request("POST", target, &[("Content-Type", "application/json")], body.to_string().as_bytes())
+    }
+
+    /// With a bearer token.
+    pub fn post_json_as(&self, target: &str, token: &str, body: &serde_json::Value) -> Reply {
+        let headers = [("Content-Type", "application/json"), ("Authorization", &format!("Bearer {token}"))];
+        self.request("POST", target, &headers, body.to_string().as_bytes())
+    }
+
+    /// What a sign-in with this password is answered.
+    pub fn try_sign_in(&self, name: &str, password: &str) -> Reply {
+        self.post_json("/api/v1/auth/token/", &serde_json::json!({"username": name, "password": password}))
     }
 
     /// Refreshes over HTTP.
@@ -262,6 +272,18 @@ impl World {
     /// The audit log as it is written.
     pub fn audit_text(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("audit.log")).unwrap_or_default()
+    }
+
+    /// The events of one kind, by the millisecond in which they happened: reason (empty where it was done), user.
+    pub fn audited(&self, action: AuditAction) -> Vec<(String, Option<UserId>)> {
+        let query = AuditQuery { action: Some(action), limit: 1000, ..AuditQuery::default() };
+        let mut events = self.wait(self.stores.audit.list(&query)).unwrap();
+        events.reverse();
+        let reason = |outcome| match outcome {
+            StoredOutcome::Done => String::new(),
+            StoredOutcome::Refused(reason) => reason,
+        };
+        events.into_iter().map(|event| (reason(event.outcome), event.user)).collect()
     }
 
     /// Bytes as they are, on a connection of their own, and the first reply to them.
@@ -330,6 +352,12 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 /// Who changes things in a test, beside the running gateway.
 pub fn operator() -> Initiator {
     Initiator::operator()
+}
+
+/// What comes with a change that a test makes in the store itself.
+pub fn operators_change() -> Change {
+    let random = OsRandom::new();
+    operator().did(AuditAction::UserChange, AuditOutcome::Done, Timestamp::from_secs(1_700_000_000), &random).into()
 }
 
 /// A shared list that threads write and tests read.
