@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod body;
+pub mod charset;
 pub mod context;
 pub mod docs;
 pub mod endpoint;
