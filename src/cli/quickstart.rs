@@ -17,7 +17,7 @@ use crate::domain::random::Random;
 use crate::domain::scope::ScopeSet;
 use crate::domain::secret::Secret;
 use crate::domain::user::Username;
-use crate::identity::api_keys::NewKey;
+use crate::identity::api_keys::{Expiry, NewKey};
 use crate::identity::passwords::MadeUp;
 use crate::identity::users::NewUser;
 use crate::server::ground::{Administration, Nature, Stores, make_master_key};
@@ -136,13 +136,12 @@ fn first_credentials(settings: &Settings, nature: &Nature) -> Result<Option<Firs
 async fn make_credentials(administration: &Administration, random: &dyn Random) -> Result<FirstCredentials, Failure> {
     let password = Secret::new(MadeUp::text(random));
     let username = Username::parse(ADMINISTRATOR).map_err(|fault| Failure::Input(fault.to_string()))?;
-    let admin =
-        NewUser { username, email: None, is_admin: true, scopes: ScopeSet::default(), password: password.clone() };
+    let admin = NewUser { is_admin: true, ..NewUser::named(username, Some(password.clone())) };
     let key = NewKey {
         name: "quickstart".to_owned(),
         owner: KeyOwner::Service("quickstart".to_owned()),
         scopes: ScopeSet::default(),
-        expires_in: None,
+        expiry: Expiry::Never,
     };
     let (_, secret) = administration.keys.create(key, &Initiator::operator()).await?;
     // The user comes last: only then does the next start take the first one for complete.

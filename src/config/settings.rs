@@ -13,7 +13,7 @@ use crate::domain::access_policy::SecondFactorDuty;
 use crate::domain::lockout::LockoutPolicy;
 use crate::domain::password_policy::PasswordPolicy;
 use crate::domain::reset_link::ResetLink;
-use crate::domain::scope::ScopeSet;
+use crate::domain::role::Roles;
 use crate::domain::secret::Secret;
 use crate::domain::signing_key::SigningAlgorithm;
 use crate::routing::route::Route;
@@ -34,8 +34,8 @@ pub struct Settings {
     pub mail: Mail,
     pub api: Api,
     pub identity: IdentityHeaders,
-    /// Scopes that an administrator's tokens carry beside the user's own.
-    pub admin_scopes: ScopeSet,
+    /// What roles bring to the tokens of who has them.
+    pub roles: Roles,
     pub trusted_proxies: Vec<IpNet>,
     pub limits: Limits,
     pub log: Log,

@@ -40,20 +40,27 @@ use crate::edge::sanitise::Sanitiser;
 use crate::edge::standing::StandingTunnels;
 use crate::edge::upstreams::{ServerAddress, UpstreamSpec, Upstreams};
 use crate::edge::wire::{HeadLimits, Tunnels, WireSettings};
+use crate::identity::api_keys::KeyAdministration;
 use crate::identity::auditor::Auditor;
 use crate::identity::code_check::{CodeCheck, CodeForm};
+use crate::identity::factor_confirmation::FactorConfirmation;
 use crate::identity::guess_guard::{GuessGuard, GuessRules};
+use crate::identity::key_desk::KeyDesk;
 use crate::identity::notices::Notices;
 use crate::identity::outgoing::SealedMail;
+use crate::identity::owner_check::OwnerCheck;
 use crate::identity::password_change::PasswordChangeDesk;
 use crate::identity::password_confirmation::PasswordConfirmation;
 use crate::identity::password_reset::PasswordResetDesk;
 use crate::identity::passwords::Passwords;
 use crate::identity::public_keys::PublicKeys;
+use crate::identity::recovery_codes::RecoveryCodeDesk;
 use crate::identity::reset_requests::ResetRequests;
+use crate::identity::second_factors::{Disabling, SecondFactorDesk};
 use crate::identity::sessions::SessionDesk;
 use crate::identity::sign_in::{ChallengeRules, SignInDesk};
 use crate::identity::token_mint::{Lifetimes, TokenMint};
+use crate::identity::user_desk::UserDesk;
 use crate::jobs::delete_expired::DeleteExpired;
 use crate::jobs::follow_invalidations::FollowInvalidations;
 use crate::routing::client_address::TrustedProxies;
@@ -121,7 +128,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
             tokens.clone(),
             Arc::clone(&sessions) as _,
             Arc::clone(&users) as _,
-            settings.admin_scopes.clone(),
+            settings.roles.clone(),
             settings.second_factor.required,
             settings.cache.bytes,
             Arc::clone(&serial),
@@ -151,10 +158,10 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let django = settings.compatibility == Compatibility::Django;
     let form = if django { CodeForm::Django } else { CodeForm::Exact };
     let names = master_keys.keyed_digest("names of nobody");
-    let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), master_keys, form));
+    let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), Arc::clone(&master_keys), form));
     let notices =
         Arc::new(Notices::new(Arc::clone(&mail_room.templates), Arc::clone(&sealed_mail), Arc::clone(&nature.clock)));
-    let confirmation = Arc::new(PasswordConfirmation {
+    let password = Arc::new(PasswordConfirmation {
         users: Arc::clone(&users) as _,
         passwords: Arc::clone(&passwords),
         guard: Arc::clone(&guard),
@@ -162,7 +169,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     });
     let password_change = PasswordChangeDesk {
         users: Arc::clone(&users) as _,
-        confirmation,
+        confirmation: Arc::clone(&password),
         passwords: Arc::clone(&passwords),
         notices: Arc::clone(&notices),
         auditor: auditor.clone(),
@@ -190,12 +197,37 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         random: Arc::clone(&nature.random),
     });
     let send_mail = mail_room.send(Arc::clone(&stores.outbox), Arc::clone(&reset_requests) as _, nature);
+    let factor = Arc::new(FactorConfirmation {
+        codes,
+        guard: Arc::clone(&guard),
+        auditor: auditor.clone(),
+        clock: Arc::clone(&nature.clock),
+    });
+    let owner = Arc::new(OwnerCheck { password, factor: Arc::clone(&factor) });
+    let second_factors = SecondFactorDesk {
+        factors: Arc::clone(&stores.second_factors),
+        owner: Arc::clone(&owner),
+        factor: Arc::clone(&factor),
+        master_keys,
+        issuer: settings.second_factor.issuer.clone(),
+        disabling: if django { Disabling::PasswordAlone } else { Disabling::PasswordAndFactor },
+        auditor: auditor.clone(),
+        clock: Arc::clone(&nature.clock),
+        random: Arc::clone(&nature.random),
+    };
+    let recovery_codes = RecoveryCodeDesk {
+        factors: Arc::clone(&stores.second_factors),
+        owner,
+        auditor: auditor.clone(),
+        clock: Arc::clone(&nature.clock),
+        random: Arc::clone(&nature.random),
+    };
     let sign_in = SignInDesk {
         users: Arc::clone(&users) as _,
         sign_ins: Arc::clone(&stores.sign_ins),
         challenges: Arc::clone(&stores.challenges),
         passwords: Arc::clone(&passwords),
-        codes,
+        factor,
         guard,
         names,
         mint: Arc::clone(&mint),
@@ -213,18 +245,34 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         Arc::clone(&sessions) as _,
         tokens,
         mint,
-        auditor,
+        auditor.clone(),
         Arc::clone(&nature.clock),
     );
     let public_keys = PublicKeys { tokens: keyrings.tokens.clone(), assertions: keyrings.assertions.clone() };
+    let remembering = Stores {
+        users: Arc::clone(&users) as _,
+        sessions: Arc::clone(&sessions) as _,
+        api_keys: Arc::clone(&api_keys) as _,
+        ..stores.clone()
+    };
     let services = Services {
         strips_passwords: django,
+        code_form: form,
         sign_in,
         sessions: sessions_desk,
         password_change,
         password_reset,
         reset_requests,
+        second_factors,
+        recovery_codes,
         public_keys,
+        users: UserDesk {
+            users: ground::user_administration(settings, &remembering, Arc::clone(&passwords), auditor.clone(), nature),
+            second_factors: ground::second_factor_reset(&remembering, auditor.clone(), nature),
+        },
+        keys: key_desk(settings, &remembering, auditor.clone(), nature),
+        lockouts: ground::lockouts(&remembering, auditor.clone(), nature),
+        auditor,
     };
     let (api, table) = routes(settings, services, &runtimes.handlers)?;
 
@@ -305,7 +353,8 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
 fn routes(settings: &Settings, services: Services, runtime: &Handle) -> Result<(Api, RouteTable), StartError> {
     let faulty = |fault: String| StartError::Routes(fault);
     let settings::Api { prefix, docs } = &settings.api;
-    let (api, own) = Api::build(prefix, *docs, services, runtime.clone()).map_err(|e| faulty(e.to_string()))?;
+    let (api, own) = Api::build(prefix, *docs, settings.second_factor.administration, services, runtime.clone())
+        .map_err(|e| faulty(e.to_string()))?;
     let table = table(settings, own)?;
     Ok((api, table))
 }
@@ -329,6 +378,15 @@ fn token_rules(settings: &Settings) -> TokenRules {
         strict: settings.compatibility == Compatibility::None,
         max_access_lifetime: tokens.access_lifetime,
         max_refresh_lifetime: tokens.refresh_lifetime,
+    }
+}
+
+fn key_desk(settings: &Settings, stores: &Stores, auditor: Auditor, nature: &Nature) -> KeyDesk {
+    let (clock, random) = (Arc::clone(&nature.clock), Arc::clone(&nature.random));
+    KeyDesk {
+        keys: KeyAdministration::new(Arc::clone(&stores.api_keys), auditor, clock, random),
+        users: Arc::clone(&stores.users),
+        roles: settings.roles.clone(),
     }
 }
 

@@ -55,8 +55,9 @@ pub trait Guesses: Send + Sync {
     /// Takes guesses back that were right.
     async fn forgive(&self, forgiven: &[Forgiveness]) -> Result<()>;
 
-    /// As [`Guesses::forgive`], as an act of its own. `false` when there was nothing to forgive; nothing is written then.
-    async fn unlock(&self, subject: &GuessSubject, change: &Change) -> Result<bool>;
+    /// Forgets all that was counted against these, as an act of its own, in one transaction. `false` when there was nothing
+    /// to forget; nothing is written then.
+    async fn unlock(&self, subjects: &[GuessSubject], change: &Change) -> Result<bool>;
 
     /// Those that are blocked at `now`, at most `limit`, the longest block first.
     async fn blocked(&self, now: Timestamp, limit: u32) -> Result<Vec<(GuessSubject, Lockout)>>;

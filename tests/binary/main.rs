@@ -14,6 +14,7 @@ mod documents;
 mod harness;
 mod logs;
 mod mail;
+mod password_reset;
 mod quickstart;
 mod signals;
 mod third_party;

@@ -189,6 +189,8 @@ const ONE_FAULT: &[(&str, &str)] = &[
         "passwords: { context_words: [acme, ' a '] }",
         "5: passwords.context_words[1]: \" a \" is no word of 3 to 64 characters; write another one, or none",
     ),
+    ("audit: { keep: 23h }", "5: audit.keep: \"23h\" is less than 1d; write at least 1d"),
+    ("audit: { keep: 4000d }", "5: audit.keep: \"4000d\" is more than 3650d; write at most 3650d"),
     // Lockout.
     ("lockout: { account: { free: 11 } }", "5: lockout.account.free: \"11\" is more than 10; write at most 10"),
     ("lockout: { account: { free: 0 } }", "5: lockout.account.free: \"0\" is less than 1; write at least 1"),
@@ -228,7 +230,15 @@ const ONE_FAULT: &[(&str, &str)] = &[
         "identity: { assertion_lifetime: 5m }",
         "5: identity.assertion_lifetime: \"5m\" is more than 1m; write at most 1m",
     ),
-    ("roles: { editor: {} }", "5: roles: there is no key \"editor\" here; the only one here is admin"),
+    ("roles: { editor: {} }", "5: roles.editor.scopes: this is required; write scopes: [some:scope], or [] for none"),
+    (
+        "roles: { a b: { scopes: [] } }",
+        "5: roles.a b: a role's name is 1 to 64 of the characters a-z A-Z 0-9 : . _ -; rename it",
+    ),
+    (
+        "roles: { support: { scope: [a] } }",
+        "5: roles.support.scopes: this is required; write scopes: [some:scope], or [] for none\n5: roles.support: there is no key \"scope\" here; did you mean \"scopes\"?",
+    ),
     (
         "roles: { admin: { scopes: [a b] } }",
         "5: roles.admin.scopes[0]: \"a b\" is no scope: a scope is 1 to 64 of the characters a-z A-Z 0-9 : . _ - / *; rename it",

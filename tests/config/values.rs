@@ -33,7 +33,7 @@ tokens: { access_lifetime: 250ms0 }
     let settings = accepted(
         "passwords: { memory: 46MiB, iterations: 1 }\nidentity: { headers: oauth2-proxy }\napi: { prefix: /auth/ }\n\
          trusted_proxies: [10.0.0.0/8, '::1']\nlog: { access: { file: /var/log/a }, level: 'warn,portcullis=debug' }\n\
-         workers: { threads: 3 }\nroles: { admin: { scopes: [all] } }\n",
+         workers: { threads: 3 }\nroles: { admin: { scopes: [all] }, support: { scopes: [b, a] }, idle: { scopes: [] } }\n",
     );
     assert_eq!((settings.passwords.memory_kib, settings.passwords.iterations), (46 * 1024, 1));
     assert_eq!(settings.identity.preset, HeaderPreset::OAuth2Proxy);
@@ -42,7 +42,12 @@ tokens: { access_lifetime: 250ms0 }
     assert_eq!(settings.log.access, LogPlace::File("/var/log/a".into()));
     assert_eq!(settings.log.level, "warn,portcullis=debug");
     assert_eq!(settings.workers.threads, 3);
-    assert_eq!(settings.admin_scopes.to_string(), "all");
+    let mut roles = settings.roles.named.iter().map(|(name, scopes)| format!("{name}: {scopes}"));
+    assert_eq!(settings.roles.admin.to_string(), "all");
+    assert_eq!((roles.next().as_deref(), roles.next().as_deref()), (Some("idle: "), Some("support: a b")));
+    let settings = accepted("roles: { admin: {}, support: { scopes: [a] } }\n");
+    let default = "audit:read keys:read keys:write sessions:write users:read users:write";
+    assert_eq!(settings.roles.admin.to_string(), default, "naming others leaves it as it is");
 }
 
 #[test]
@@ -216,6 +221,7 @@ fn weakened_settings_are_warned_of() {
         ("passwords: { similarity: false }", "passwords.similarity"),
         ("passwords: { common: false }", "passwords.common"),
         ("passwords: { numeric: false }", "passwords.numeric"),
+        ("audit: { keep: 89d }", "audit.keep"),
         ("lockout: { account: { delay: 9s } }", "lockout.account.delay"),
         ("lockout: { codes: { max_delay: 14m } }", "lockout.codes.max_delay"),
         ("lockout: { codes: { window: 23h } }", "lockout.codes.window"),

@@ -77,7 +77,7 @@ fn faults_of_both_fields_are_collected() {
 fn the_new_password_is_compared_with_what_is_known_of_the_user() {
     let world = World::start();
     let user = world.user_mailed_at("marion", "kestrel.weaver@example.org");
-    let names = portcullis::storage::users::UserChanges {
+    let names = portcullis::domain::user::UserChanges {
         first_name: Some("Bartholomew".to_owned()),
         last_name: Some("Featherstone".to_owned()),
         ..Default::default()

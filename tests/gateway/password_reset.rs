@@ -218,7 +218,7 @@ fn a_newer_link_and_another_password_make_older_links_void() {
     assert_invalid(&confirm(&world, &second, PASSWORD));
     let third = token(&world, "anna@example.org");
     let moved =
-        portcullis::storage::users::UserChanges { email: Some("new@example.org".to_owned()), ..Default::default() };
+        portcullis::domain::user::UserChanges { email: Some("new@example.org".to_owned()), ..Default::default() };
     world.wait(world.stores.users.update(&user.id, &moved, &operators_change())).unwrap();
     assert_invalid(&confirm(&world, &third, PASSWORD));
     let fourth = token(&world, "new@example.org");

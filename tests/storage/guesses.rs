@@ -150,14 +150,14 @@ pub async fn are_forgotten_by_an_unlock_that_is_told(world: &World) {
         let query = AuditQuery { limit: 10, ..AuditQuery::default() };
         world.audit.list(&query).await.unwrap().len()
     };
-    assert!(!world.guesses.unlock(&anna, &change()).await.unwrap());
+    assert!(!world.guesses.unlock(std::slice::from_ref(&anna), &change()).await.unwrap());
     assert_eq!(told().await, 0);
     guess(world, std::slice::from_ref(&anna), at(0)).await.unwrap();
     guess(world, &[account("bert")], at(0)).await.unwrap();
-    assert!(world.guesses.unlock(&anna, &change()).await.unwrap());
+    assert!(world.guesses.unlock(std::slice::from_ref(&anna), &change()).await.unwrap());
     assert_eq!(told().await, 1);
     assert_eq!((failures(world, &anna).await, failures(world, &account("bert")).await), (0, 1));
-    assert!(!world.guesses.unlock(&anna, &change()).await.unwrap());
+    assert!(!world.guesses.unlock(std::slice::from_ref(&anna), &change()).await.unwrap());
 }
 
 pub async fn that_block_are_listed_the_longest_block_first(world: &World) {

@@ -9,6 +9,8 @@ mod challenges;
 mod guesses;
 mod invalidations;
 mod outbox;
+mod password_resets;
+mod second_factors;
 mod sessions;
 mod sign_ins;
 mod signing_keys;
@@ -29,6 +31,7 @@ use portcullis::storage::challenges::Challenges;
 use portcullis::storage::guesses::Guesses;
 use portcullis::storage::invalidations::Invalidations;
 use portcullis::storage::outbox::Outbox;
+use portcullis::storage::password_resets::PasswordResets;
 use portcullis::storage::second_factors::SecondFactors;
 use portcullis::storage::sessions::Sessions;
 use portcullis::storage::sign_ins::SignIns;
@@ -43,11 +46,12 @@ pub struct World {
     pub signing_keys: Arc<dyn SigningKeys>,
     pub invalidations: Arc<dyn Invalidations>,
     pub outbox: Arc<dyn Outbox>,
-    pub sign_ins: Arc<dyn SignIns>,
-    pub challenges: Arc<dyn Challenges>,
     pub second_factors: Arc<dyn SecondFactors>,
+    pub challenges: Arc<dyn Challenges>,
+    pub sign_ins: Arc<dyn SignIns>,
     pub guesses: Arc<dyn Guesses>,
     pub audit: Arc<dyn AuditTrail>,
+    pub password_resets: Arc<dyn PasswordResets>,
     /// Whatever must live as long as the store does.
     pub keep: Box<dyn Any + Send + Sync>,
 }
@@ -126,12 +130,6 @@ macro_rules! contract {
                 at_once_use_a_proof_up_once
                 and_a_new_password_at_once_leave_no_session_of_the_old_one
                 of_old_tokens_open_a_session_only_while_those_hold;
-            challenges:
-                are_tried_a_few_times_and_not_after_their_time
-                at_once_are_tried_no_more_often
-                of_one_user_are_kept_up_to_a_few
-                are_void_when_what_they_vouch_for_changes
-                that_are_over_are_deleted_in_batches;
             guesses:
                 are_counted_against_each_subject
                 are_counted_against_none_when_one_is_blocked
@@ -152,7 +150,31 @@ macro_rules! contract {
                 parallel_first_keys_agree
                 uses_and_algorithms_are_apart
                 a_known_key_that_is_not_active_is_no_answer
-                a_rotated_key_verifies_until_it_is_deleted;
+                a_rotated_key_verifies_until_it_is_deleted
+                are_sealed_anew_unless_they_have_changed;
+            second_factors:
+                come_back_as_they_were_stored
+                an_unconfirmed_one_makes_place_for_the_next
+                beside_a_confirmed_one_another_is_set_up_with_a_proof_only
+                confirming_is_done_once_with_all_that_follows
+                a_further_one_leaves_the_recovery_codes
+                recovery_codes_belong_to_one_user_and_are_found_until_used
+                everything_goes_at_once_and_only_with_the_proof
+                of_parallel_uses_of_one_proof_one_counts
+                changes_to_nobody_change_nothing
+                are_listed_in_pages_and_sealed_anew;
+            challenges:
+                are_counted_before_they_are_judged
+                are_over_at_their_time
+                of_parallel_attempts_no_more_count_than_allowed
+                the_newest_few_of_a_user_are_kept
+                making_one_takes_the_right_guess_back
+                are_void_once_the_password_or_the_user_changes
+                expired_ones_are_deleted_in_batches
+                one_of_many_sign_ins_uses_it_up
+                one_of_many_sign_ins_uses_a_proof_up
+                a_sign_in_that_is_not_completed_leaves_nothing
+                a_sign_in_by_one_factor_and_an_enrolment_do_not_pass_each_other;
             invalidations:
                 start_at_zero
                 tell_of_every_change_in_order
@@ -168,7 +190,16 @@ macro_rules! contract {
                 each_entry_goes_to_one_of_many_claimants
                 what_is_done_or_given_up_is_gone
                 what_failed_comes_back_at_its_time_and_tells_why
-                an_entry_is_replaced_in_one_step_or_not_at_all;
+                an_entry_is_replaced_in_one_step_or_not_at_all
+                entries_are_listed_in_pages_and_sealed_anew
+                mail_goes_with_its_change_and_not_without_it;
+            password_resets:
+                come_back_as_they_were_stored
+                a_newer_one_is_the_only_one_of_its_user
+                one_sets_the_password_once_with_all_that_follows
+                of_parallel_uses_one_counts
+                what_is_void_or_over_changes_nothing
+                expired_ones_are_deleted_in_batches;
         }
     };
 }

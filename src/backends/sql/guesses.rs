@@ -137,10 +137,17 @@ impl Guesses for SqlGuesses {
         .await
     }
 
-    async fn unlock(&self, subject: &GuessSubject, change: &Change) -> Result<bool> {
+    async fn unlock(&self, subjects: &[GuessSubject], change: &Change) -> Result<bool> {
+        // In the order in which everybody locks them.
+        let mut ordered = subjects.to_vec();
+        ordered.sort_by_key(ToString::to_string);
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
-            if !forget(changing.connection(), subject).await? {
+            let mut forgot = false;
+            for subject in &ordered {
+                forgot |= forget(changing.connection(), subject).await?;
+            }
+            if !forgot {
                 return Ok(false);
             }
             changing.write(change).await?;

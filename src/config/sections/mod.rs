@@ -45,7 +45,7 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
     let mail = mail::read(root.section("mail"));
     let api = api::read(root.section("api"));
     let identity = identity::read(root.section("identity"), issuer);
-    let admin_scopes = roles::read(root.section("roles"));
+    let roles = roles::read(root.section("roles"));
     let trusted_proxies = trusted_proxies::read(root);
     let limits = limits::read(root.section("limits"));
     let log = log::read(root.section("log"));
@@ -67,7 +67,7 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
         mail: mail?,
         api,
         identity,
-        admin_scopes,
+        roles,
         trusted_proxies,
         limits,
         log,

@@ -22,7 +22,7 @@ use portcullis::domain::clock::Timestamp;
 use portcullis::domain::scope::ScopeSet;
 use portcullis::domain::secret::Secret;
 use portcullis::domain::user::{Email, User, UserId, Username};
-use portcullis::identity::api_keys::NewKey;
+use portcullis::identity::api_keys::{Expiry, NewKey};
 use portcullis::identity::users::NewUser;
 use portcullis::server::ground::{Administration, Nature, Stores, make_master_key};
 use portcullis::server::run::{Running, back_office};
@@ -130,11 +130,10 @@ impl World {
 
     fn user_at(&self, name: &str, email: &str, is_admin: bool, scopes: &str) -> User {
         let new = NewUser {
-            username: Username::parse(name).unwrap(),
             email: Some(Email::parse(email).unwrap()),
             is_admin,
             scopes: ScopeSet::parse(scopes).unwrap(),
-            password: Secret::new(PASSWORD.to_owned()),
+            ..NewUser::named(Username::parse(name).unwrap(), Some(Secret::new(PASSWORD.to_owned())))
         };
         self.wait(self.administration.users.create(new, &crate::harness::operator())).unwrap()
     }
@@ -150,6 +149,7 @@ impl World {
             first_name: String::new(),
             last_name: String::new(),
             is_admin: false,
+            roles: portcullis::domain::role::RoleSet::default(),
             scopes: ScopeSet::default(),
             password: cheap_hash(),
             created_at: at,
@@ -167,7 +167,8 @@ impl World {
     }
 
     pub fn key_of(&self, owner: KeyOwner, scopes: &str, expires_in: Option<Duration>) -> (ApiKey, String) {
-        let new = NewKey { name: "test".to_owned(), owner, scopes: ScopeSet::parse(scopes).unwrap(), expires_in };
+        let expiry = expires_in.map_or(Expiry::Never, Expiry::In);
+        let new = NewKey { name: "test".to_owned(), owner, scopes: ScopeSet::parse(scopes).unwrap(), expiry };
         let (key, secret) = self.wait(self.administration.keys.create(new, &crate::harness::operator())).unwrap();
         (key, secret.expose().to_owned())
     }
