@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
 mod api_keys;
+mod bad_input;
 mod contract_bodies;
 mod contract_common;
 mod contract_tokens;
