@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod api_keys;
+mod audit;
+mod guesses;
 mod invalidations;
 mod outbox;
 mod sessions;
@@ -21,8 +23,12 @@ use portcullis::domain::change::Change;
 use portcullis::domain::clock::Timestamp;
 use portcullis::domain::invalidation::{Epoch, Invalidation};
 use portcullis::storage::api_keys::ApiKeys;
+use portcullis::storage::audit::AuditTrail;
+use portcullis::storage::guesses::Guesses;
 use portcullis::storage::invalidations::Invalidations;
 use portcullis::storage::outbox::Outbox;
+use portcullis::storage::password_resets::PasswordResets;
+use portcullis::storage::second_factors::SecondFactors;
 use portcullis::storage::sessions::Sessions;
 use portcullis::storage::signing_keys::SigningKeys;
 use portcullis::storage::users::Users;
@@ -35,6 +41,10 @@ pub struct World {
     pub signing_keys: Arc<dyn SigningKeys>,
     pub invalidations: Arc<dyn Invalidations>,
     pub outbox: Arc<dyn Outbox>,
+    pub guesses: Arc<dyn Guesses>,
+    pub audit: Arc<dyn AuditTrail>,
+    pub password_resets: Arc<dyn PasswordResets>,
+    pub second_factors: Arc<dyn SecondFactors>,
     /// Whatever must live as long as the store does.
     pub keep: Box<dyn Any + Send + Sync>,
 }
@@ -55,6 +65,11 @@ pub fn at(secs: i64) -> Timestamp {
 pub fn change() -> Change {
     let random = OsRandom::new();
     Initiator::operator().did(AuditAction::UserChange, AuditOutcome::Done, at(0), &random).into()
+}
+
+/// What comes with a change, and can be told from what comes with another.
+pub fn change_of(action: AuditAction, secs: i64) -> Change {
+    Initiator::operator().did(action, AuditOutcome::Done, at(secs), &OsRandom::new()).into()
 }
 
 /// Text that was trouble somewhere.
@@ -98,6 +113,12 @@ macro_rules! contract {
                 a_new_password_ends_the_sessions
                 changes_to_nobody_change_nothing
                 a_better_hash_is_lost_when_the_password_changed
+                changes_are_made_one_by_one_and_all_at_once
+                a_change_that_cannot_be_made_changes_nothing
+                a_new_address_makes_links_void_and_another_name_does_not
+                switching_off_by_a_change_ends_what_disabling_ends
+                deleting_takes_everything_but_the_audit
+                are_searched_literally_and_filtered
                 a_user_with_very_many_sessions_can_be_disabled;
             sessions:
                 come_back_as_they_were_stored
@@ -112,7 +133,20 @@ macro_rules! contract {
                 id_prefix_and_digest_are_unique
                 the_first_revocation_is_kept
                 are_listed_newest_first_in_pages
+                are_searched_literally_and_filtered
+                changes_are_made_to_keys_that_are_not_revoked
+                a_rotation_names_its_successor_and_ends_the_old_key
+                of_parallel_rotations_one_is_made
+                a_rotation_into_a_taken_key_changes_nothing
                 odd_texts_come_back_unchanged;
+            audit:
+                comes_back_as_it_was_stored
+                is_written_with_its_change_and_only_then
+                is_listed_newest_first_in_pages
+                is_found_by_each_filter_and_by_all_of_them
+                is_deleted_in_batches;
+            guesses:
+                are_forgotten_together_and_told_once;
             signing_keys:
                 parallel_first_keys_agree
                 uses_and_algorithms_are_apart
