@@ -7,13 +7,16 @@
 
 mod accounts;
 mod administration;
+mod audit;
 mod bad_start;
 mod commands;
 mod crash;
 mod documents;
 mod harness;
+mod keys;
 mod logs;
 mod mail;
 mod quickstart;
 mod signals;
 mod third_party;
+mod users;
