@@ -7,14 +7,17 @@
 
 mod accounts;
 mod administration;
+mod audit;
 mod bad_start;
 mod commands;
 mod crash;
 mod documents;
 mod harness;
+mod keys;
 mod logs;
 mod mail;
 mod password_reset;
 mod quickstart;
 mod signals;
 mod third_party;
+mod users;

@@ -5,7 +5,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
+mod administration_keys;
+mod administration_users;
 mod api_keys;
+mod audit;
 mod bad_input;
 mod contract_bodies;
 mod contract_common;
@@ -14,10 +17,12 @@ mod contract_validation;
 mod credentials;
 mod draining;
 mod forwarding;
+mod grants;
 mod guessing;
 mod harness;
 mod hosts;
 mod identity_headers;
+mod lockouts;
 mod logout;
 mod native_tokens;
 mod notices;
