@@ -25,6 +25,7 @@ mod paths;
 mod proxying;
 mod recording;
 mod routes;
+mod second_factor_setup;
 mod session_management;
 mod sessions;
 mod signing;

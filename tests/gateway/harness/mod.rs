@@ -1,5 +1,6 @@
 //! A gateway, an upstream, and a client that can also misbehave.
 
+pub mod authenticator;
 pub mod client;
 pub mod forge;
 pub mod plan;
