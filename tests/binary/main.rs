@@ -14,5 +14,6 @@ mod documents;
 mod harness;
 mod logs;
 mod quickstart;
+mod second_factors;
 mod signals;
 mod third_party;
