@@ -17,7 +17,7 @@ use crate::domain::credential::BearerToken;
 use crate::domain::denial::Denial;
 use crate::domain::digest::Digest;
 use crate::domain::principal::{Assurance, Method, Principal, Subject};
-use crate::domain::scope::ScopeSet;
+use crate::domain::role::Roles;
 use crate::domain::session::SessionId;
 use crate::domain::token::{TokenClaims, TokenFault, TokenType};
 use crate::domain::user::{User, UserId};
@@ -28,7 +28,7 @@ pub struct TokenCheck {
     tokens: Tokens,
     sessions: Arc<dyn Sessions>,
     users: Arc<dyn Users>,
-    admin_scopes: ScopeSet,
+    roles: Roles,
     duty: SecondFactorDuty,
     seen: Cache<Digest, Arc<Seen>, ByBytes>,
     serial: Arc<Serial>,
@@ -56,14 +56,14 @@ impl TokenCheck {
         tokens: Tokens,
         sessions: Arc<dyn Sessions>,
         users: Arc<dyn Users>,
-        admin_scopes: ScopeSet,
+        roles: Roles,
         duty: SecondFactorDuty,
         cache_bytes: u64,
         serial: Arc<Serial>,
     ) -> Self {
         let items = usize::try_from(cache_bytes / 2048).unwrap_or(usize::MAX).clamp(16, 1 << 20);
         let seen = Cache::with_weighter(items, cache_bytes, ByBytes);
-        Self { tokens, sessions, users, admin_scopes, duty, seen, serial }
+        Self { tokens, sessions, users, roles, duty, seen, serial }
     }
 
     pub async fn check(&self, token: &BearerToken, now: Timestamp) -> Result<Arc<Principal>, Denial> {
@@ -90,6 +90,12 @@ impl TokenCheck {
         session_id: Option<&SessionId>,
         now: Timestamp,
     ) -> Result<Arc<User>, Denial> {
+        // The user first, as existing clients are told: a user who is gone or switched off has no sessions left either.
+        let user = self.users.find(user_id).await.map_err(|_| Denial::Unavailable)?;
+        let user = user.ok_or(Denial::UserNotFound)?;
+        if !user.is_active {
+            return Err(Denial::UserInactive);
+        }
         if let Some(id) = session_id {
             let session = self.sessions.find(id).await.map_err(|_| Denial::Unavailable)?;
             let live = session.is_some_and(|session| session.is_live(now) && session.user_id == *user_id);
@@ -97,9 +103,7 @@ impl TokenCheck {
                 return Err(Denial::SessionEnded);
             }
         }
-        let user = self.users.find(user_id).await.map_err(|_| Denial::Unavailable)?;
-        let user = user.ok_or(Denial::UserNotFound)?;
-        if user.is_active { Ok(user) } else { Err(Denial::UserInactive) }
+        Ok(user)
     }
 
     fn read(&self, token: &BearerToken, now: Timestamp) -> Result<Arc<Seen>, Denial> {
@@ -133,7 +137,7 @@ impl TokenCheck {
         let principal = Arc::new(Principal {
             subject: Subject::User { id: user.id.clone(), username: user.username.clone(), email: user.email.clone() },
             method: Method::Jwt,
-            scopes: if user.is_admin { user.scopes.union(&self.admin_scopes) } else { user.scopes.clone() },
+            scopes: user.all_scopes(&self.roles),
             key_id: None,
             session_id: claims.session_id.clone(),
             amr: claims.amr.clone(),

@@ -140,12 +140,13 @@ fn mark_lone_surrogates(text: &str) -> String {
     out
 }
 
-fn form_fields(bytes: &[u8]) -> Fields {
+/// The pairs of a form (WHATWG URL 5.1), or of the query of a URL.
+pub fn form_fields(bytes: &[u8]) -> Fields {
     let mut map = Map::new();
     for (name, value) in form_urlencoded::parse(bytes) {
         map.insert(name.into_owned(), Value::String(value.into_owned()));
     }
-    Fields::new(map)
+    Fields::of_texts(map)
 }
 
 async fn multipart_fields(headers: &HeaderMap, bytes: Bytes) -> Result<Fields, Unreadable> {
@@ -165,7 +166,7 @@ async fn multipart_fields(headers: &HeaderMap, bytes: Bytes) -> Result<Fields, U
         let text = part.bytes().await.map_err(|_| faulty("Invalid multipart body"))?;
         map.insert(name, Value::String(String::from_utf8_lossy(text.deref()).into_owned()));
     }
-    Ok(Fields::new(map))
+    Ok(Fields::of_texts(map))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What a handler knows beside the request itself.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
@@ -8,12 +9,20 @@ use axum::http::header::USER_AGENT;
 use crate::access::permit::Permit;
 use crate::domain::audit::{Actor, Initiator};
 use crate::domain::principal::Subject;
+use crate::identity::auditor::Auditor;
 use crate::identity::code_check::CodeForm;
+use crate::identity::grants::Administrator;
+use crate::identity::key_desk::KeyDesk;
+use crate::identity::lockouts::Lockouts;
+use crate::identity::password_change::PasswordChangeDesk;
+use crate::identity::password_reset::PasswordResetDesk;
 use crate::identity::public_keys::PublicKeys;
 use crate::identity::recovery_codes::RecoveryCodeDesk;
+use crate::identity::reset_requests::ResetRequests;
 use crate::identity::second_factors::SecondFactorDesk;
 use crate::identity::sessions::SessionDesk;
 use crate::identity::sign_in::SignInDesk;
+use crate::identity::user_desk::UserDesk;
 
 /// Put into the request's extensions by whoever calls the router.
 #[derive(Clone, Debug)]
@@ -45,6 +54,14 @@ impl RequestContext {
     }
 }
 
+impl RequestContext {
+    /// Who administers, with the scopes of what was shown: of a key, the key's own.
+    pub fn administrator(&self, headers: &HeaderMap) -> Administrator {
+        let scopes = self.permit.principal().map(|principal| principal.scopes.clone()).unwrap_or_default();
+        Administrator { by: self.initiator(headers), scopes }
+    }
+}
+
 /// What the handlers work with.
 pub struct Services {
     /// White space at the ends of a password is no part of it: as the Django stack has it, for its clients and passwords.
@@ -53,7 +70,14 @@ pub struct Services {
     pub code_form: CodeForm,
     pub sign_in: SignInDesk,
     pub sessions: SessionDesk,
+    pub password_change: PasswordChangeDesk,
+    pub password_reset: PasswordResetDesk,
+    pub reset_requests: Arc<ResetRequests>,
     pub second_factors: SecondFactorDesk,
     pub recovery_codes: RecoveryCodeDesk,
     pub public_keys: PublicKeys,
+    pub users: UserDesk,
+    pub keys: KeyDesk,
+    pub lockouts: Lockouts,
+    pub auditor: Auditor,
 }

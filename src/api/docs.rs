@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn the_page_tells_of_every_operation_and_refers_to_nothing_outside() {
-        let document = json!(openapi::describe(&endpoints::all("/a", true)));
+        let document = json!(openapi::describe(&endpoints::all("/a", true, true)));
         let page = render(&document, "/a/docs/style.css").unwrap();
         for (path, item) in document["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {

@@ -2,12 +2,16 @@
 //! gives is said by the description beside the handler.
 
 use super::endpoint::Endpoint;
-use super::operation::{open_to_unenrolled, operation, requires};
-use super::{docs, me, openapi, second_factors, sessions, sign_in, tokens, well_known};
+use super::operation::{administers, open_to_unenrolled, operation, requires};
+use super::{
+    audit, docs, keys, lockouts, me, openapi, passwords, second_factors, sessions, sign_in, tokens, user_accounts,
+    user_sessions, users, well_known,
+};
 use crate::domain::access_policy::{AccessPolicy, Kinds};
 
 /// Every endpoint, below `prefix` or at its well-known place; those that describe the rest only if told to `describe`.
-pub fn all(prefix: &str, describe: bool) -> Vec<Endpoint> {
+/// Administration by token takes a second factor if `second_factor` says so.
+pub fn all(prefix: &str, describe: bool, second_factor: bool) -> Vec<Endpoint> {
     let mut operations = vec![
         operation!(AccessPolicy::Public, sign_in::obtain),
         operation!(AccessPolicy::Public, sign_in::challenge),
@@ -18,12 +22,37 @@ pub fn all(prefix: &str, describe: bool) -> Vec<Endpoint> {
         operation!(open_to_unenrolled(requires(Kinds::JWT)), sessions::logout_everywhere),
         operation!(requires(Kinds::JWT), sessions::list),
         operation!(requires(Kinds::JWT), sessions::end),
+        operation!(requires(Kinds::JWT), passwords::change),
+        operation!(AccessPolicy::Public, passwords::request_reset),
+        operation!(AccessPolicy::Public, passwords::confirm_reset),
         operation!(open_to_unenrolled(requires(Kinds::EITHER)), me::show),
         operation!(open_to_unenrolled(requires(Kinds::JWT)), second_factors::show),
         operation!(open_to_unenrolled(requires(Kinds::JWT)), second_factors::set_up),
         operation!(open_to_unenrolled(requires(Kinds::JWT)), second_factors::verify),
         operation!(requires(Kinds::JWT), second_factors::disable),
         operation!(requires(Kinds::JWT), second_factors::renew_recovery_codes),
+        operation!(administers(second_factor, "users:read"), users::list),
+        operation!(administers(second_factor, "users:write"), users::create),
+        operation!(administers(second_factor, "users:read"), users::show),
+        operation!(administers(second_factor, "users:write"), users::change),
+        operation!(administers(second_factor, "users:write"), users::delete),
+        operation!(administers(second_factor, "users:write"), user_accounts::disable),
+        operation!(administers(second_factor, "users:write"), user_accounts::enable),
+        operation!(administers(second_factor, "users:write"), user_accounts::set_password),
+        operation!(administers(second_factor, "users:write"), user_accounts::reset_second_factor),
+        operation!(administers(second_factor, "users:write"), user_accounts::unlock),
+        operation!(administers(second_factor, "users:read"), user_sessions::list),
+        operation!(administers(second_factor, "sessions:write"), user_sessions::end),
+        operation!(administers(second_factor, "sessions:write"), user_sessions::end_all),
+        operation!(administers(second_factor, "users:read"), lockouts::list),
+        operation!(administers(second_factor, "users:write"), lockouts::clear),
+        operation!(administers(second_factor, "keys:read"), keys::list),
+        operation!(administers(second_factor, "keys:write"), keys::create),
+        operation!(administers(second_factor, "keys:read"), keys::show),
+        operation!(administers(second_factor, "keys:write"), keys::change),
+        operation!(administers(second_factor, "keys:write"), keys::rotate),
+        operation!(administers(second_factor, "keys:write"), keys::revoke),
+        operation!(administers(second_factor, "audit:read"), audit::list),
         operation!(AccessPolicy::Public, well_known::jwks),
     ];
     if describe {
@@ -88,7 +117,7 @@ mod tests {
                 String::new(),
             ),
         ] {
-            let endpoints = all("/a", true);
+            let endpoints = all("/a", true, true);
             let endpoint = endpoints.iter().find(|endpoint| endpoint.path == path).expect(path);
             assert_eq!(endpoint.allow(), allow);
             let expected = format!(r#"{{"name":"{name}","description":"{description}",{PARSES}{form}}}"#);
@@ -98,7 +127,7 @@ mod tests {
 
     #[test]
     fn every_operation_has_a_method_a_name_and_somebody_whom_it_is_for() {
-        let endpoints = all("/a", true);
+        let endpoints = all("/a", true, true);
         let mut ids = HashSet::new();
         let mut kept = 0;
         for endpoint in &endpoints {

@@ -1,5 +1,7 @@
 //! Text fields, judged as clients of Django REST framework expect: every fault collected, white space stripped.
 
+pub mod typed;
+
 use serde_json::{Map, Value, json};
 
 use crate::domain::secret::Secret;
@@ -10,6 +12,8 @@ use crate::identity::code_check::CodeForm;
 pub struct Fields {
     values: Map<String, Value>,
     faults: Map<String, Value>,
+    /// Of a form or a query.
+    all_texts: bool,
 }
 
 /// Stands before the four hex digits of a lone surrogate, which no Rust string can hold. A noncharacter, so it means
@@ -18,7 +22,12 @@ pub const SURROGATE_MARK: char = '\u{10FFFE}';
 
 impl Fields {
     pub fn new(values: Map<String, Value>) -> Self {
-        Self { values, faults: Map::new() }
+        Self { values, ..Self::default() }
+    }
+
+    /// From a form or a query, where every value is a text.
+    pub fn of_texts(values: Map<String, Value>) -> Self {
+        Self { values, all_texts: true, ..Self::default() }
     }
 
     /// A required text. When it does not fit, the fault is noted and the text is empty: ask [`Fields::finish`] before using it.

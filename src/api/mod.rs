@@ -5,6 +5,7 @@
 //! meant for another path, and nothing without a description.
 
 pub mod answer;
+pub mod audit;
 pub mod body;
 pub mod context;
 pub mod docs;
@@ -12,10 +13,15 @@ pub mod endpoint;
 pub mod endpoints;
 pub mod factor_fields;
 pub mod fields;
+pub mod keys;
+pub mod lockouts;
 pub mod me;
 pub mod negotiation;
+pub mod object_id;
 pub mod openapi;
 pub mod operation;
+pub mod paging;
+pub mod passwords;
 pub mod qr_code;
 pub mod refusal;
 pub mod router;
@@ -24,4 +30,7 @@ pub mod second_factors;
 pub mod sessions;
 pub mod sign_in;
 pub mod tokens;
+pub mod user_accounts;
+pub mod user_sessions;
+pub mod users;
 pub mod well_known;

@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn every_tag_is_explained_and_every_body_has_an_example() {
-        let endpoints = endpoints::all("/a", true);
+        let endpoints = endpoints::all("/a", true, true);
         for tag in endpoints.iter().flat_map(|e| &e.operations).flat_map(|o| o.description.tags.iter().flatten()) {
             assert!(TAGS.iter().any(|(name, _)| name == tag), "{tag}: say in TAGS what it is about");
         }
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_flat_body_may_be_a_form() {
-        let document = json!(describe(&endpoints::all("/a", true)));
+        let document = json!(describe(&endpoints::all("/a", true, true)));
         let body = &document["paths"]["/a/token/"]["post"]["requestBody"]["content"];
         let kinds: Vec<&String> = body.as_object().unwrap().keys().collect();
         assert_eq!(kinds, ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"]);

@@ -23,6 +23,7 @@ pub const fn status(denial: Denial) -> StatusCode {
         // Nobody reads the answer to a client that has left.
         D::ParseError | D::InvalidFields | D::ClientGone => StatusCode::BAD_REQUEST,
         D::PasswordMissing | D::PasswordWrong | D::SecondFactorNotEnabled => StatusCode::BAD_REQUEST,
+        D::ResetTokenInvalid => StatusCode::BAD_REQUEST,
         D::HeaderTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         D::TargetTooLong => StatusCode::URI_TOO_LONG,
         D::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -112,6 +113,7 @@ const fn detail(denial: Denial) -> &'static str {
         D::ChallengeInvalid => "The challenge is not valid or was used up.",
         D::PasswordMissing => "Password is required",
         D::PasswordWrong => "Invalid password",
+        D::ResetTokenInvalid => "The link is invalid or has expired.",
         D::SecondFactorNotEnabled => "2FA is not enabled",
         D::SecondFactorRequired => "This needs a sign-in with a second factor.",
         D::AuthenticationTooOld => "This needs a more recent sign-in.",
@@ -195,6 +197,11 @@ pub fn refuse_throttled(wait: Duration) -> Response<Body> {
 /// status than 400, whatever was wrong.
 pub fn refuse_change(denial: Denial) -> Response<Body> {
     refuse_as(StatusCode::BAD_REQUEST, denial, &json!({ "error": detail(denial), "code": denial.code() }))
+}
+
+/// A refusal in other words than the usual ones.
+pub fn refuse_saying(denial: Denial, detail: &str) -> Response<Body> {
+    refuse_with(denial, &json!({ "detail": detail, "code": denial.code() }))
 }
 
 pub fn refuse_with(denial: Denial, body: &Value) -> Response<Body> {

@@ -48,17 +48,18 @@ pub enum Unbuildable {
 }
 
 impl Api {
-    /// Builds the router and the routes to it.
+    /// Builds the router and the routes to it. Administration by token takes a second factor if `second_factor` says so.
     pub fn build(
         prefix: &str,
         describe: bool,
+        second_factor: bool,
         services: Services,
         runtime: Handle,
     ) -> Result<(Self, Vec<Route>), Unbuildable> {
         let services = Arc::new(services);
         let mut router = Router::new();
         let mut places = HashMap::new();
-        let endpoints = endpoints::all(prefix, describe);
+        let endpoints = endpoints::all(prefix, describe, second_factor);
         let routes = routes_to(prefix, &endpoints)?;
         let published = if describe { Some(publish(prefix, &endpoints)?) } else { None };
         for endpoint in endpoints {

@@ -6,13 +6,13 @@ use async_trait::async_trait;
 
 use super::Forget;
 use super::remembered::{Bounds, Remembered, Surroundings, Weigh};
-use crate::domain::api_key::{ApiKey, ApiKeyId, KeyOwner};
+use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery};
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::invalidation::Invalidation;
 use crate::storage::Result;
-use crate::storage::api_keys::{ApiKeys, KeyChanges, KeyQuery};
+use crate::storage::api_keys::ApiKeys;
 use crate::storage::users::Insert;
 use crate::telemetry::metrics::CacheName;
 

@@ -9,9 +9,9 @@ use super::remembered::{Bounds, Remembered, Surroundings, Weigh};
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::invalidation::Invalidation;
-use crate::domain::user::{PasswordHash, User, UserId};
+use crate::domain::user::{PasswordHash, User, UserChanges, UserId, UserQuery};
 use crate::storage::Result;
-use crate::storage::users::{Insert, PasswordSetting, Update, UserChanges, UserQuery, Users};
+use crate::storage::users::{Insert, PasswordSetting, Update, Users};
 use crate::telemetry::metrics::CacheName;
 
 pub struct CachedUsers {
@@ -27,7 +27,8 @@ impl Weigh for User {
             + self.first_name.len()
             + self.last_name.len()
             + self.password.text().len();
-        size_of::<Self>() + texts + self.scopes.iter().map(|scope| scope.as_str().len() + 24).sum::<usize>()
+        let roles = self.roles.iter().map(|role| role.as_str().len() + 24).sum::<usize>();
+        size_of::<Self>() + texts + roles + self.scopes.iter().map(|scope| scope.as_str().len() + 24).sum::<usize>()
     }
 }
 

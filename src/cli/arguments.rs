@@ -1,12 +1,16 @@
 //! The command line. Secrets never come as arguments: everybody on the machine can read those.
 
+mod keys;
+mod users;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::duration::parse_duration;
+pub use self::keys::{KeyChange, Keys};
+pub use self::users::{NewUser, UserChange, Users};
+use super::moment::Moment;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -49,12 +53,18 @@ pub enum Command {
     },
     /// Make the database and the master key where there are none, and bring the schema up to date.
     Migrate,
-    /// Users: create, list, disable, enable, set-password, reset-2fa.
+    /// Users: create, list, show, change, disable, enable, set-password, reset-2fa, sessions, end-sessions, unlock, delete.
     #[command(subcommand)]
     Users(Users),
-    /// API keys: create, list, revoke.
+    /// API keys: create, list, show, change, rotate, revoke.
     #[command(subcommand)]
     Keys(Keys),
+    /// What was done, by whom, to whom: list.
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Who is kept waiting for too many guesses: list, clear.
+    #[command(subcommand)]
+    Lockouts(Lockouts),
     /// Signing keys: list, rotate.
     #[command(subcommand)]
     SigningKeys(SigningKeys),
@@ -80,77 +90,54 @@ pub struct Quickstart {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Users {
-    /// Create a user. The password comes from standard input, or from a prompt.
-    Create {
-        #[arg(long)]
-        username: String,
-        #[arg(long)]
-        email: Option<String>,
-        /// May administer: the user's tokens carry the scopes of the `admin` role.
-        #[arg(long)]
-        admin: bool,
-        /// A scope of the user's tokens; may be given more than once.
-        #[arg(long = "scope", value_name = "SCOPE")]
-        scopes: Vec<String>,
-        /// Read the password from the first line of standard input.
-        #[arg(long)]
-        password_stdin: bool,
-    },
-    /// List all users.
-    List,
-    /// Switch a user off: sessions end, tokens and keys stop working at once.
-    Disable {
-        /// The user's name or id.
-        user: String,
-    },
-    /// Switch a user on again. Ended sessions stay ended.
-    Enable {
-        /// The user's name or id.
-        user: String,
-    },
-    /// Set a user's password and end the user's sessions.
-    SetPassword {
-        /// The user's name or id.
-        user: String,
-        /// Read the password from the first line of standard input.
-        #[arg(long)]
-        password_stdin: bool,
-    },
-    /// Take a user's second factor and recovery codes away, and end the user's sessions.
-    #[command(name = "reset-2fa")]
-    ResetSecondFactor {
-        /// The user's name or id.
-        user: String,
-    },
+pub enum Audit {
+    /// List what was done and what was refused, the newest first.
+    List(AuditFilter),
+}
+
+/// All that is given must fit.
+#[derive(Debug, Args)]
+pub struct AuditFilter {
+    /// The name or id of a user who acted or is concerned.
+    #[arg(long)]
+    pub user: Option<String>,
+    /// Who acted: `user:<id>`, `service:<name>`, `anonymous`, `operator` or `gateway`.
+    #[arg(long)]
+    pub actor: Option<String>,
+    /// What was done, for example `sign_in` or `key_rotate`.
+    #[arg(long)]
+    pub action: Option<String>,
+    /// Only what was refused.
+    #[arg(long, conflicts_with = "done")]
+    pub refused: bool,
+    /// Only what was done.
+    #[arg(long)]
+    pub done: bool,
+    /// What else is concerned: `key:<id>` or `session:<id>`.
+    #[arg(long)]
+    pub object: Option<String>,
+    /// The request that it came of.
+    #[arg(long, value_name = "ID")]
+    pub request: Option<String>,
+    /// Not before this time: how long ago, such as 1h, or RFC 3339.
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
+    pub since: Option<Moment>,
+    /// Before this time, likewise.
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
+    pub until: Option<Moment>,
+    /// At most so many.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub limit: u32,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Keys {
-    /// Create a key and show it, once.
-    Create {
-        /// What the key is for, in a few words.
-        #[arg(long)]
-        name: String,
-        /// Whom the key acts as: `user:<name or id>`, or the name of a service. Without it, a service of the key's name.
-        #[arg(long)]
-        owner: Option<String>,
-        /// A scope of the key; may be given more than once.
-        #[arg(long = "scope", value_name = "SCOPE")]
-        scopes: Vec<String>,
-        /// How long the key works, for example 90d. Without it, until it is revoked.
-        #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-        expires_in: Option<Duration>,
-    },
-    /// List all keys.
+pub enum Lockouts {
+    /// List who is kept waiting for too many guesses, the longest wait first.
     List,
-    /// Revoke a key, for good.
-    Revoke {
-        /// The key's id or visible prefix.
-        key: String,
-        /// Why, for whoever looks later.
-        #[arg(long, default_value = "revoked on the command line")]
-        reason: String,
+    /// Forget what was counted against one user or network.
+    Clear {
+        /// As the list names it, for example net:203.0.113.7.
+        subject: String,
     },
 }
 

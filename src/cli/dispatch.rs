@@ -5,7 +5,7 @@ use std::path::Path;
 use super::arguments::{Arguments, Command};
 use super::desk::Desk;
 use super::failure::Failure;
-use super::{check, keys, migrate, quickstart, secrets, serve, signing_keys, users};
+use super::{audit, check, keys, lockouts, migrate, quickstart, secrets, serve, signing_keys, users};
 use crate::config::environment::ProcessEnvironment;
 use crate::config::settings::Settings;
 
@@ -18,6 +18,8 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Explain { method, url } => check::explain(&settings(config)?, &method, &url, format),
         Command::Migrate => migrate::run(&settings(config)?, format),
         Command::Users(command) => users::run(&Desk::open(&settings(config)?)?, command, format),
+        Command::Audit(command) => audit::run(&Desk::open(&settings(config)?)?, command, format),
+        Command::Lockouts(command) => lockouts::run(&Desk::open(&settings(config)?)?, command, format),
         Command::SigningKeys(command) => signing_keys::run(&settings(config)?, &command, format),
         Command::Secrets(command) => secrets::run(&settings(config)?, &command, format),
         Command::Keys(command) => keys::run(&Desk::open(&settings(config)?)?, command, format),

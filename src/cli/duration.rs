@@ -22,6 +22,18 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The longest that two keys work side by side.
+const LONGEST_OVERLAP: Duration = Duration::from_secs(30 * 86_400);
+
+/// Reads `0`, or a duration of at most 30 days.
+pub fn parse_overlap(text: &str) -> Result<Duration, String> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let overlap = parse_duration(text)?;
+    if overlap > LONGEST_OVERLAP { Err(format!("`{text}` is longer than 30d")) } else { Ok(overlap) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,6 +44,15 @@ mod tests {
         assert_eq!(parse_duration("1s"), Ok(Duration::from_secs(1)));
         for text in ["", "d", "90", "0d", "-1d", "1w", "1.5h", "99999999999999999999d", "9999999999d"] {
             assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_overlap_may_be_none_and_has_an_end() {
+        assert_eq!(parse_overlap("0"), Ok(Duration::ZERO));
+        assert_eq!(parse_overlap("30d"), Ok(LONGEST_OVERLAP));
+        for text in ["", "31d", "0d", "-1"] {
+            assert!(parse_overlap(text).is_err(), "{text}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What can an operator say? One file per noun; `main` parses, runs and chooses the exit code.
 
 pub mod arguments;
+pub mod audit;
 pub mod check;
 pub mod credentials;
 pub mod desk;
@@ -8,7 +9,9 @@ pub mod dispatch;
 pub mod duration;
 pub mod failure;
 pub mod keys;
+pub mod lockouts;
 pub mod migrate;
+pub mod moment;
 pub mod output;
 pub mod quickstart;
 pub mod secrets;

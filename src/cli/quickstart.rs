@@ -17,7 +17,7 @@ use crate::domain::random::Random;
 use crate::domain::scope::ScopeSet;
 use crate::domain::secret::Secret;
 use crate::domain::user::Username;
-use crate::identity::api_keys::NewKey;
+use crate::identity::api_keys::{Expiry, NewKey};
 use crate::identity::passwords::MadeUp;
 use crate::identity::users::NewUser;
 use crate::server::ground::{Administration, Nature, Stores, make_master_key};
@@ -89,6 +89,8 @@ storage: {{ url: "sqlite://{data}/portcullis.db" }}
 secrets: {{ master_key: {{ file: "{data}/master.key" }} }}
 # The administrator that was made here has only a password so far. Remove this once there is a second factor.
 second_factor: {{ administration: false }}
+# Mail goes into files. Where a real one shall lead, say so.
+mail: {{ transport: {{ directory: "{data}/mail" }}, reset_url: "http://localhost:3000/#token={{token}}" }}
 upstreams:
   backend: {{ servers: ["{server}"] }}
 routes:
@@ -134,13 +136,12 @@ fn first_credentials(settings: &Settings, nature: &Nature) -> Result<Option<Firs
 async fn make_credentials(administration: &Administration, random: &dyn Random) -> Result<FirstCredentials, Failure> {
     let password = Secret::new(MadeUp::text(random));
     let username = Username::parse(ADMINISTRATOR).map_err(|fault| Failure::Input(fault.to_string()))?;
-    let admin =
-        NewUser { username, email: None, is_admin: true, scopes: ScopeSet::default(), password: password.clone() };
+    let admin = NewUser { is_admin: true, ..NewUser::named(username, Some(password.clone())) };
     let key = NewKey {
         name: "quickstart".to_owned(),
         owner: KeyOwner::Service("quickstart".to_owned()),
         scopes: ScopeSet::default(),
-        expires_in: None,
+        expiry: Expiry::Never,
     };
     let (_, secret) = administration.keys.create(key, &Initiator::operator()).await?;
     // The user comes last: only then does the next start take the first one for complete.
@@ -158,9 +159,10 @@ fn greeting(
     let url = format!("http://{}", running.http());
     let backend = if echo { "a built-in echo backend".to_owned() } else { server.to_owned() };
     let mut text = format!(
-        "Portcullis stands at {url} in front of {backend}.\nHealth and metrics: http://{ops}/readyz, http://{ops}/metrics\nConfiguration: {file}\n\n",
+        "Portcullis stands at {url} in front of {backend}.\nHealth and metrics: http://{ops}/readyz, http://{ops}/metrics\nConfiguration: {file}\nMail, such as the link for a forgotten password, goes into files: {mail}\n\n",
         ops = running.ops(),
         file = configuration.display(),
+        mail = configuration.with_file_name("mail").display(),
     );
     match credentials {
         Some(FirstCredentials { password, key }) => {

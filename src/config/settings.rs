@@ -12,7 +12,8 @@ use super::fault::Fault;
 use crate::domain::access_policy::SecondFactorDuty;
 use crate::domain::lockout::LockoutPolicy;
 use crate::domain::password_policy::PasswordPolicy;
-use crate::domain::scope::ScopeSet;
+use crate::domain::reset_link::ResetLink;
+use crate::domain::role::Roles;
 use crate::domain::secret::Secret;
 use crate::domain::signing_key::SigningAlgorithm;
 use crate::routing::route::Route;
@@ -30,13 +31,15 @@ pub struct Settings {
     pub passwords: Passwords,
     pub second_factor: SecondFactor,
     pub lockout: Lockout,
+    pub mail: Mail,
     pub api: Api,
     pub identity: IdentityHeaders,
-    /// Scopes that an administrator's tokens carry beside the user's own.
-    pub admin_scopes: ScopeSet,
+    /// What roles bring to the tokens of who has them.
+    pub roles: Roles,
     pub trusted_proxies: Vec<IpNet>,
     pub limits: Limits,
     pub log: Log,
+    pub audit: Audit,
     pub workers: Workers,
     pub upstreams: Vec<Upstream>,
     pub routes: Vec<Route>,
@@ -158,6 +161,49 @@ pub struct SecondFactor {
 }
 
 #[derive(Clone, Debug)]
+pub struct Mail {
+    pub transport: MailTransport,
+    /// A mailbox, with or without a name.
+    pub from: String,
+    /// What mails call the place that they are about.
+    pub service: String,
+    /// Where the link in a mail about a forgotten password leads.
+    pub reset_url: ResetLink,
+    /// A directory of templates to use instead of ours.
+    pub templates: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug)]
+pub enum MailTransport {
+    /// For trying out: links that let their reader in are in the log.
+    Log,
+    Directory(PathBuf),
+    Smtp(Smtp),
+}
+
+#[derive(Clone, Debug)]
+pub struct Smtp {
+    pub host: String,
+    pub port: u16,
+    pub tls: SmtpTls,
+    /// PEM certificates to trust instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// User name and password.
+    pub credentials: Option<(String, Secret<String>)>,
+    pub hello_name: Option<String>,
+    /// For the whole delivery of one message.
+    pub timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmtpTls {
+    Implicit,
+    StartTls,
+    /// Only to this machine.
+    None,
+}
+
+#[derive(Clone, Debug)]
 pub struct Api {
     /// Without trailing slash: `/api/v1/auth`.
     pub prefix: String,
@@ -207,6 +253,12 @@ pub struct Log {
     pub audit: LogPlace,
     /// A `tracing` filter such as `info` or `portcullis=debug`.
     pub level: String,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Audit {
+    /// How long events stay in the store.
+    pub keep: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

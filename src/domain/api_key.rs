@@ -42,6 +42,45 @@ pub enum KeyOwner {
     Service(String),
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "an owner is user:<id>, or a service's name: 1 to 100 characters, without a colon, control characters, or white space \
+     at either end"
+)]
+pub struct InvalidOwner;
+
+impl KeyOwner {
+    /// Reads what `Display` writes: `user:45`, or a service's name.
+    pub fn parse(text: &str) -> Result<Self, InvalidOwner> {
+        if let Some(id) = text.strip_prefix("user:") {
+            let fits = !id.is_empty() && !id.chars().any(char::is_control);
+            return if fits { Ok(Self::User(UserId(id.to_owned()))) } else { Err(InvalidOwner) };
+        }
+        let fits = (1..=100).contains(&text.chars().count());
+        if fits && text.trim() == text && !text.chars().any(|c| c == ':' || c.is_control()) {
+            Ok(Self::Service(text.to_owned()))
+        } else {
+            Err(InvalidOwner)
+        }
+    }
+
+    pub const fn user(&self) -> Option<&UserId> {
+        match self {
+            Self::User(id) => Some(id),
+            Self::Service(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for KeyOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => write!(f, "user:{id}"),
+            Self::Service(name) => f.write_str(name),
+        }
+    }
+}
+
 /// A key as stored: everything but the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
@@ -62,6 +101,41 @@ pub struct ApiKey {
 impl ApiKey {
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
+    }
+}
+
+/// Which keys to list: the newest first, all that is set must fit.
+#[derive(Clone, Debug, Default)]
+pub struct KeyQuery {
+    /// Only keys older than this one: the last of the page before.
+    pub before: Option<(Timestamp, ApiKeyId)>,
+    pub owner: Option<KeyOwner>,
+    /// A part of the name or the beginning of the visible prefix, whatever its case in ASCII.
+    pub search: Option<String>,
+    /// `false` leaves out what is revoked.
+    pub revoked: bool,
+    pub limit: u32,
+}
+
+/// What is to be different about a key; `None` leaves it as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyChanges {
+    pub name: Option<String>,
+    pub scopes: Option<ScopeSet>,
+    /// `Some(None)`: until it is revoked.
+    pub expires_at: Option<Option<Timestamp>>,
+}
+
+impl KeyChanges {
+    /// The key that they lead to.
+    pub fn applied_to(&self, key: &ApiKey) -> ApiKey {
+        let Self { name, scopes, expires_at } = self.clone();
+        ApiKey {
+            name: name.unwrap_or_else(|| key.name.clone()),
+            scopes: scopes.unwrap_or_else(|| key.scopes.clone()),
+            expires_at: expires_at.unwrap_or(key.expires_at),
+            ..key.clone()
+        }
     }
 }
 
@@ -170,6 +244,18 @@ mod tests {
         assert!(PresentedKey::parse(text.split_at(text.len() - 1).0).is_err());
         assert!(PresentedKey::parse(&text.to_uppercase()).is_err());
         assert!(PresentedKey::parse("").is_err());
+    }
+
+    #[test]
+    fn owners_are_read_back_from_their_text() {
+        for text in ["user:45", "user:a:b", "robot", "nightly export ü", &"x".repeat(100)] {
+            assert_eq!(KeyOwner::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(KeyOwner::parse("user:45").unwrap().user(), Some(&UserId("45".into())));
+        assert_eq!(KeyOwner::parse("robot").unwrap().user(), None);
+        for text in ["", "user:", "user:a\0b", "service:robot", "a:b", " robot", "robot\n", "a\tb", &"x".repeat(101)] {
+            assert_eq!(KeyOwner::parse(text), Err(InvalidOwner), "{text:?}");
+        }
     }
 
     #[test]

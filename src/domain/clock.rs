@@ -39,6 +39,12 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// Reads RFC 3339, which always names its offset from UTC. What is finer than a microsecond is cut off.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let time = chrono::DateTime::parse_from_rfc3339(text).ok()?;
+        Some(Self(time.timestamp_micros()))
+    }
+
     /// RFC 3339 with microseconds, UTC: `2026-11-23T04:55:00.000001Z`.
     pub fn rfc3339(self) -> String {
         let (date, time) = (self.0.div_euclid(86_400_000_000), self.0.rem_euclid(86_400_000_000));
@@ -155,6 +161,39 @@ mod tests {
         assert_eq!(Timestamp::from_secs(951_827_696).rfc3339(), "2000-02-29T12:34:56.000000Z");
         assert_eq!(Timestamp::from_micros(-1).rfc3339(), "1969-12-31T23:59:59.999999Z");
         assert_eq!(Timestamp::from_secs(1_795_408_500).rfc3339(), "2026-11-23T04:35:00.000000Z");
+    }
+
+    #[test]
+    fn rfc3339_is_read_with_any_offset_and_never_without_one() {
+        let noon = Timestamp::from_secs(1_795_392_000);
+        for text in ["2026-11-23T00:00:00Z", "2026-11-23T00:00:00.000000000Z", "2026-11-23T05:30:00+05:30"] {
+            assert_eq!(Timestamp::parse_rfc3339(text), Some(noon), "{text}");
+        }
+        let texts = [
+            "",
+            "2026-11-23",
+            "2026-11-23T00:00:00",
+            "2026-13-01T00:00:00Z",
+            "1795392000",
+            "now",
+            "2026-11-23T24:00:00Z",
+        ];
+        for text in texts {
+            assert_eq!(Timestamp::parse_rfc3339(text), None, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_written_is_read_back(micros in -62_135_596_800_000_000_i64..253_402_300_800_000_000) {
+            let time = Timestamp::from_micros(micros);
+            proptest::prop_assert_eq!(Timestamp::parse_rfc3339(&time.rfc3339()), Some(time));
+        }
+
+        #[test]
+        fn no_text_breaks_the_reading(text in "\\PC{0,40}|[0-9TZ:.+-]{0,40}") {
+            let _ = Timestamp::parse_rfc3339(&text);
+        }
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub enum Denial {
     /// The password that was to be shown once more.
     PasswordMissing,
     PasswordWrong,
+    /// The token of a password reset: unknown, used, void or over.
+    ResetTokenInvalid,
     SecondFactorNotEnabled,
     /// No such user, key or session, or none that the caller may know of.
     ObjectNotFound,
@@ -99,7 +101,7 @@ pub enum Denial {
 }
 
 impl Denial {
-    pub const ALL: [Self; 58] = [
+    pub const ALL: [Self; 59] = [
         Self::BadRequest,
         Self::BadPath,
         Self::BadHost,
@@ -157,6 +159,7 @@ impl Denial {
         Self::ObjectNotFound,
         Self::PasswordMissing,
         Self::PasswordWrong,
+        Self::ResetTokenInvalid,
         Self::SecondFactorNotEnabled,
     ];
 
@@ -208,6 +211,7 @@ impl Denial {
             Self::ChallengeInvalid => "challenge_invalid",
             Self::PasswordMissing => "password_required",
             Self::PasswordWrong => "password_invalid",
+            Self::ResetTokenInvalid => "reset_token_invalid",
             Self::SecondFactorNotEnabled => "second_factor_not_enabled",
             Self::SecondFactorRequired => "second_factor_required",
             Self::AuthenticationTooOld => "authentication_too_old",

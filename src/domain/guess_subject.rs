@@ -36,6 +36,14 @@ impl GuessSubject {
         }
     }
 
+    /// The user whom it is about.
+    pub const fn user(&self) -> Option<&UserId> {
+        match self {
+            Self::Account(user) | Self::Codes(user) | Self::ResetRequests(user) => Some(user),
+            Self::Name(_) | Self::Network(_) | Self::ResetNetwork(_) => None,
+        }
+    }
+
     /// Reads back what `Display` writes, and nothing else.
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, of) = text.split_once(':').filter(|(_, of)| !of.is_empty())?;

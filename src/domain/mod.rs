@@ -24,6 +24,7 @@ pub mod principal;
 pub mod random;
 pub mod recovery_code;
 pub mod reset_link;
+pub mod role;
 pub mod scope;
 pub mod second_factor;
 pub mod secret;

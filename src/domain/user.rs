@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::clock::Timestamp;
+use super::role::{RoleSet, Roles};
 use super::scope::ScopeSet;
 use super::secret::Secret;
 
@@ -33,8 +34,11 @@ pub struct User {
     pub first_name: String,
     pub last_name: String,
     pub is_active: bool,
+    /// Has the role `admin`.
     pub is_admin: bool,
-    /// Scopes of this user's tokens, beside those that being an administrator brings.
+    /// All other roles.
+    pub roles: RoleSet,
+    /// Scopes of this user's tokens, beside those that the roles bring.
     pub scopes: ScopeSet,
     pub password: PasswordHash,
     pub created_at: Timestamp,
@@ -45,6 +49,57 @@ pub struct User {
     pub last_sign_in_at: Option<Timestamp>,
 }
 
+impl User {
+    /// All that this user's tokens carry: the user's own scopes, and those of the roles.
+    pub fn all_scopes(&self, roles: &Roles) -> ScopeSet {
+        self.scopes.union(&roles.scopes_of(&self.roles, self.is_admin))
+    }
+}
+
+/// Which users to list: by name, all that is set must fit.
+#[derive(Clone, Debug, Default)]
+pub struct UserQuery {
+    /// Only names after this one: the last of the page before.
+    pub after: Option<String>,
+    /// A part of the name or e-mail address, whatever its case in ASCII.
+    pub search: Option<String>,
+    pub is_active: Option<bool>,
+    pub is_admin: Option<bool>,
+    pub limit: u32,
+}
+
+/// What is to be different about a user; `None` leaves it as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserChanges {
+    pub username: Option<String>,
+    pub email: Option<String>,
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    /// Switching off ends what disabling ends.
+    pub is_active: Option<bool>,
+    pub is_admin: Option<bool>,
+    pub roles: Option<RoleSet>,
+    pub scopes: Option<ScopeSet>,
+}
+
+impl UserChanges {
+    /// The user that they lead to.
+    pub fn applied_to(&self, user: &User) -> User {
+        let Self { username, email, first_name, last_name, is_active, is_admin, roles, scopes } = self.clone();
+        User {
+            username: username.unwrap_or_else(|| user.username.clone()),
+            email: email.unwrap_or_else(|| user.email.clone()),
+            first_name: first_name.unwrap_or_else(|| user.first_name.clone()),
+            last_name: last_name.unwrap_or_else(|| user.last_name.clone()),
+            is_active: is_active.unwrap_or(user.is_active),
+            is_admin: is_admin.unwrap_or(user.is_admin),
+            roles: roles.unwrap_or_else(|| user.roles.clone()),
+            scopes: scopes.unwrap_or_else(|| user.scopes.clone()),
+            ..user.clone()
+        }
+    }
+}
+
 /// A stored password: a PHC string, or nothing that ever matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PasswordHash(pub Secret<String>);
@@ -52,6 +107,11 @@ pub struct PasswordHash(pub Secret<String>);
 impl PasswordHash {
     pub fn new(text: String) -> Self {
         Self(Secret::new(text))
+    }
+
+    /// Of who has no password yet. Told apart from a hash as the Django stack does.
+    pub fn unusable() -> Self {
+        Self::new("!".to_owned())
     }
 
     pub fn text(&self) -> &str {

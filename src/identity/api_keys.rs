@@ -1,23 +1,26 @@
-//! Making and revoking API keys.
+//! Making, changing and revoking API keys.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::auditor::Auditor;
+use super::difference::Difference;
+use super::grants::Beyond;
 use crate::crypto::digest::sha256;
-use crate::domain::api_key::{ApiKey, ApiKeyId, KeyOwner, PresentedKey};
-use crate::domain::audit::{AuditAction, Initiator};
+use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery, PresentedKey};
+use crate::domain::audit::{AuditAction, AuditEvent, Initiator};
 use crate::domain::change::Change;
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::random::{self, Random};
 use crate::domain::scope::ScopeSet;
 use crate::storage::StoreError;
-use crate::storage::api_keys::{ApiKeys, KeyQuery};
+use crate::storage::api_keys::ApiKeys;
 use crate::storage::users::Insert;
 
+/// Does what it is told, and tells the audit. Whether somebody may is for [`super::key_desk`]; an operator may everything.
 pub struct KeyAdministration {
     keys: Arc<dyn ApiKeys>,
-    auditor: Auditor,
+    pub(super) auditor: Auditor,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 }
@@ -28,22 +31,60 @@ pub struct NewKey {
     pub name: String,
     pub owner: KeyOwner,
     pub scopes: ScopeSet,
-    pub expires_in: Option<Duration>,
+    pub expiry: Expiry,
+}
+
+/// When a key stops working by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    Never,
+    In(Duration),
+    At(Timestamp),
+}
+
+impl Expiry {
+    pub fn from_now(self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Never => None,
+            Self::In(lifetime) => Some(now.plus(lifetime)),
+            Self::At(time) => Some(time),
+        }
+    }
+}
+
+/// A key that takes the place of another.
+#[derive(Debug)]
+pub struct Rotated {
+    /// As it is now: it works until it expires.
+    pub old: ApiKey,
+    pub new: ApiKey,
+    pub secret: PresentedKey,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error("a key's name has 1 to 100 characters and no control characters")]
     Name,
+    #[error("a key expires in the future, or never")]
+    Expiry,
     #[error("there is no key with the id or prefix `{0}`")]
     Unknown(String),
+    #[error("there is no user `{0}`")]
+    UnknownOwner(String),
     #[error("the key `{0}` is revoked already")]
     AlreadyRevoked(String),
+    #[error("the key `{0}` is revoked, expired or replaced already")]
+    NotRotatable(String),
+    #[error(transparent)]
+    Beyond(#[from] Beyond),
     #[error("no unused key could be made")]
     Exhausted,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+/// Two of the 2^47 prefixes meet now and then among millions of keys; another try then finds a free one.
+const TRIES: usize = 4;
 
 impl KeyAdministration {
     pub fn new(keys: Arc<dyn ApiKeys>, auditor: Auditor, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
@@ -52,27 +93,12 @@ impl KeyAdministration {
 
     /// Makes a key. The second value is the key itself, which exists nowhere else from here on.
     pub async fn create(&self, new: NewKey, by: &Initiator) -> Result<(ApiKey, PresentedKey), KeyError> {
-        let name = new.name.trim().to_owned();
-        if !(1..=100).contains(&name.chars().count()) || name.chars().any(char::is_control) {
-            return Err(KeyError::Name);
-        }
         let now = self.clock.now();
-        // Two of the 2^47 prefixes meet now and then among millions of keys; another try then finds a free one.
-        for _ in 0..4 {
-            let secret = PresentedKey::generate(self.random.as_ref());
-            let key = ApiKey {
-                id: ApiKeyId(random::uuid(self.random.as_ref())),
-                prefix: secret.prefix().to_owned(),
-                digest: sha256(secret.expose().as_bytes()),
-                name: name.clone(),
-                owner: new.owner.clone(),
-                scopes: new.scopes.clone(),
-                created_at: now,
-                expires_at: new.expires_in.map(|lifetime| now.plus(lifetime)),
-                revoked: None,
-                replaced_by: None,
-            };
-            let change = Change::from(self.auditor.done(by, AuditAction::KeyCreate).on_key(&key.id));
+        let (name, expires_at) = (checked_name(&new.name)?, checked_expiry(new.expiry.from_now(now), now)?);
+        for _ in 0..TRIES {
+            let (key, secret) = self.generate(&name, &new.owner, &new.scopes, now, expires_at);
+            let event = self.auditor.done(by, AuditAction::KeyCreate).saying(described(&key));
+            let change = change_of(&key, event);
             if self.keys.insert(&key, &change).await? == Insert::Done {
                 self.auditor.witness(&change);
                 return Ok((key, secret));
@@ -81,18 +107,42 @@ impl KeyAdministration {
         Err(KeyError::Exhausted)
     }
 
+    fn generate(
+        &self,
+        name: &str,
+        owner: &KeyOwner,
+        scopes: &ScopeSet,
+        now: Timestamp,
+        expires_at: Option<Timestamp>,
+    ) -> (ApiKey, PresentedKey) {
+        let secret = PresentedKey::generate(self.random.as_ref());
+        let key = ApiKey {
+            id: ApiKeyId(random::uuid(self.random.as_ref())),
+            prefix: secret.prefix().to_owned(),
+            digest: sha256(secret.expose().as_bytes()),
+            name: name.to_owned(),
+            owner: owner.clone(),
+            scopes: scopes.clone(),
+            created_at: now,
+            expires_at,
+            revoked: None,
+            replaced_by: None,
+        };
+        (key, secret)
+    }
+
+    /// A page of keys, newest first.
+    pub async fn page(&self, query: &KeyQuery) -> Result<Vec<ApiKey>, KeyError> {
+        Ok(self.keys.list(query).await?)
+    }
+
     /// All keys, newest first.
     pub async fn list(&self) -> Result<Vec<ApiKey>, KeyError> {
         const PAGE: u32 = 500;
         let mut all: Vec<ApiKey> = Vec::new();
         loop {
-            let query = KeyQuery {
-                before: all.last().map(|key| (key.created_at, key.id.clone())),
-                revoked: true,
-                limit: PAGE,
-                ..KeyQuery::default()
-            };
-            let page = self.keys.list(&query).await?;
+            let before = all.last().map(|key| (key.created_at, key.id.clone()));
+            let page = self.page(&KeyQuery { before, revoked: true, limit: PAGE, ..KeyQuery::default() }).await?;
             let last = page.len() < PAGE as usize;
             all.extend(page);
             if last {
@@ -101,23 +151,112 @@ impl KeyAdministration {
         }
     }
 
-    /// Revokes by id or by visible prefix (with or without the brand in front).
-    pub async fn revoke(&self, id_or_prefix: &str, reason: &str, by: &Initiator) -> Result<ApiKey, KeyError> {
-        let by_id = self.keys.find(&ApiKeyId(id_or_prefix.to_owned())).await?;
-        let key = match by_id {
-            Some(key) => key,
-            None => {
-                let prefix = id_or_prefix.strip_prefix("pk_").unwrap_or(id_or_prefix);
-                let by_prefix = self.keys.find_by_prefix(prefix).await?;
-                by_prefix.ok_or_else(|| KeyError::Unknown(id_or_prefix.to_owned()))?
-            }
-        };
+    /// By id or by visible prefix (with or without the brand in front).
+    pub async fn find(&self, id_or_prefix: &str) -> Result<ApiKey, KeyError> {
+        if let Some(key) = self.keys.find(&ApiKeyId(id_or_prefix.to_owned())).await? {
+            return Ok(key);
+        }
+        let prefix = id_or_prefix.strip_prefix("pk_").unwrap_or(id_or_prefix);
+        let by_prefix = self.keys.find_by_prefix(prefix).await?;
+        by_prefix.ok_or_else(|| KeyError::Unknown(id_or_prefix.to_owned()))
+    }
+
+    pub async fn find_by_id(&self, id: &ApiKeyId) -> Result<ApiKey, KeyError> {
+        self.keys.find(id).await?.ok_or_else(|| KeyError::Unknown(id.to_string()))
+    }
+
+    /// The key as changed. Nothing is written where nothing differs.
+    pub async fn change(&self, key: &ApiKey, changes: KeyChanges, by: &Initiator) -> Result<ApiKey, KeyError> {
         let now = self.clock.now();
-        let change = Change::from(self.auditor.done(by, AuditAction::KeyRevoke).on_key(&key.id));
-        if !self.keys.revoke(&key.id, reason, now, &change).await? {
-            return Err(KeyError::AlreadyRevoked(id_or_prefix.to_owned()));
+        let mut changes = changes;
+        changes.name = changes.name.as_deref().map(checked_name).transpose()?;
+        changes.expires_at = changes.expires_at.map(|at| checked_expiry(at, now)).transpose()?;
+        let after = changes.applied_to(key);
+        let difference = Difference::default()
+            .field("name", &key.name, &after.name)
+            .values("expires", &expiry_text(key), &expiry_text(&after))
+            .values("scopes", &key.scopes, &after.scopes);
+        if difference.is_empty() && key.revoked.is_none() {
+            return Ok(after);
+        }
+        let change = change_of(key, self.auditor.done(by, AuditAction::KeyChange).saying(difference.text()));
+        if !self.keys.update(&key.id, &changes, now, &change).await? {
+            return Err(KeyError::AlreadyRevoked(key.id.to_string()));
         }
         self.auditor.witness(&change);
-        Ok(ApiKey { revoked: Some((now, reason.to_owned())), ..key })
+        Ok(after)
     }
+
+    /// Makes a successor that lives as long as the old key was to live, and lets the old one work on for `overlap`.
+    pub async fn rotate(&self, key: &ApiKey, overlap: Duration, by: &Initiator) -> Result<Rotated, KeyError> {
+        let now = self.clock.now();
+        let old_until = now.plus(overlap);
+        let expires_at = key.expires_at.map(|end| now.plus(end.since(key.created_at)));
+        for _ in 0..TRIES {
+            let (new, secret) = self.generate(&key.name, &key.owner, &key.scopes, now, expires_at);
+            let event = self.auditor.done(by, AuditAction::KeyRotate).saying(format!("replaced by key:{}", new.id));
+            let change = change_of(key, event);
+            match self.keys.rotate(&key.id, old_until, &new, &change).await? {
+                None => return Err(KeyError::NotRotatable(key.id.to_string())),
+                Some(Insert::Taken) => {}
+                Some(Insert::Done) => {
+                    self.auditor.witness(&change);
+                    let old_end = key.expires_at.map_or(old_until, |end| end.min(old_until));
+                    let replaced_by = Some(new.id.clone());
+                    let old = ApiKey { expires_at: Some(old_end), replaced_by, ..key.clone() };
+                    return Ok(Rotated { old, new, secret });
+                }
+            }
+        }
+        Err(KeyError::Exhausted)
+    }
+
+    /// As [`KeyAdministration::withdraw`], of a key by id or visible prefix.
+    pub async fn revoke(&self, id_or_prefix: &str, reason: &str, by: &Initiator) -> Result<ApiKey, KeyError> {
+        let key = self.find(id_or_prefix).await?;
+        let revoked = self.withdraw(&key, reason, by).await?;
+        revoked.ok_or_else(|| KeyError::AlreadyRevoked(id_or_prefix.to_owned()))
+    }
+
+    /// Revokes a key for good. `None` when it was revoked before, and is as it was.
+    pub async fn withdraw(&self, key: &ApiKey, reason: &str, by: &Initiator) -> Result<Option<ApiKey>, KeyError> {
+        let now = self.clock.now();
+        let change = change_of(key, self.auditor.done(by, AuditAction::KeyRevoke));
+        if !self.keys.revoke(&key.id, reason, now, &change).await? {
+            return Ok(None);
+        }
+        self.auditor.witness(&change);
+        Ok(Some(ApiKey { revoked: Some((now, reason.to_owned())), ..key.clone() }))
+    }
+}
+
+fn checked_name(name: &str) -> Result<String, KeyError> {
+    let name = name.trim();
+    let fits = (1..=100).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    if fits { Ok(name.to_owned()) } else { Err(KeyError::Name) }
+}
+
+fn checked_expiry(at: Option<Timestamp>, now: Timestamp) -> Result<Option<Timestamp>, KeyError> {
+    if at.is_some_and(|at| at <= now) { Err(KeyError::Expiry) } else { Ok(at) }
+}
+
+fn change_of(key: &ApiKey, event: AuditEvent) -> Change {
+    let event = event.on_key(&key.id);
+    Change::from(match key.owner.user() {
+        Some(user) => event.about(user),
+        None => event,
+    })
+}
+
+/// A name is not told: somebody writes the key itself there sooner or later.
+fn described(key: &ApiKey) -> String {
+    let owner = match key.owner.user() {
+        Some(user) => format!("user:{user}"),
+        None => format!("service:{}", key.owner),
+    };
+    format!("owner {owner}; expires [{}]; scopes [{}]", expiry_text(key), key.scopes)
+}
+
+fn expiry_text(key: &ApiKey) -> String {
+    key.expires_at.map_or_else(|| "never".to_owned(), Timestamp::rfc3339)
 }

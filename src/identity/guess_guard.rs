@@ -37,6 +37,14 @@ pub struct GuessRules {
     pub shared: Vec<IpNet>,
 }
 
+impl GuessRules {
+    /// What was last guessed at before so long ago counts for nothing, whatever it is.
+    pub fn longest_window(&self) -> Duration {
+        let policies = [&self.account, &self.codes, &self.address, &self.reset_requests];
+        policies.map(|policy| policy.window).into_iter().max().unwrap_or_default()
+    }
+}
+
 pub struct GuessGuard {
     guesses: Arc<dyn Guesses>,
     rules: GuessRules,
@@ -133,8 +141,9 @@ impl GuessGuard {
             let at_a_time = usize::try_from(policy.free.saturating_sub(1).clamp(1, *most)).unwrap_or(1);
             turns.push(self.turns.take(&subject.to_string(), at_a_time).await.map_err(|_| NotNow::Crowded)?);
         }
-        let scarce = scarce().map_err(|_| NotNow::Crowded)?;
         let subjects: Vec<_> = subjects.into_iter().map(|(subject, policy, _)| (subject, policy)).collect();
+        self.turn_away_blocked(&subjects).await?;
+        let scarce = scarce().map_err(|_| NotNow::Crowded)?;
         let counted = self.reserve(subjects, user, by).await?;
         Ok((Counted { counted, _turns: turns }, scarce))
     }
@@ -146,8 +155,28 @@ impl GuessGuard {
         by: &Initiator,
     ) -> Result<Counted, NotNow> {
         let subjects: Vec<_> = self.network(by).map(|network| (of(network), self.rules.address)).into_iter().collect();
-        let counted = if subjects.is_empty() { Vec::new() } else { self.reserve(subjects, None, by).await? };
+        if subjects.is_empty() {
+            return Ok(Counted { counted: Vec::new(), _turns: Vec::new() });
+        }
+        self.turn_away_blocked(&subjects).await?;
+        let counted = self.reserve(subjects, None, by).await?;
         Ok(Counted { counted, _turns: Vec::new() })
+    }
+
+    /// Counts one password reset mail to a user, against that user alone: asking for it is no guess, and was counted against
+    /// the network when it was asked for.
+    pub async fn count_reset_mail(&self, user: &UserId, by: &Initiator) -> Result<(), NotNow> {
+        let subject = GuessSubject::ResetRequests(user.clone());
+        self.reserve(vec![(subject, self.rules.reset_requests)], Some(user), by).await.map(|_| ())
+    }
+
+    /// Whoever keeps knocking must keep neither the writers busy nor those who compute hashes.
+    async fn turn_away_blocked(&self, subjects: &[(GuessSubject, LockoutPolicy)]) -> Result<(), NotNow> {
+        let now = self.clock.now();
+        match self.guesses.longest_block(subjects, now).await? {
+            Some(blocked) => Err(NotNow::Blocked(Duration::from_secs(blocked.retry_after(now)))),
+            None => Ok(()),
+        }
     }
 
     /// Takes back a guess that was right, where nothing else is written in the same transaction.

@@ -202,12 +202,6 @@ impl SessionDesk {
         self.end_all(user, SessionEnd::Logout, event).await.map(|_| ())
     }
 
-    /// Ends all of somebody else's sessions. How many there were; `None` when there is no such user.
-    pub async fn end_all_of(&self, user: &UserId, by: &Initiator) -> Result<Option<u64>, StoreError> {
-        let event = self.auditor.done(by, AuditAction::SessionsEnd).about(user);
-        self.end_all(user, SessionEnd::Administrator, event).await
-    }
-
     async fn end_all(&self, user: &UserId, why: SessionEnd, event: AuditEvent) -> Result<Option<u64>, StoreError> {
         let now = self.clock.now();
         // Tokens tell whole seconds: those of this one end too.

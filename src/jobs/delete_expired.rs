@@ -1,11 +1,13 @@
 //! Deletes what nobody can use any more: sessions past their absolute end, challenges and reset links that are over, guesses
-//! that count no longer, signing keys whose last token has expired, and old entries of the invalidation log.
+//! that count no longer, events that have been kept long enough, signing keys whose last token has expired, and old entries
+//! of the invalidation log.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::clock::Clock;
 use crate::storage::Result;
+use crate::storage::audit::AuditTrail;
 use crate::storage::challenges::Challenges;
 use crate::storage::guesses::Guesses;
 use crate::storage::invalidations::Invalidations;
@@ -26,50 +28,51 @@ pub struct DeleteExpired {
     pub challenges: Arc<dyn Challenges>,
     pub password_resets: Arc<dyn PasswordResets>,
     pub guesses: Arc<dyn Guesses>,
-    /// The longest window in which guesses of any kind count.
-    pub guesses_kept: Duration,
+    pub audit: Arc<dyn AuditTrail>,
     pub invalidations: Arc<dyn Invalidations>,
     pub signing_keys: Arc<dyn SigningKeys>,
+    /// For how long a guess may still count.
+    pub guesses_kept: Duration,
+    pub audit_kept: Duration,
     /// How long a retired key may still be needed: the longest life of a token that it signed.
     pub keys_kept: Duration,
     pub clock: Arc<dyn Clock>,
 }
 
+/// How much of each went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deleted {
+    pub sessions: u64,
+    pub challenges: u64,
+    pub password_resets: u64,
+    pub guesses: u64,
+    pub audit_events: u64,
+}
+
 impl DeleteExpired {
-    /// In batches, so that no write holds up a sign-in for long. How many sessions went.
-    pub async fn run_once(&self) -> Result<u64> {
+    pub async fn run_once(&self) -> Result<Deleted> {
         let now = self.clock.now();
-        let deleted = self.all(Rows::Sessions, now).await?;
-        for rows in [Rows::Challenges, Rows::PasswordResets, Rows::Guesses] {
-            self.all(rows, now).await?;
-        }
+        let deleted = Deleted {
+            sessions: all(|| self.sessions.delete_expired(now.minus(SESSIONS_KEPT), BATCH)).await?,
+            challenges: all(|| self.challenges.delete_expired(now.minus(TICKETS_KEPT), BATCH)).await?,
+            password_resets: all(|| self.password_resets.delete_expired(now.minus(TICKETS_KEPT), BATCH)).await?,
+            guesses: all(|| self.guesses.delete_idle(now.minus(self.guesses_kept), BATCH)).await?,
+            audit_events: all(|| self.audit.delete_before(now.minus(self.audit_kept), BATCH)).await?,
+        };
         self.signing_keys.delete_retired(now.minus(self.keys_kept)).await?;
         self.invalidations.prune(now.minus(INVALIDATIONS_KEPT)).await?;
         Ok(deleted)
     }
-
-    async fn all(&self, rows: Rows, now: Timestamp) -> Result<u64> {
-        let mut deleted = 0;
-        loop {
-            let batch = match rows {
-                Rows::Sessions => self.sessions.delete_expired(now.minus(SESSIONS_KEPT), BATCH).await?,
-                Rows::Challenges => self.challenges.delete_expired(now.minus(TICKETS_KEPT), BATCH).await?,
-                Rows::PasswordResets => self.password_resets.delete_expired(now.minus(TICKETS_KEPT), BATCH).await?,
-                Rows::Guesses => self.guesses.delete_idle(now.minus(self.guesses_kept), BATCH).await?,
-            };
-            deleted += batch;
-            if batch < u64::from(BATCH) {
-                return Ok(deleted);
-            }
-        }
-    }
 }
 
-/// What there may be very many of.
-#[derive(Clone, Copy)]
-enum Rows {
-    Sessions,
-    Challenges,
-    PasswordResets,
-    Guesses,
+/// In batches, so that no write holds up a sign-in for long.
+async fn all<F: Future<Output = Result<u64>>>(batch: impl Fn() -> F) -> Result<u64> {
+    let mut deleted = 0;
+    loop {
+        let gone = batch().await?;
+        deleted += gone;
+        if gone < u64::from(BATCH) {
+            return Ok(deleted);
+        }
+    }
 }

@@ -65,7 +65,7 @@ impl SendMail {
         loop {
             let entries = self.outbox.claim(self.clock.now(), LEASE, BATCH).await?;
             let full = entries.len() >= BATCH as usize;
-            let replaced = tally.replaced;
+            let before = tally.replaced + tally.dropped;
             let mut tasks = JoinSet::new();
             for entry in entries {
                 let job = self.clone();
@@ -81,8 +81,8 @@ impl SendMail {
             if let Some(failure) = failure {
                 return Err(failure);
             }
-            // What took the place of a request is due at once.
-            if !full && tally.replaced == replaced {
+            // What took the place of a request is due at once, whoever put it there.
+            if !full && tally.replaced + tally.dropped == before {
                 return Ok(tally);
             }
         }

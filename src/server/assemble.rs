@@ -3,14 +3,16 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
-use prometheus::IntCounter;
 use tokio::runtime::Handle;
 
+use super::desks::{self, Footing};
 use super::ground::{self, Nature, Stores};
 use super::key_reload::KeyReload;
 use super::keyrings::{Keyrings, read_keys};
+use super::logs::{access_log, audit_log};
+use super::mail::MailRoom;
+use super::schedule::Schedule;
 use super::start_error::StartError;
 use crate::access::gatekeeper::{CredentialRule, Gatekeeper};
 use crate::access::key_check::KeyCheck;
@@ -25,10 +27,9 @@ use crate::cache::remembered::{Bounds, Surroundings};
 use crate::cache::sessions::CachedSessions;
 use crate::cache::users::CachedUsers;
 use crate::cache::{Forget, Forgetters};
-use crate::config::settings::{self, Compatibility, HeaderPreset, LogPlace, Settings, Upstream};
+use crate::config::settings::{self, Compatibility, HeaderPreset, Settings, Upstream};
 use crate::crypto::assertion::AssertionWriter;
 use crate::crypto::tokens::{Keys, Tokens};
-use crate::domain::lockout::LockoutPolicy;
 use crate::domain::token::TokenRules;
 use crate::edge::body::BodyLimits;
 use crate::edge::gateway::Gateway;
@@ -39,19 +40,7 @@ use crate::edge::sanitise::Sanitiser;
 use crate::edge::standing::StandingTunnels;
 use crate::edge::upstreams::{ServerAddress, UpstreamSpec, Upstreams};
 use crate::edge::wire::{HeadLimits, Tunnels, WireSettings};
-use crate::identity::auditor::Auditor;
-use crate::identity::code_check::{CodeCheck, CodeForm};
-use crate::identity::factor_confirmation::FactorConfirmation;
-use crate::identity::guess_guard::{GuessGuard, GuessRules};
-use crate::identity::owner_check::OwnerCheck;
-use crate::identity::password_confirmation::PasswordConfirmation;
 use crate::identity::passwords::Passwords;
-use crate::identity::public_keys::PublicKeys;
-use crate::identity::recovery_codes::RecoveryCodeDesk;
-use crate::identity::second_factors::{Disabling, SecondFactorDesk};
-use crate::identity::sessions::SessionDesk;
-use crate::identity::sign_in::{ChallengeRules, SignInDesk};
-use crate::identity::token_mint::{Lifetimes, TokenMint};
 use crate::jobs::delete_expired::DeleteExpired;
 use crate::jobs::follow_invalidations::FollowInvalidations;
 use crate::routing::client_address::TrustedProxies;
@@ -59,9 +48,6 @@ use crate::routing::host::HostPattern;
 use crate::routing::route::Route;
 use crate::routing::table::RouteTable;
 use crate::storage::invalidations::Heed;
-use crate::telemetry::access_log::AccessLog;
-use crate::telemetry::audit_log::AuditLog;
-use crate::telemetry::line_log::LineLog;
 use crate::telemetry::metrics::Metrics;
 
 /// Everything that runs, put together and not yet started.
@@ -73,10 +59,7 @@ pub struct Assembly {
     pub gatekeeper: Arc<Gatekeeper>,
     pub passwords: Arc<Passwords>,
     pub stores: Stores,
-    pub follow_invalidations: Arc<FollowInvalidations>,
-    pub key_reload: Arc<KeyReload>,
-    pub standing: Arc<StandingTunnels>,
-    pub delete_expired: DeleteExpired,
+    pub schedule: Schedule,
 }
 
 /// Where work is done that is not done on the thread of its connection.
@@ -88,9 +71,11 @@ pub struct Runtimes {
 }
 
 pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes) -> Result<Assembly, StartError> {
+    let mail_room = MailRoom::open(&settings.mail)?;
     let stores = Stores::open(settings).await?;
     let (token_keys, assertion_keys) = read_keys(settings, &stores, nature).await?;
     let keyrings = Keyrings { tokens: Keys::new(token_keys), assertions: Keys::new(assertion_keys) };
+    let master_keys = Arc::new(ground::master_keys(settings)?);
     let mut metrics = Metrics::new().map_err(|error| StartError::Process(error.to_string()))?;
     metrics.prepare_routes(settings.routes.iter().map(|route| route.name.as_ref()));
     let metrics = Arc::new(metrics);
@@ -119,7 +104,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
             tokens.clone(),
             Arc::clone(&sessions) as _,
             Arc::clone(&users) as _,
-            settings.admin_scopes.clone(),
+            settings.roles.clone(),
             settings.second_factor.required,
             settings.cache.bytes,
             Arc::clone(&serial),
@@ -135,95 +120,27 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         serial,
     ));
 
-    let master_keys = Arc::new(ground::master_keys(settings)?);
-    let auditor = Auditor::new(
-        Arc::clone(&stores.audit),
-        Arc::new(audit_log(settings, &metrics)?),
-        Arc::clone(&nature.clock),
-        Arc::clone(&nature.random),
-    );
-    let guard = Arc::new(GuessGuard::new(
-        Arc::clone(&stores.guesses),
-        guess_rules(settings),
-        auditor.clone(),
-        Arc::clone(&nature.clock),
-    ));
-    let mint = Arc::new(TokenMint::new(tokens.clone(), lifetimes(settings), Arc::clone(&nature.random)));
-    let django = settings.compatibility == Compatibility::Django;
-    let form = if django { CodeForm::Django } else { CodeForm::Exact };
-    let names = master_keys.keyed_digest("names of nobody");
-    let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), Arc::clone(&master_keys), form));
-    let password = Arc::new(PasswordConfirmation {
+    let remembering = Stores {
         users: Arc::clone(&users) as _,
-        passwords: Arc::clone(&passwords),
-        guard: Arc::clone(&guard),
-        auditor: auditor.clone(),
-    });
-    let factor = Arc::new(FactorConfirmation {
-        codes,
-        guard: Arc::clone(&guard),
-        auditor: auditor.clone(),
-        clock: Arc::clone(&nature.clock),
-    });
-    let owner = Arc::new(OwnerCheck { password, factor: Arc::clone(&factor) });
-    let second_factors = SecondFactorDesk {
-        factors: Arc::clone(&stores.second_factors),
-        owner: Arc::clone(&owner),
-        factor: Arc::clone(&factor),
-        master_keys,
-        issuer: settings.second_factor.issuer.clone(),
-        disabling: if django { Disabling::PasswordAlone } else { Disabling::PasswordAndFactor },
-        auditor: auditor.clone(),
-        clock: Arc::clone(&nature.clock),
-        random: Arc::clone(&nature.random),
+        sessions: Arc::clone(&sessions) as _,
+        api_keys: Arc::clone(&api_keys) as _,
+        ..stores.clone()
     };
-    let recovery_codes = RecoveryCodeDesk {
-        factors: Arc::clone(&stores.second_factors),
-        owner,
-        auditor: auditor.clone(),
-        clock: Arc::clone(&nature.clock),
-        random: Arc::clone(&nature.random),
-    };
-    let sign_in = SignInDesk {
-        users: Arc::clone(&users) as _,
-        sign_ins: Arc::clone(&stores.sign_ins),
-        challenges: Arc::clone(&stores.challenges),
-        passwords: Arc::clone(&passwords),
-        factor,
-        guard,
-        names,
-        mint: Arc::clone(&mint),
-        auditor: auditor.clone(),
-        challenge_rules: ChallengeRules {
-            lifetime: settings.second_factor.challenge_lifetime,
-            attempts: settings.second_factor.challenge_attempts,
-            demanded: settings.second_factor.at_sign_in,
-        },
-        clock: Arc::clone(&nature.clock),
-        random: Arc::clone(&nature.random),
-    };
-    let sessions_desk = SessionDesk::new(
-        Arc::clone(&users) as _,
-        Arc::clone(&sessions) as _,
-        tokens,
-        mint,
-        auditor,
-        Arc::clone(&nature.clock),
-    );
-    let public_keys = PublicKeys { tokens: keyrings.tokens.clone(), assertions: keyrings.assertions.clone() };
-    let (api, table) = routes(
+    let desks = desks::set_up(Footing {
         settings,
-        Services {
-            strips_passwords: django,
-            code_form: form,
-            sign_in,
-            sessions: sessions_desk,
-            second_factors,
-            recovery_codes,
-            public_keys,
-        },
-        &runtimes.handlers,
-    )?;
+        nature,
+        stores: &remembering,
+        passwords: &passwords,
+        tokens: &tokens,
+        keyrings: &keyrings,
+        master_keys: &master_keys,
+        mail_room: &mail_room,
+        witness: Arc::new(audit_log(settings, &metrics)?),
+    });
+    let guesses_kept = desks.guess_rules.longest_window();
+    let send_mail = mail_room.send(Arc::clone(&stores.outbox), desks.outgoing, nature);
+    let services = desks.services;
+    let (api, table) = routes(settings, services, &runtimes.handlers)?;
 
     let recorder = Recorder {
         metrics: Arc::clone(&metrics),
@@ -236,7 +153,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let gateway = Gateway {
         sanitiser: Sanitiser::new(
             TrustedProxies::new(settings.trusted_proxies.clone()),
-            django,
+            settings.compatibility == Compatibility::Django,
             nature.random.as_ref(),
         ),
         table: Arc::new(table),
@@ -273,36 +190,37 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let forgetters = Arc::new(Forgetters::new(forgetters));
     let heed: Arc<dyn Heed> = Arc::clone(&forgetters) as _;
     stores.pool.tell(Arc::downgrade(&heed));
-    Ok(Assembly {
-        gateway,
-        wire,
-        metrics,
-        in_flight,
-        gatekeeper,
-        passwords,
+    let delete_expired = DeleteExpired {
+        sessions,
+        challenges: Arc::clone(&stores.challenges),
+        password_resets: Arc::clone(&stores.password_resets),
+        guesses: Arc::clone(&stores.guesses),
+        audit: Arc::clone(&stores.audit),
+        invalidations: Arc::clone(&stores.invalidations),
+        signing_keys: Arc::clone(&stores.signing_keys),
+        guesses_kept,
+        audit_kept: settings.audit.keep,
+        keys_kept: settings.tokens.refresh_lifetime.max(settings.tokens.access_lifetime) + settings.tokens.leeway,
+        clock: Arc::clone(&nature.clock),
+    };
+    let schedule = Schedule {
         follow_invalidations: Arc::new(FollowInvalidations::new(Arc::clone(&stores.invalidations), forgetters)),
+        follow_every: settings.cache.poll_interval,
         key_reload,
         standing,
-        delete_expired: DeleteExpired {
-            sessions,
-            challenges: Arc::clone(&stores.challenges),
-            password_resets: Arc::clone(&stores.password_resets),
-            guesses: Arc::clone(&stores.guesses),
-            guesses_kept: longest_window(settings),
-            signing_keys: Arc::clone(&stores.signing_keys),
-            keys_kept: settings.tokens.refresh_lifetime.max(settings.tokens.access_lifetime) + settings.tokens.leeway,
-            invalidations: Arc::clone(&stores.invalidations),
-            clock: Arc::clone(&nature.clock),
-        },
-        stores,
-    })
+        delete_expired: Arc::new(delete_expired),
+        send_mail,
+        metrics: Arc::clone(&metrics),
+    };
+    Ok(Assembly { gateway, wire, metrics, in_flight, gatekeeper, passwords, stores, schedule })
 }
 
 /// The configured routes and our own, in one table, and the router behind our own.
 fn routes(settings: &Settings, services: Services, runtime: &Handle) -> Result<(Api, RouteTable), StartError> {
     let faulty = |fault: String| StartError::Routes(fault);
     let settings::Api { prefix, docs } = &settings.api;
-    let (api, own) = Api::build(prefix, *docs, services, runtime.clone()).map_err(|e| faulty(e.to_string()))?;
+    let (api, own) = Api::build(prefix, *docs, settings.second_factor.administration, services, runtime.clone())
+        .map_err(|e| faulty(e.to_string()))?;
     let table = table(settings, own)?;
     Ok((api, table))
 }
@@ -333,17 +251,6 @@ const fn credential_rule(settings: &Settings) -> CredentialRule {
     match settings.compatibility {
         Compatibility::None => CredentialRule::AllPresented,
         Compatibility::Django => CredentialRule::Django,
-    }
-}
-
-const fn lifetimes(settings: &Settings) -> Lifetimes {
-    let tokens = &settings.tokens;
-    Lifetimes {
-        access: tokens.access_lifetime,
-        refresh: tokens.refresh_lifetime,
-        session: tokens.session_lifetime,
-        rotate: tokens.rotate,
-        reuse_grace: tokens.reuse_grace,
     }
 }
 
@@ -383,38 +290,4 @@ fn upstreams(configured: &[Upstream]) -> Vec<UpstreamSpec> {
             idle_timeout: upstream.idle_timeout,
         })
         .collect()
-}
-
-/// A proxy that is trusted speaks for many, also when it does not say for whom.
-fn guess_rules(settings: &Settings) -> GuessRules {
-    let lockout = &settings.lockout;
-    GuessRules {
-        account: lockout.account,
-        codes: lockout.codes,
-        address: lockout.address,
-        reset_requests: LockoutPolicy::requests(),
-        shared: lockout.shared_networks.iter().chain(&settings.trusted_proxies).copied().collect(),
-    }
-}
-
-fn longest_window(settings: &Settings) -> Duration {
-    let GuessRules { account, codes, address, reset_requests, .. } = guess_rules(settings);
-    [account, codes, address, reset_requests].iter().map(|policy| policy.window).max().unwrap_or_default()
-}
-
-fn audit_log(settings: &Settings, metrics: &Metrics) -> Result<AuditLog, StartError> {
-    line_log(&settings.log.audit, metrics.audit_log_dropped.clone()).map(AuditLog::new)
-}
-
-fn access_log(settings: &Settings, metrics: &Metrics) -> Result<AccessLog, StartError> {
-    line_log(&settings.log.access, metrics.access_log_dropped.clone())
-}
-
-fn line_log(place: &LogPlace, dropped: IntCounter) -> Result<LineLog, StartError> {
-    let opened = match place {
-        LogPlace::Off => Ok(LineLog::off(dropped)),
-        LogPlace::Stdout => LineLog::stdout(dropped),
-        LogPlace::File(path) => LineLog::file(path, dropped),
-    };
-    opened.map_err(|error| StartError::Log(error.to_string()))
 }

@@ -22,8 +22,8 @@ pub struct Explanation {
 /// `url` is a path (`/orders/7?x=1`) or an absolute URL (`http://host/orders/7`).
 pub fn explain(settings: &Settings, method: &str, url: &str) -> Result<Explanation, StartError> {
     let prefix = &settings.api.prefix;
-    let own =
-        routes_to(prefix, &endpoints::all(prefix, settings.api.docs)).map_err(|e| StartError::Routes(e.to_string()))?;
+    let endpoints = endpoints::all(prefix, settings.api.docs, settings.second_factor.administration);
+    let own = routes_to(prefix, &endpoints).map_err(|e| StartError::Routes(e.to_string()))?;
     let table = table(settings, own)?;
     let (host, target) = split(url);
     let (raw_path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));

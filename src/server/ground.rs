@@ -23,6 +23,7 @@ use crate::domain::random::Random;
 use crate::domain::secret::Secret;
 use crate::identity::api_keys::KeyAdministration;
 use crate::identity::auditor::Auditor;
+use crate::identity::lockouts::Lockouts;
 use crate::identity::passwords::Passwords;
 use crate::identity::second_factor_reset::SecondFactorReset;
 use crate::identity::users::UserAdministration;
@@ -196,6 +197,9 @@ pub struct Administration {
     pub users: UserAdministration,
     pub keys: KeyAdministration,
     pub second_factors: SecondFactorReset,
+    pub lockouts: Lockouts,
+    pub auditor: Auditor,
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Administration {
@@ -203,20 +207,41 @@ impl Administration {
         let passwords = passwords(&settings.passwords, nature)?;
         let (clock, random) = (&nature.clock, &nature.random);
         let auditor = auditor(stores, nature);
+        let keys = Arc::clone(&stores.api_keys);
         Ok(Self {
-            second_factors: SecondFactorReset {
-                factors: Arc::clone(&stores.second_factors),
-                auditor: auditor.clone(),
-                clock: Arc::clone(clock),
-            },
-            users: UserAdministration::new(
-                Arc::clone(&stores.users),
-                passwords,
-                auditor.clone(),
-                Arc::clone(clock),
-                Arc::clone(random),
-            ),
-            keys: KeyAdministration::new(Arc::clone(&stores.api_keys), auditor, Arc::clone(clock), Arc::clone(random)),
+            users: user_administration(settings, stores, passwords, auditor.clone(), nature),
+            keys: KeyAdministration::new(keys, auditor.clone(), Arc::clone(clock), Arc::clone(random)),
+            second_factors: second_factor_reset(stores, auditor.clone(), nature),
+            lockouts: lockouts(stores, auditor.clone(), nature),
+            auditor,
+            clock: Arc::clone(clock),
         })
     }
+}
+
+/// On the given stores, whether they remember or not.
+pub fn user_administration(
+    settings: &Settings,
+    stores: &Stores,
+    passwords: Arc<Passwords>,
+    auditor: Auditor,
+    nature: &Nature,
+) -> UserAdministration {
+    UserAdministration {
+        users: Arc::clone(&stores.users),
+        sessions: Arc::clone(&stores.sessions),
+        passwords,
+        roles: settings.roles.clone(),
+        auditor,
+        clock: Arc::clone(&nature.clock),
+        random: Arc::clone(&nature.random),
+    }
+}
+
+pub fn second_factor_reset(stores: &Stores, auditor: Auditor, nature: &Nature) -> SecondFactorReset {
+    SecondFactorReset { factors: Arc::clone(&stores.second_factors), auditor, clock: Arc::clone(&nature.clock) }
+}
+
+pub fn lockouts(stores: &Stores, auditor: Auditor, nature: &Nature) -> Lockouts {
+    Lockouts { guesses: Arc::clone(&stores.guesses), auditor, clock: Arc::clone(&nature.clock) }
 }

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use super::assemble::{Assembly, Runtimes, assemble};
 use super::ground::Nature;
+use super::mail;
 use super::start_error::StartError;
 use super::workers::{Workers, accept};
 use crate::backends::sql::Pool;
@@ -25,7 +26,6 @@ use crate::edge::echo::Echo;
 use crate::edge::in_flight::InFlight;
 use crate::edge::ops::{Ops, Readiness};
 use crate::edge::wire::GuardedApp;
-use crate::jobs;
 use crate::storage::invalidations::Invalidations;
 use crate::telemetry::diagnostics;
 use crate::telemetry::metrics::{CacheName, Metrics};
@@ -33,9 +33,6 @@ use crate::telemetry::panics;
 
 /// How long connections get to hear `Connection: close` before the door shuts.
 const SETTLE: Duration = Duration::from_millis(300);
-/// How long a tunnel may outlive what it was let in with, at most.
-const WATCH_TUNNELS_EVERY: Duration = Duration::from_secs(5);
-const DELETE_EXPIRED_EVERY: Duration = Duration::from_secs(600);
 
 /// A gateway that serves.
 pub struct Running {
@@ -73,43 +70,9 @@ impl Running {
         let (stop, stopped) = watch::channel(false);
         let (end, ended) = watch::channel(false);
 
-        let Assembly { gateway, wire, metrics, in_flight, gatekeeper, passwords, stores, .. } = assembly;
-        let poll = Arc::clone(&assembly.follow_invalidations);
-        let reload = Arc::clone(&assembly.key_reload);
-        let epoch = metrics.invalidation_epoch.clone();
-        jobs::spawn(back_office.handle(), settings.cache.poll_interval, ended.clone(), move || {
-            let (poll, reload, epoch) = (Arc::clone(&poll), Arc::clone(&reload), epoch.clone());
-            async move {
-                match poll.run_once().await {
-                    Ok(()) => epoch.set(poll.applied().0),
-                    Err(error) => tracing::warn!(%error, "the invalidation log could not be read"),
-                }
-                if let Err(error) = reload.run_once().await {
-                    tracing::warn!(%error, "the signing keys could not be read again; the present ones stay");
-                }
-            }
-        });
-        let standing = assembly.standing;
-        jobs::spawn(back_office.handle(), WATCH_TUNNELS_EVERY, ended.clone(), move || {
-            let standing = Arc::clone(&standing);
-            async move {
-                let closed = standing.run_once().await;
-                if closed > 0 {
-                    tracing::info!(closed, "tunnels closed whose sessions, users or keys are over");
-                }
-            }
-        });
-        let delete = Arc::new(assembly.delete_expired);
-        jobs::spawn(back_office.handle(), DELETE_EXPIRED_EVERY, ended.clone(), move || {
-            let delete = Arc::clone(&delete);
-            async move {
-                match delete.run_once().await {
-                    Ok(0) => {}
-                    Ok(deleted) => tracing::info!(deleted, "expired sessions deleted"),
-                    Err(error) => tracing::warn!(%error, "expired sessions could not be deleted"),
-                }
-            }
-        });
+        let Assembly { gateway, wire, metrics, in_flight, gatekeeper, passwords, stores, schedule } = assembly;
+        mail::announce(&settings.mail);
+        schedule.start(back_office.handle(), &ended);
 
         let ops_app = {
             let metrics = Arc::clone(&metrics);

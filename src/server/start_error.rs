@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::backends::mail::UnusableMail;
 use crate::backends::sql::OpenError;
 use crate::identity::resealing::ResealError;
 use crate::identity::signing_keys::KeysError;
@@ -35,6 +36,11 @@ pub enum StartError {
     SeveralAuthorities,
     #[error("a log cannot be opened: {0}")]
     Log(String),
+    #[error("mail: {0}")]
+    Mail(#[from] UnusableMail),
+    /// Every fault has a line of its own.
+    #[error("{0}")]
+    MailTemplates(String),
     #[error("the process could not start: {0}")]
     Process(String),
 }

@@ -6,33 +6,10 @@ use async_trait::async_trait;
 
 use super::Result;
 use super::users::Insert;
-use crate::domain::api_key::{ApiKey, ApiKeyId, KeyOwner};
+use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyQuery};
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
-use crate::domain::scope::ScopeSet;
-
-/// Which keys to list: the newest first, all that is set must fit.
-#[derive(Clone, Debug, Default)]
-pub struct KeyQuery {
-    /// Only keys older than this one: the last of the page before.
-    pub before: Option<(Timestamp, ApiKeyId)>,
-    pub owner: Option<KeyOwner>,
-    /// A part of the name or the beginning of the visible prefix, whatever its case in ASCII.
-    pub search: Option<String>,
-    /// `false` leaves out what is revoked.
-    pub revoked: bool,
-    pub limit: u32,
-}
-
-/// What is to be different about a key; `None` leaves it as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeyChanges {
-    pub name: Option<String>,
-    pub scopes: Option<ScopeSet>,
-    /// `Some(None)`: until it is revoked.
-    pub expires_at: Option<Option<Timestamp>>,
-}
 
 #[async_trait]
 pub trait ApiKeys: Send + Sync {

@@ -33,6 +33,14 @@ pub struct Reserved {
 
 #[async_trait]
 pub trait Guesses: Send + Sync {
+    /// The longest block of these subjects, without counting and without a write. There may be one all the same by the time
+    /// that a guess is counted.
+    async fn longest_block(
+        &self,
+        subjects: &[(GuessSubject, LockoutPolicy)],
+        now: Timestamp,
+    ) -> Result<Option<Blocked>>;
+
     /// Counts one guess against each subject *before* it is made, in a transaction of its own; what was counted is in the
     /// order of the subjects. When one of them is blocked nothing is counted, and the longest block is told.
     async fn reserve(
@@ -47,8 +55,9 @@ pub trait Guesses: Send + Sync {
     /// Takes guesses back that were right.
     async fn forgive(&self, forgiven: &[Forgiveness]) -> Result<()>;
 
-    /// As [`Guesses::forgive`], as an act of its own. `false` when there was nothing to forgive; nothing is written then.
-    async fn unlock(&self, subject: &GuessSubject, change: &Change) -> Result<bool>;
+    /// Forgets all that was counted against these, as an act of its own, in one transaction. `false` when there was nothing
+    /// to forget; nothing is written then.
+    async fn unlock(&self, subjects: &[GuessSubject], change: &Change) -> Result<bool>;
 
     /// Those that are blocked at `now`, at most `limit`, the longest block first.
     async fn blocked(&self, now: Timestamp, limit: u32) -> Result<Vec<(GuessSubject, Lockout)>>;

@@ -7,9 +7,8 @@ use async_trait::async_trait;
 use super::Result;
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
-use crate::domain::scope::ScopeSet;
 use crate::domain::session::SessionId;
-use crate::domain::user::{PasswordHash, User, UserId};
+use crate::domain::user::{PasswordHash, User, UserChanges, UserId, UserQuery};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Insert {
@@ -24,29 +23,6 @@ pub enum Update {
     /// The name is another user's; nothing was written.
     Taken,
     Unknown,
-}
-
-/// Which users to list: by name, all that is set must fit.
-#[derive(Clone, Debug, Default)]
-pub struct UserQuery {
-    /// Only names after this one: the last of the page before.
-    pub after: Option<String>,
-    /// A part of the name or e-mail address, whatever its case in ASCII.
-    pub search: Option<String>,
-    pub is_active: Option<bool>,
-    pub is_admin: Option<bool>,
-    pub limit: u32,
-}
-
-/// What is to be different about a user; `None` leaves it as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UserChanges {
-    pub username: Option<String>,
-    pub email: Option<String>,
-    pub first_name: Option<String>,
-    pub last_name: Option<String>,
-    pub is_admin: Option<bool>,
-    pub scopes: Option<ScopeSet>,
 }
 
 /// A new password, and what it brings about.

@@ -50,6 +50,26 @@ impl CacheOutcome {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailOutcome {
+    Sent,
+    /// It failed for now.
+    PutOff,
+    GivenUp,
+}
+
+impl MailOutcome {
+    const ALL: [Self; 3] = [Self::Sent, Self::PutOff, Self::GivenUp];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::PutOff => "put_off",
+            Self::GivenUp => "given_up",
+        }
+    }
+}
+
 /// How one request ended.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestOutcome<'a> {
@@ -84,6 +104,8 @@ pub struct Metrics {
     pub audit_log_dropped: IntCounter,
     pub panics: IntCounter,
     pub store_up: IntGauge,
+    mail: IntCounterVec,
+    pub mail_waiting: IntGauge,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -127,6 +149,11 @@ impl Metrics {
             "The longest time for which a revocation can go unnoticed here, as configured.",
         )?;
         registry.register(Box::new(revocation_bound_seconds.clone()))?;
+        let mail = counter("portcullis_mail_total", "Attempts to send a mail by outcome.", &["outcome"])?;
+        for outcome in MailOutcome::ALL {
+            // There from the start, so that the first failure is seen as a rise.
+            mail.with_label_values(&[outcome.as_str()]);
+        }
         Ok(Self {
             routes: HashMap::new(),
             requests: counter(
@@ -161,6 +188,11 @@ impl Metrics {
             )?,
             panics: single("portcullis_panics_total", "Requests that ended in a caught panic.")?,
             store_up: gauge("portcullis_store_up", "1 when the store answered the last time it was asked, else 0.")?,
+            mail,
+            mail_waiting: gauge(
+                "portcullis_mail_waiting",
+                "Mail in the outbox of all nodes, requests for it included.",
+            )?,
             registry,
         })
     }
@@ -205,6 +237,12 @@ impl Metrics {
     pub fn cache_holds(&self, cache: CacheName, bytes: u64) {
         if let Ok(gauge) = self.cache_bytes.get_metric_with_label_values(&[cache.as_str()]) {
             gauge.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
+    }
+
+    pub fn mail(&self, outcome: MailOutcome, count: u32) {
+        if let Ok(counter) = self.mail.get_metric_with_label_values(&[outcome.as_str()]) {
+            counter.inc_by(u64::from(count));
         }
     }
 

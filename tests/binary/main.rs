@@ -13,6 +13,8 @@ mod crash;
 mod documents;
 mod harness;
 mod logs;
+mod mail;
+mod password_reset;
 mod quickstart;
 mod second_factors;
 mod signals;

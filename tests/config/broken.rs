@@ -189,6 +189,8 @@ const ONE_FAULT: &[(&str, &str)] = &[
         "passwords: { context_words: [acme, ' a '] }",
         "5: passwords.context_words[1]: \" a \" is no word of 3 to 64 characters; write another one, or none",
     ),
+    ("audit: { keep: 23h }", "5: audit.keep: \"23h\" is less than 1d; write at least 1d"),
+    ("audit: { keep: 4000d }", "5: audit.keep: \"4000d\" is more than 3650d; write at most 3650d"),
     // Lockout.
     ("lockout: { account: { free: 11 } }", "5: lockout.account.free: \"11\" is more than 10; write at most 10"),
     ("lockout: { account: { free: 0 } }", "5: lockout.account.free: \"0\" is less than 1; write at least 1"),
@@ -228,7 +230,15 @@ const ONE_FAULT: &[(&str, &str)] = &[
         "identity: { assertion_lifetime: 5m }",
         "5: identity.assertion_lifetime: \"5m\" is more than 1m; write at most 1m",
     ),
-    ("roles: { editor: {} }", "5: roles: there is no key \"editor\" here; the only one here is admin"),
+    ("roles: { editor: {} }", "5: roles.editor.scopes: this is required; write scopes: [some:scope], or [] for none"),
+    (
+        "roles: { a b: { scopes: [] } }",
+        "5: roles.a b: a role's name is 1 to 64 of the characters a-z A-Z 0-9 : . _ -; rename it",
+    ),
+    (
+        "roles: { support: { scope: [a] } }",
+        "5: roles.support.scopes: this is required; write scopes: [some:scope], or [] for none\n5: roles.support: there is no key \"scope\" here; did you mean \"scopes\"?",
+    ),
     (
         "roles: { admin: { scopes: [a b] } }",
         "5: roles.admin.scopes[0]: \"a b\" is no scope: a scope is 1 to 64 of the characters a-z A-Z 0-9 : . _ - / *; rename it",
@@ -257,6 +267,83 @@ const ONE_FAULT: &[(&str, &str)] = &[
     ),
     ("log: { access: stderr }", "5: log.access: \"stderr\" is no place for a log; write stdout, off or { file: PATH }"),
     ("workers: { threads: 0 }", "5: workers.threads: \"0\" is less than 1; write at least 1"),
+    // Mail.
+    (
+        "mail: { transport: smtp }",
+        "5: mail.transport: \"smtp\" is no way to send mail; write log, { directory: PATH } or { smtp: { host: NAME } }",
+    ),
+    (
+        "mail: { transport: {} }",
+        "5: mail.transport: it does not say where mail goes; write log, { directory: PATH } or { smtp: { host: NAME } }",
+    ),
+    (
+        "mail: { transport: { directory: a, smtp: { host: h1.example }, file: b } }",
+        "5: mail.transport: mail goes one way or the other; keep one of directory and smtp\n5: mail.transport: there is no key \"file\" here; choose from directory, smtp",
+    ),
+    (
+        "mail: { transport: { smtp: { host: mail.example.org } } }",
+        "5: mail.from: this is required where mail goes out by SMTP; write ADDRESS or \"NAME <ADDRESS>\"\n5: mail.reset_url: this is required where mail goes out by SMTP; write a URL such as \"https://app.example.org/reset-password#token={token}\"",
+    ),
+    (
+        "mail: { transport: { smtp: {} } }",
+        "5: mail.transport.smtp.host: this is required; write the name of the mail server",
+    ),
+    (
+        "mail: { transport: { smtp: { host: \"mail.example.org:465\" } } }",
+        "5: mail.transport.smtp.host: \"mail.example.org:465\" is not a host; write a name or an address, without a port",
+    ),
+    (
+        "mail: { transport: { smtp: { host: \"a b\", port: 0, tls: ssl } } }",
+        "5: mail.transport.smtp.host: \"a b\" is not a host; write a name or an address, without a port\n5: mail.transport.smtp.tls: \"ssl\" is not one of implicit, starttls, none; write one of these\n5: mail.transport.smtp.port: \"0\" is less than 1; write at least 1",
+    ),
+    (
+        "mail:\n  from: a@b.example\n  reset_url: \"https://a.example/#{token}\"\n  transport: { smtp: { host: mail.example.org, tls: none } }",
+        "8: mail.transport.smtp.tls: mail with links that let their reader in would cross a network unencrypted; write implicit or starttls; none is for a server on this machine",
+    ),
+    (
+        "mail:\n  from: a@b.example\n  reset_url: \"https://a.example/#{token}\"\n  transport: { smtp: { host: mail.example.org, ca: nowhere.pem } }",
+        "8: mail.transport.smtp.ca: there is no file /nonexistent/nowhere.pem; name a file of PEM certificates",
+    ),
+    (
+        "mail:\n  from: a@b.example\n  reset_url: \"https://a.example/#{token}\"\n  transport: { smtp: { host: mail.example.org, username: u } }",
+        "8: mail.transport.smtp.password: a user name without a password; write password: { file: PATH }",
+    ),
+    (
+        "mail:\n  from: a@b.example\n  reset_url: \"https://a.example/#{token}\"\n  transport: { smtp: { host: mail.example.org, password: \"${SHORT}\" } }",
+        "8: mail.transport.smtp.username: a password without a user name; write username: NAME",
+    ),
+    (
+        "mail:\n  from: a@b.example\n  reset_url: \"https://a.example/#{token}\"\n  transport: { smtp: { host: mail.example.org, username: u, password: hunter2 } }",
+        "8: mail.transport.smtp.password: a secret does not stand in the configuration itself; write { file: PATH }, or \"${NAME}\" for an environment variable",
+    ),
+    (
+        "mail:\n  from: a@b.example\n  reset_url: \"https://a.example/#{token}\"\n  transport: { smtp: { host: mail.example.org, timeout: 5m, hello_name: \"a b\" } }",
+        "8: mail.transport.smtp.hello_name: \"a b\" is not a host name; write the name of this machine, such as gate.example.org\n8: mail.transport.smtp.timeout: \"5m\" is more than 2m; write at most 2m",
+    ),
+    (
+        "mail: { from: \"a@b.example, c@d.example\" }",
+        "5: mail.from: \"a@b.example, c@d.example\" is not a mailbox; write ADDRESS or \"NAME <ADDRESS>\"",
+    ),
+    (
+        "mail: { from: \"a@b.example\\r\\nBcc: c@d.example\" }",
+        "5: mail.from: the value holds a control character; write one line of plain text",
+    ),
+    (
+        "mail: { reset_url: \"https://a.example/reset\" }",
+        "5: mail.reset_url: a reset link has `{token}` in it, once; write a URL such as \"https://app.example.org/reset-password#token={token}\"",
+    ),
+    (
+        "mail: { reset_url: \"https://a.example/reset?token={token}\" }",
+        "5: mail.reset_url: the token of a reset link stands behind a `#` or in the path, and nowhere else; write a URL such as \"https://app.example.org/reset-password#token={token}\"",
+    ),
+    (
+        "mail: { reset_url: \"/reset#{token}\" }",
+        "5: mail.reset_url: a reset link is an absolute http or https URL; write a URL such as \"https://app.example.org/reset-password#token={token}\"",
+    ),
+    (
+        "mail: { reset_url: \"https://u:hunter2@a.example/#{token}\" }",
+        "5: mail.reset_url: a reset link names no user; write a URL such as \"https://app.example.org/reset-password#token={token}\"",
+    ),
     // Upstreams.
     (
         "upstreams: {}\nroutes: [{ path: /, upstream: x, access: public }]",

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use portcullis::config;
 use portcullis::config::fault::Faults;
-use portcullis::config::settings::{MasterKeySource, Settings, Signing};
+use portcullis::config::settings::{MailTransport, MasterKeySource, Settings, Signing};
 use tempfile::TempDir;
 
 use crate::{environment, refused, warnings, with};
@@ -175,4 +175,20 @@ fn a_store_password_comes_from_elsewhere() {
     let settings = read_in(Path::new(""), "storage: { url: \"postgres://app:hunter2@db/x\" }", &[]).unwrap();
     assert_eq!(warnings(&settings), ["5: storage.url"]);
     assert!(!settings.warnings[0].to_string().contains("hunter2"));
+}
+
+#[test]
+fn the_password_of_the_mail_server_comes_from_elsewhere_and_is_not_shown() {
+    let folder = folder(&[("smtp.password", b"hunter2\n", 0o600)]);
+    for (password, variables) in [("{ file: smtp.password }", vec![]), ("\"${PW}\"", vec![("PW", "hunter2")])] {
+        let snippet = format!(
+            "mail:\n  from: a@b.example\n  reset_url: \"https://a.example/#{{token}}\"\n  \
+             transport: {{ smtp: {{ host: mail.example.org, username: gate, password: {password} }} }}"
+        );
+        let settings = read_in(folder.path(), &snippet, &variables).unwrap();
+        let MailTransport::Smtp(smtp) = &settings.mail.transport else { panic!("{settings:?}") };
+        let (username, password) = smtp.credentials.as_ref().unwrap();
+        assert_eq!((username.as_str(), password.expose().as_str()), ("gate", "hunter2"));
+        assert!(settings.warnings.is_empty() && !format!("{settings:?}").contains("hunter2"));
+    }
 }

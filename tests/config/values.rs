@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use portcullis::config::settings::{Compatibility, HeaderPreset, LogPlace, Server, Signing};
+use portcullis::config::settings::{Compatibility, HeaderPreset, LogPlace, MailTransport, Server, Signing, SmtpTls};
 use portcullis::domain::access_policy::{AccessPolicy, Kinds, SecondFactorDuty};
 use portcullis::domain::lockout::LockoutPolicy;
+use portcullis::domain::secret::Secret;
 use portcullis::domain::signing_key::SigningAlgorithm;
 use portcullis::routing::route::Methods;
 
@@ -32,7 +33,7 @@ tokens: { access_lifetime: 250ms0 }
     let settings = accepted(
         "passwords: { memory: 46MiB, iterations: 1 }\nidentity: { headers: oauth2-proxy }\napi: { prefix: /auth/ }\n\
          trusted_proxies: [10.0.0.0/8, '::1']\nlog: { access: { file: /var/log/a }, level: 'warn,portcullis=debug' }\n\
-         workers: { threads: 3 }\nroles: { admin: { scopes: [all] } }\n",
+         workers: { threads: 3 }\nroles: { admin: { scopes: [all] }, support: { scopes: [b, a] }, idle: { scopes: [] } }\n",
     );
     assert_eq!((settings.passwords.memory_kib, settings.passwords.iterations), (46 * 1024, 1));
     assert_eq!(settings.identity.preset, HeaderPreset::OAuth2Proxy);
@@ -41,7 +42,12 @@ tokens: { access_lifetime: 250ms0 }
     assert_eq!(settings.log.access, LogPlace::File("/var/log/a".into()));
     assert_eq!(settings.log.level, "warn,portcullis=debug");
     assert_eq!(settings.workers.threads, 3);
-    assert_eq!(settings.admin_scopes.to_string(), "all");
+    let mut roles = settings.roles.named.iter().map(|(name, scopes)| format!("{name}: {scopes}"));
+    assert_eq!(settings.roles.admin.to_string(), "all");
+    assert_eq!((roles.next().as_deref(), roles.next().as_deref()), (Some("idle: "), Some("support: a b")));
+    let settings = accepted("roles: { admin: {}, support: { scopes: [a] } }\n");
+    let default = "audit:read keys:read keys:write sessions:write users:read users:write";
+    assert_eq!(settings.roles.admin.to_string(), default, "naming others leaves it as it is");
 }
 
 #[test]
@@ -127,6 +133,35 @@ fn servers_and_tls_are_read_from_both_forms() {
 }
 
 #[test]
+fn mail_goes_to_the_log_a_directory_or_a_server() {
+    let read = |text: &str| {
+        let address = "from: \"Büro <a@b.example>\", reset_url: \"https://a.example/#{token}\"";
+        accepted(&format!("mail: {{ {address}, transport: {text} }}")).mail
+    };
+    let mail = accepted("mail: { service: Shop, templates: texts }").mail;
+    assert!(matches!(mail.transport, MailTransport::Log));
+    assert_eq!((mail.from.as_str(), mail.service.as_str()), ("portcullis@localhost", "Shop"));
+    assert_eq!(mail.templates, Some("/nonexistent/texts".into()));
+    let MailTransport::Directory(path) = read("{ directory: out/mail }").transport else { panic!("a directory") };
+    assert_eq!(path.to_str(), Some("/nonexistent/out/mail"));
+    let smtp = |text: &str| match read(&format!("{{ smtp: {text} }}")).transport {
+        MailTransport::Smtp(smtp) => smtp,
+        other => panic!("{other:?}"),
+    };
+    let implicit = smtp("{ host: Mail.Example.org, hello_name: gate }");
+    assert_eq!((implicit.host.as_str(), implicit.port, implicit.tls), ("mail.example.org", 465, SmtpTls::Implicit));
+    assert_eq!((implicit.hello_name.as_deref(), implicit.timeout), (Some("gate"), Duration::from_secs(60)));
+    assert!(implicit.credentials.is_none() && implicit.ca.is_none());
+    assert_eq!(smtp("{ host: 192.0.2.1, tls: starttls }").port, 587);
+    assert_eq!(smtp("{ host: 192.0.2.1, tls: starttls, port: 2525 }").port, 2525);
+    for host in ["localhost", "127.0.0.9", "\"::1\""] {
+        assert_eq!(smtp(&format!("{{ host: {host}, tls: none }}")).port, 25);
+    }
+    let link = read("log").reset_url.with(&Secret::new("abc".to_owned()));
+    assert_eq!(link.expose(), "https://a.example/#abc");
+}
+
+#[test]
 fn routes_are_read_with_all_their_parts() {
     let settings = accepted(
         r#"
@@ -186,6 +221,7 @@ fn weakened_settings_are_warned_of() {
         ("passwords: { similarity: false }", "passwords.similarity"),
         ("passwords: { common: false }", "passwords.common"),
         ("passwords: { numeric: false }", "passwords.numeric"),
+        ("audit: { keep: 89d }", "audit.keep"),
         ("lockout: { account: { delay: 9s } }", "lockout.account.delay"),
         ("lockout: { codes: { max_delay: 14m } }", "lockout.codes.max_delay"),
         ("lockout: { codes: { window: 23h } }", "lockout.codes.window"),
@@ -199,6 +235,8 @@ fn weakened_settings_are_warned_of() {
         ("limits: { head_timeout: 11s }", "limits.head_timeout"),
         ("limits: { unknown_keys_burst: 101 }", "limits.unknown_keys_burst"),
         ("log: { access: off }", "log.access"),
+        ("mail: { reset_url: \"http://a.example/#{token}\" }", "mail.reset_url"),
+        ("mail: { reset_url: \"https://a.example/{token}\" }", "mail.reset_url"),
         (
             "routes: [{ path: /, upstream: backend, access: public, forward_credentials: true }]",
             "routes[0].forward_credentials",

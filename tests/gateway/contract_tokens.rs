@@ -113,13 +113,8 @@ fn white_space_around_names_and_passwords_is_taken_off() {
     let world = World::plan(Plan::django(""));
     world.user("anna");
     assert_eq!(login(&world, " anna\t", &format!("  {PASSWORD}\n")).status, 200);
-    let padded = NewUser {
-        username: portcullis::domain::user::Username::parse("padded").unwrap(),
-        email: None,
-        is_admin: false,
-        scopes: portcullis::domain::scope::ScopeSet::default(),
-        password: Secret::new("  padded password  ".to_owned()),
-    };
+    let name = portcullis::domain::user::Username::parse("padded").unwrap();
+    let padded = NewUser::named(name, Some(Secret::new("  padded password  ".to_owned())));
     world.wait(world.administration.users.create(padded, &crate::harness::operator())).unwrap();
     assert_eq!(login(&world, "padded", "  padded password  ").status, 401, "what is stripped cannot match");
 }

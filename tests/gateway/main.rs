@@ -21,10 +21,13 @@ mod logout;
 mod master_keys;
 mod native_tokens;
 mod openapi;
+mod password_change;
+mod password_reset;
 mod passwords;
 mod paths;
 mod proxying;
 mod recording;
+mod reset_mail;
 mod routes;
 mod second_factor_required;
 mod second_factor_setup;
@@ -32,6 +35,9 @@ mod second_factor_sign_in;
 mod session_management;
 mod sessions;
 mod signing;
+#[path = "../mail/server.rs"]
+#[allow(dead_code, reason = "what only the tests of mail itself need")]
+mod smtp_server;
 mod store_down;
 mod streaming;
 mod upstream_failures;

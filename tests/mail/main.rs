@@ -7,6 +7,7 @@ mod encryption;
 mod server;
 mod signing_in;
 mod what_arrives;
+mod whole_way;
 
 use std::time::Duration;
 

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use portcullis::domain::api_key::{ApiKey, ApiKeyId, KeyOwner};
+use portcullis::domain::api_key::{ApiKey, ApiKeyId, KeyOwner, KeyQuery};
 use portcullis::domain::clock::Timestamp;
 use portcullis::domain::digest::Digest;
 use portcullis::domain::scope::ScopeSet;
-use portcullis::storage::api_keys::KeyQuery;
 use portcullis::storage::users::Insert;
 
 use crate::users::insert as insert_user;

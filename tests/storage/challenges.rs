@@ -248,3 +248,10 @@ pub async fn a_sign_in_by_one_factor_and_an_enrolment_do_not_pass_each_other(wor
         assert_eq!(sessions(world, &anna).await, 0, "{completion:?}");
     }
 }
+
+/// One whose digest is all of this number.
+pub async fn insert(world: &World, number: u8, user: &UserId) -> Challenge {
+    let challenge = Challenge { digest: Digest([number; 32]), ..challenge("", user) };
+    world.challenges.insert(&challenge, &[]).await.unwrap();
+    challenge
+}

@@ -6,10 +6,13 @@
 
 mod api_keys;
 mod challenges;
+mod guesses;
 mod invalidations;
 mod outbox;
+mod password_resets;
 mod second_factors;
 mod sessions;
+mod sign_ins;
 mod signing_keys;
 mod sqlite;
 mod users;
@@ -28,6 +31,7 @@ use portcullis::storage::challenges::Challenges;
 use portcullis::storage::guesses::Guesses;
 use portcullis::storage::invalidations::Invalidations;
 use portcullis::storage::outbox::Outbox;
+use portcullis::storage::password_resets::PasswordResets;
 use portcullis::storage::second_factors::SecondFactors;
 use portcullis::storage::sessions::Sessions;
 use portcullis::storage::sign_ins::SignIns;
@@ -47,6 +51,7 @@ pub struct World {
     pub sign_ins: Arc<dyn SignIns>,
     pub guesses: Arc<dyn Guesses>,
     pub audit: Arc<dyn AuditTrail>,
+    pub password_resets: Arc<dyn PasswordResets>,
     /// Whatever must live as long as the store does.
     pub keep: Box<dyn Any + Send + Sync>,
 }
@@ -119,6 +124,22 @@ macro_rules! contract {
                 the_first_end_is_kept
                 one_of_many_ends_is_told
                 expired_ones_are_deleted_in_batches;
+            sign_ins:
+                open_a_session_and_use_up_what_was_shown
+                write_nothing_when_something_has_changed_since_the_check
+                at_once_use_a_proof_up_once
+                and_a_new_password_at_once_leave_no_session_of_the_old_one
+                of_old_tokens_open_a_session_only_while_those_hold;
+            guesses:
+                are_counted_against_each_subject
+                are_counted_against_none_when_one_is_blocked
+                at_once_get_no_more_places_than_there_are
+                that_were_right_are_taken_back
+                that_a_clock_put_too_far_ahead_are_brought_back
+                are_forgotten_by_an_unlock_that_is_told
+                that_block_are_listed_the_longest_block_first
+                that_are_old_are_deleted_in_batches
+                of_odd_subjects_are_kept_apart;
             api_keys:
                 come_back_as_they_were_stored
                 id_prefix_and_digest_are_unique
@@ -170,7 +191,15 @@ macro_rules! contract {
                 what_is_done_or_given_up_is_gone
                 what_failed_comes_back_at_its_time_and_tells_why
                 an_entry_is_replaced_in_one_step_or_not_at_all
-                entries_are_listed_in_pages_and_sealed_anew;
+                entries_are_listed_in_pages_and_sealed_anew
+                mail_goes_with_its_change_and_not_without_it;
+            password_resets:
+                come_back_as_they_were_stored
+                a_newer_one_is_the_only_one_of_its_user
+                one_sets_the_password_once_with_all_that_follows
+                of_parallel_uses_one_counts
+                what_is_void_or_over_changes_nothing
+                expired_ones_are_deleted_in_batches;
         }
     };
 }

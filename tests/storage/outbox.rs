@@ -131,3 +131,19 @@ pub async fn entries_are_listed_in_pages_and_sealed_anew(world: &World) {
     let resealed = world.outbox.list(None, 1).await.unwrap();
     assert_eq!(resealed, [OutboxEntry { sealed: b"new".to_vec(), ..entry.clone() }]);
 }
+
+pub async fn mail_goes_with_its_change_and_not_without_it(world: &World) {
+    let anna = crate::users::insert(world, "anna").await;
+    let (first, second) = (mail("first", at(1)), mail("second", at(2)));
+    let with_mail = crate::change().mailing(vec![first.clone(), second]);
+    let nobody = portcullis::domain::user::UserId("nobody".to_owned());
+    assert!(!world.users.set_active(&nobody, false, at(3), &with_mail).await.unwrap());
+    assert_eq!(world.outbox.count().await.unwrap(), 0, "there was no change");
+    assert!(world.users.set_active(&anna.id, false, at(3), &with_mail).await.unwrap());
+    assert_eq!(claimed(world, at(3), 9).await, ["first", "second"]);
+
+    let again = crate::change().mailing(vec![mail("third", at(4)), first]);
+    assert!(world.users.set_active(&anna.id, true, at(5), &again).await.is_err(), "the same mail twice");
+    assert!(!world.users.find(&anna.id).await.unwrap().unwrap().is_active, "and so there is no change either");
+    assert_eq!(world.outbox.count().await.unwrap(), 2);
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use portcullis::backends::sql::{
     OpenError, Pool, SqlApiKeys, SqlAuditTrail, SqlChallenges, SqlGuesses, SqlInvalidations, SqlOutbox,
-    SqlSecondFactors, SqlSessions, SqlSignIns, SqlSigningKeys, SqlUsers, migrate, open, pending,
+    SqlPasswordResets, SqlSecondFactors, SqlSessions, SqlSignIns, SqlSigningKeys, SqlUsers, migrate, open, pending,
 };
 use portcullis::domain::invalidation::Epoch;
 use portcullis::domain::mail::OutboxEntry;
@@ -48,6 +48,7 @@ fn world_on(pool: Pool) -> World {
         sign_ins: Arc::new(SqlSignIns::new(pool.clone())),
         guesses: Arc::new(SqlGuesses::new(pool.clone())),
         audit: Arc::new(SqlAuditTrail::new(pool.clone())),
+        password_resets: Arc::new(SqlPasswordResets::new(pool.clone())),
         keep: Box::new(pool),
     }
 }

@@ -2,10 +2,11 @@
 
 use portcullis::domain::clock::Timestamp;
 use portcullis::domain::invalidation::Epoch;
+use portcullis::domain::role::RoleSet;
 use portcullis::domain::scope::ScopeSet;
 use portcullis::domain::session::SessionEnd;
-use portcullis::domain::user::{PasswordHash, User, UserId};
-use portcullis::storage::users::{Insert, PasswordSetting, UserQuery};
+use portcullis::domain::user::{PasswordHash, User, UserId, UserQuery};
+use portcullis::storage::users::{Insert, PasswordSetting};
 
 use crate::sessions::session;
 use crate::{World, at, change, odd_texts};
@@ -19,6 +20,7 @@ pub fn user(name: &str) -> User {
         last_name: "Last".to_owned(),
         is_active: true,
         is_admin: false,
+        roles: RoleSet::parse("billing support").unwrap(),
         scopes: ScopeSet::parse("orders:read orders:write").unwrap(),
         password: PasswordHash::new(format!("hash of {name}")),
         created_at: at(0),

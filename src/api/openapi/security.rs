@@ -10,7 +10,7 @@ use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
 
-use crate::domain::access_policy::{AccessPolicy, CredentialKind, Kinds};
+use crate::domain::access_policy::{AccessPolicy, CredentialKind, Kinds, SecondFactorDemand};
 
 const BEARER: &str = "bearer";
 const API_KEY: &str = "api_key";
@@ -30,10 +30,15 @@ pub fn complete(description: &mut Description, access: &AccessPolicy) {
             accepted.map(|kind| SecurityRequirement::new(name(kind), scopes.clone())).collect()
         }
     });
+    let text = description.description.get_or_insert_default();
+    match requirement.second_factor {
+        SecondFactorDemand::Nobody => {}
+        SecondFactorDemand::Tokens => text.push_str("\n\nWith a token, needs a sign-in with a second factor."),
+        SecondFactorDemand::Everybody => text.push_str("\n\nNeeds a sign-in with a second factor."),
+    }
     if scopes.is_empty() {
         return;
     }
-    let text = description.description.get_or_insert_default();
     let names: Vec<String> = scopes.iter().map(|scope| format!("`{scope}`")).collect();
     text.push_str(&format!("\n\nNeeds the scope {}.", names.join(" and ")));
     let extensions = description.extensions.get_or_insert_default();

@@ -8,14 +8,14 @@ use super::answer::{corrupt, within_deadline};
 use super::changing::Changing;
 use super::pool::Pool;
 use super::users::{containing, literally};
-use crate::domain::api_key::{ApiKey, ApiKeyId, KeyOwner};
+use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery};
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::invalidation::Invalidation;
 use crate::domain::scope::ScopeSet;
 use crate::domain::user::UserId;
-use crate::storage::api_keys::{ApiKeys, KeyChanges, KeyQuery};
+use crate::storage::api_keys::ApiKeys;
 use crate::storage::users::Insert;
 use crate::storage::{Result, StoreError};
 

@@ -104,10 +104,11 @@ impl Outbox for SqlOutbox {
     async fn claim(&self, now: Timestamp, lease: Duration, limit: u32) -> Result<Vec<OutboxEntry>> {
         within_deadline(self.pool.deadline(), TABLE, async {
             // Mostly nothing is due, and finding that out does not take the lock of the writer.
-            let due: Option<i64> = sqlx::query_scalar("SELECT 1 FROM outbox WHERE next_attempt_at <= $1 LIMIT 1")
-                .bind(now.as_micros())
-                .fetch_optional(self.pool.reads())
-                .await?;
+            let due: Option<i64> =
+                sqlx::query_scalar("SELECT next_attempt_at FROM outbox WHERE next_attempt_at <= $1 LIMIT 1")
+                    .bind(now.as_micros())
+                    .fetch_optional(self.pool.reads())
+                    .await?;
             if due.is_none() {
                 return Ok(Vec::new());
             }

@@ -14,11 +14,12 @@ use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::guess_subject::GuessSubject;
 use crate::domain::invalidation::Invalidation;
+use crate::domain::role::RoleSet;
 use crate::domain::scope::ScopeSet;
 use crate::domain::session::SessionEnd;
-use crate::domain::user::{PasswordHash, User, UserId};
+use crate::domain::user::{PasswordHash, User, UserChanges, UserId, UserQuery};
 use crate::storage::sessions::EndAll;
-use crate::storage::users::{Insert, PasswordSetting, Update, UserChanges, UserQuery, Users};
+use crate::storage::users::{Insert, PasswordSetting, Update, Users};
 use crate::storage::{Result, StoreError};
 
 const TABLE: &str = "users";
@@ -26,7 +27,7 @@ const TABLE: &str = "users";
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, username, email, first_name, last_name, is_active, is_admin, scopes, password, created_at, ",
+            "SELECT id, username, email, first_name, last_name, is_active, is_admin, roles, scopes, password, created_at, ",
             "password_changed_at, tokens_valid_from, last_sign_in_at FROM users ",
             $rest
         )
@@ -53,6 +54,7 @@ struct Row {
     last_name: String,
     is_active: i64,
     is_admin: i64,
+    roles: String,
     scopes: String,
     password: String,
     created_at: i64,
@@ -66,6 +68,7 @@ impl TryFrom<Row> for User {
 
     fn try_from(row: Row) -> Result<Self> {
         let scopes = ScopeSet::parse(&row.scopes).map_err(|_| corrupt(TABLE, &row.id, "scopes holds no scopes"))?;
+        let roles = RoleSet::parse(&row.roles).map_err(|_| corrupt(TABLE, &row.id, "roles holds no roles"))?;
         Ok(Self {
             id: UserId(row.id),
             username: row.username,
@@ -74,6 +77,7 @@ impl TryFrom<Row> for User {
             last_name: row.last_name,
             is_active: row.is_active == 1,
             is_admin: row.is_admin == 1,
+            roles,
             scopes,
             password: PasswordHash::new(row.password),
             created_at: Timestamp::from_micros(row.created_at),
@@ -90,9 +94,9 @@ impl Users for SqlUsers {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
             let done = sqlx::query(
-                "INSERT INTO users (id, username, email, email_folded, first_name, last_name, is_active, is_admin, scopes, \
-                 password, created_at, password_changed_at, tokens_valid_from, last_sign_in_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING",
+                "INSERT INTO users (id, username, email, email_folded, first_name, last_name, is_active, is_admin, roles, \
+                 scopes, password, created_at, password_changed_at, tokens_valid_from, last_sign_in_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING",
             )
             .bind(user.id.as_str())
             .bind(user.username.as_str())
@@ -102,6 +106,7 @@ impl Users for SqlUsers {
             .bind(user.last_name.as_str())
             .bind(i64::from(user.is_active))
             .bind(i64::from(user.is_admin))
+            .bind(user.roles.to_string())
             .bind(user.scopes.to_string())
             .bind(user.password.text())
             .bind(user.created_at.as_micros())
@@ -202,18 +207,24 @@ impl Users for SqlUsers {
             if let Some(name) = &changes.last_name {
                 set_text(&mut changing, "UPDATE users SET last_name = $1 WHERE id = $2", name, id).await?;
             }
+            if let Some(roles) = &changes.roles {
+                let roles = roles.to_string();
+                set_text(&mut changing, "UPDATE users SET roles = $1 WHERE id = $2", &roles, id).await?;
+            }
             if let Some(scopes) = &changes.scopes {
                 let scopes = scopes.to_string();
                 set_text(&mut changing, "UPDATE users SET scopes = $1 WHERE id = $2", &scopes, id).await?;
             }
             if let Some(is_admin) = changes.is_admin {
-                sqlx::query("UPDATE users SET is_admin = $1 WHERE id = $2")
-                    .bind(i64::from(is_admin))
-                    .bind(id.as_str())
-                    .execute(changing.connection())
-                    .await?;
+                set_flag(&mut changing, "UPDATE users SET is_admin = $1 WHERE id = $2", is_admin, id).await?;
+            }
+            if let Some(is_active) = changes.is_active {
+                set_flag(&mut changing, "UPDATE users SET is_active = $1 WHERE id = $2", is_active, id).await?;
             }
             changing.write(change).await?;
+            if changes.is_active == Some(false) {
+                switch_off(&mut changing, id, change.audit.at).await?;
+            }
             changing.forget(Invalidation::User(id.clone()), Some(change.audit.at)).await?;
             changing.commit().await?;
             Ok(Update::Done)
@@ -224,27 +235,13 @@ impl Users for SqlUsers {
     async fn set_active(&self, id: &UserId, active: bool, now: Timestamp, change: &Change) -> Result<bool> {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
-            let done = sqlx::query("UPDATE users SET is_active = $1 WHERE id = $2")
-                .bind(i64::from(active))
-                .bind(id.as_str())
-                .execute(changing.connection())
-                .await?;
-            if done.rows_affected() == 0 {
+            let statement = "UPDATE users SET is_active = $1 WHERE id = $2";
+            if !set_flag(&mut changing, statement, active, id).await? {
                 return Ok(false);
             }
             changing.write(change).await?;
             if !active {
-                // Tokens that name no session are refused for as long as the user is off. They are not made void, because
-                // clients of the installation that was taken over count on that a refusal for this burns nothing.
-                let end = EndAll {
-                    user_id: id.clone(),
-                    why: SessionEnd::UserDisabled,
-                    at: now,
-                    keep: None,
-                    tokens_valid_from: now,
-                };
-                void_vouchers(&mut changing, id).await?;
-                end_all(changing.connection(), &end).await?;
+                switch_off(&mut changing, id, now).await?;
             }
             changing.forget(Invalidation::User(id.clone()), Some(now)).await?;
             changing.commit().await?;
@@ -287,11 +284,7 @@ impl Users for SqlUsers {
     async fn delete(&self, id: &UserId, now: Timestamp, change: &Change) -> Result<bool> {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
-            let known = sqlx::query("UPDATE users SET is_active = 0 WHERE id = $1")
-                .bind(id.as_str())
-                .execute(changing.connection())
-                .await?;
-            if known.rows_affected() == 0 {
+            if !set_flag(&mut changing, "UPDATE users SET is_active = $1 WHERE id = $2", false, id).await? {
                 return Ok(false);
             }
             changing.write(change).await?;
@@ -300,17 +293,7 @@ impl Users for SqlUsers {
                 .bind(id.as_str())
                 .fetch_all(changing.connection())
                 .await?;
-            shut_out(
-                &mut changing,
-                &EndAll {
-                    user_id: id.clone(),
-                    why: SessionEnd::UserDisabled,
-                    at: now,
-                    keep: None,
-                    tokens_valid_from: now,
-                },
-            )
-            .await?;
+            shut_out(&mut changing, &end_of(id, now)).await?;
             for statement in ["DELETE FROM sessions WHERE user_id = $1", "DELETE FROM users WHERE id = $1"] {
                 sqlx::query(statement).bind(id.as_str()).execute(changing.connection()).await?;
             }
@@ -367,6 +350,18 @@ pub(super) async fn put_password(
 /// Stands for no time at all: nothing happened then.
 const ANY_TIME: i64 = i64::MIN;
 
+/// What ends when a user is switched off. Tokens that name no session are refused for as long as the user is off. They are
+/// not made void, because clients of the installation that was taken over count on that a refusal for this burns nothing.
+async fn switch_off(changing: &mut Changing, id: &UserId, now: Timestamp) -> sqlx::Result<()> {
+    void_vouchers(changing, id).await?;
+    end_all(changing.connection(), &end_of(id, now)).await?;
+    Ok(())
+}
+
+fn end_of(id: &UserId, now: Timestamp) -> EndAll {
+    EndAll { user_id: id.clone(), why: SessionEnd::UserDisabled, at: now, keep: None, tokens_valid_from: now }
+}
+
 /// Makes void what vouches for a user, and ends the sessions and whatever tokens belong to none.
 async fn shut_out(changing: &mut Changing, end: &EndAll) -> sqlx::Result<()> {
     void_vouchers(changing, &end.user_id).await?;
@@ -383,6 +378,12 @@ async fn void_vouchers(changing: &mut Changing, user: &UserId) -> sqlx::Result<(
 async fn set_text(changing: &mut Changing, statement: &'static str, text: &str, id: &UserId) -> sqlx::Result<()> {
     sqlx::query(statement).bind(text.to_owned()).bind(id.as_str().to_owned()).execute(changing.connection()).await?;
     Ok(())
+}
+
+/// `false` when there is no such user.
+async fn set_flag(changing: &mut Changing, statement: &'static str, flag: bool, id: &UserId) -> sqlx::Result<bool> {
+    let statement = sqlx::query(statement).bind(i64::from(flag)).bind(id.as_str().to_owned());
+    Ok(statement.execute(changing.connection()).await?.rows_affected() == 1)
 }
 
 /// A `LIKE` pattern for whatever has `part` in it.

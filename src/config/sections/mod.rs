@@ -2,12 +2,14 @@
 
 mod access;
 mod api;
+mod audit;
 mod cache;
 mod identity;
 mod limits;
 mod listen;
 mod lockout;
 mod log;
+mod mail;
 mod master_key;
 mod network;
 mod passwords;
@@ -40,12 +42,14 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
     let issuer = tokens.as_ref().and_then(|tokens| tokens.issuer.as_deref());
     let passwords = passwords::read(root.section("passwords"), issuer);
     let lockout = lockout::read(root.section("lockout"));
+    let mail = mail::read(root.section("mail"));
     let api = api::read(root.section("api"));
     let identity = identity::read(root.section("identity"), issuer);
-    let admin_scopes = roles::read(root.section("roles"));
+    let roles = roles::read(root.section("roles"));
     let trusted_proxies = trusted_proxies::read(root);
     let limits = limits::read(root.section("limits"));
     let log = log::read(root.section("log"));
+    let audit = audit::read(root.section("audit"));
     let workers = workers::read(root.section("workers"));
     let upstreams = upstreams::read(root);
     let routes = routes::read(root, &upstreams);
@@ -60,12 +64,14 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
         passwords,
         second_factor,
         lockout,
+        mail: mail?,
         api,
         identity,
-        admin_scopes,
+        roles,
         trusted_proxies,
         limits,
         log,
+        audit,
         workers,
         upstreams,
         routes,

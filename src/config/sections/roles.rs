@@ -1,15 +1,33 @@
 use crate::config::section::Section;
 use crate::config::value::Value;
+use crate::domain::role::{ADMIN, RoleName, Roles};
 use crate::domain::scope::{Scope, ScopeSet};
 
-const ADMIN: [&str; 5] = ["users:read", "users:write", "keys:read", "keys:write", "sessions:write"];
+const ADMIN_SCOPES: [&str; 6] =
+    ["users:read", "users:write", "keys:read", "keys:write", "sessions:write", "audit:read"];
 
-/// What the tokens of an administrator carry beside the user's own scopes.
-pub fn read(mut section: Section<'_>) -> ScopeSet {
-    match section.section("admin").optional("scopes") {
-        Some(value) => scopes(&value),
-        None => ADMIN.iter().filter_map(|name| Scope::parse(name).ok()).collect(),
+/// What the tokens of those who have a role carry beside the user's own scopes.
+pub fn read(mut section: Section<'_>) -> Roles {
+    let mut roles = Roles { admin: default_admin(), ..Roles::default() };
+    for (name, value) in section.every() {
+        let mut role = Section::of(&value);
+        if name == ADMIN {
+            if let Some(value) = role.optional("scopes") {
+                roles.admin = scopes(&value);
+            }
+            continue;
+        }
+        let name = RoleName::parse(name).inspect_err(|problem| section.fault(name, problem.to_string(), "rename it"));
+        let given = role.required("scopes", "write scopes: [some:scope], or [] for none");
+        if let (Ok(name), Some(given)) = (name, given) {
+            roles.named.insert(name, scopes(&given));
+        }
     }
+    roles
+}
+
+fn default_admin() -> ScopeSet {
+    ADMIN_SCOPES.iter().filter_map(|name| Scope::parse(name).ok()).collect()
 }
 
 pub fn scopes(value: &Value<'_>) -> ScopeSet {

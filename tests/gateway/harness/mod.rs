@@ -3,6 +3,7 @@
 pub mod authenticator;
 pub mod client;
 pub mod forge;
+pub mod mailbox;
 pub mod plan;
 pub mod upstream;
 
@@ -14,13 +15,15 @@ use std::time::Duration;
 
 use portcullis::config;
 use portcullis::config::settings::Settings;
+use portcullis::crypto::random::OsRandom;
 use portcullis::domain::api_key::{ApiKey, KeyOwner};
-use portcullis::domain::audit::Initiator;
+use portcullis::domain::audit::{AuditAction, AuditOutcome, AuditQuery, Initiator, StoredOutcome};
+use portcullis::domain::change::Change;
 use portcullis::domain::clock::Timestamp;
 use portcullis::domain::scope::ScopeSet;
 use portcullis::domain::secret::Secret;
 use portcullis::domain::user::{Email, User, UserId, Username};
-use portcullis::identity::api_keys::NewKey;
+use portcullis::identity::api_keys::{Expiry, NewKey};
 use portcullis::identity::users::NewUser;
 use portcullis::server::ground::{Administration, Nature, Stores, make_master_key};
 use portcullis::server::run::{Running, back_office};
@@ -118,12 +121,20 @@ impl World {
     }
 
     pub fn user_with(&self, name: &str, is_admin: bool, scopes: &str) -> User {
+        self.user_at(name, "someone@example.org", is_admin, scopes)
+    }
+
+    /// A user with [`PASSWORD`] and this address.
+    pub fn user_mailed_at(&self, name: &str, email: &str) -> User {
+        self.user_at(name, email, false, "")
+    }
+
+    fn user_at(&self, name: &str, email: &str, is_admin: bool, scopes: &str) -> User {
         let new = NewUser {
-            username: Username::parse(name).unwrap(),
-            email: Some(Email::parse("someone@example.org").unwrap()),
+            email: Some(Email::parse(email).unwrap()),
             is_admin,
             scopes: ScopeSet::parse(scopes).unwrap(),
-            password: Secret::new(PASSWORD.to_owned()),
+            ..NewUser::named(Username::parse(name).unwrap(), Some(Secret::new(PASSWORD.to_owned())))
         };
         self.wait(self.administration.users.create(new, &crate::harness::operator())).unwrap()
     }
@@ -139,6 +150,7 @@ impl World {
             first_name: String::new(),
             last_name: String::new(),
             is_admin: false,
+            roles: portcullis::domain::role::RoleSet::default(),
             scopes: ScopeSet::default(),
             password: cheap_hash(),
             created_at: at,
@@ -146,20 +158,7 @@ impl World {
             tokens_valid_from: None,
             last_sign_in_at: None,
         };
-        self.wait(
-            self.stores.users.insert(
-                &user,
-                &operator()
-                    .did(
-                        portcullis::domain::audit::AuditAction::UserCreate,
-                        portcullis::domain::audit::AuditOutcome::Done,
-                        at,
-                        &portcullis::crypto::random::OsRandom::new(),
-                    )
-                    .into(),
-            ),
-        )
-        .unwrap();
+        self.wait(self.stores.users.insert(&user, &operators_change())).unwrap();
         user
     }
 
@@ -169,7 +168,8 @@ impl World {
     }
 
     pub fn key_of(&self, owner: KeyOwner, scopes: &str, expires_in: Option<Duration>) -> (ApiKey, String) {
-        let new = NewKey { name: "test".to_owned(), owner, scopes: ScopeSet::parse(scopes).unwrap(), expires_in };
+        let expiry = expires_in.map_or(Expiry::Never, Expiry::In);
+        let new = NewKey { name: "test".to_owned(), owner, scopes: ScopeSet::parse(scopes).unwrap(), expiry };
         let (key, secret) = self.wait(self.administration.keys.create(new, &crate::harness::operator())).unwrap();
         (key, secret.expose().to_owned())
     }
@@ -198,6 +198,17 @@ impl World {
 
     pub fn post_json(&self, target: &str, body: &serde_json::Value) -> Reply {
         self.request("POST", target, &[("Content-Type", "application/json")], body.to_string().as_bytes())
+    }
+
+    /// With a bearer token.
+    pub fn post_json_as(&self, target: &str, token: &str, body: &serde_json::Value) -> Reply {
+        let headers = [("Content-Type", "application/json"), ("Authorization", &format!("Bearer {token}"))];
+        self.request("POST", target, &headers, body.to_string().as_bytes())
+    }
+
+    /// What a sign-in with this password is answered.
+    pub fn try_sign_in(&self, name: &str, password: &str) -> Reply {
+        self.post_json("/api/v1/auth/token/", &serde_json::json!({"username": name, "password": password}))
     }
 
     /// Refreshes over HTTP.
@@ -263,6 +274,18 @@ impl World {
     /// The audit log as it is written.
     pub fn audit_text(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("audit.log")).unwrap_or_default()
+    }
+
+    /// The events of one kind, by the millisecond in which they happened: reason (empty where it was done), user.
+    pub fn audited(&self, action: AuditAction) -> Vec<(String, Option<UserId>)> {
+        let query = AuditQuery { action: Some(action), limit: 1000, ..AuditQuery::default() };
+        let mut events = self.wait(self.stores.audit.list(&query)).unwrap();
+        events.reverse();
+        let reason = |outcome| match outcome {
+            StoredOutcome::Done => String::new(),
+            StoredOutcome::Refused(reason) => reason,
+        };
+        events.into_iter().map(|event| (reason(event.outcome), event.user)).collect()
     }
 
     /// Bytes as they are, on a connection of their own, and the first reply to them.
@@ -331,6 +354,12 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 /// Who changes things in a test, beside the running gateway.
 pub fn operator() -> Initiator {
     Initiator::operator()
+}
+
+/// What comes with a change that a test makes in the store itself.
+pub fn operators_change() -> Change {
+    let random = OsRandom::new();
+    operator().did(AuditAction::UserChange, AuditOutcome::Done, Timestamp::from_secs(1_700_000_000), &random).into()
 }
 
 /// A shared list that threads write and tests read.

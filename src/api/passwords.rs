@@ -1,0 +1,171 @@
+//! `password/…`: changing a password that is known, and setting one instead of one that is forgotten.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Response, StatusCode};
+use serde_json::{Map, Value, json};
+
+use super::answer::{self, about};
+use super::body::{self, Unreadable};
+use super::context::{RequestContext, Services};
+use super::refusal::{self, refuse, refuse_throttled, refuse_with};
+use super::schema;
+use crate::domain::audit::Actor;
+use crate::domain::denial::Denial;
+use crate::domain::secret::Secret;
+use crate::domain::user::Email;
+use crate::identity::guess_guard::NotNow;
+use crate::identity::password_change::{Faults, OldPasswordFault, PasswordChangeError};
+use crate::identity::password_reset::ResetError;
+
+/// Change Password
+///
+/// Takes the present password and a new one.
+///
+/// The user's other sessions end, and with them their tokens; the one that this is asked in goes on. Links that were mailed for a
+/// forgotten password are void. The user is told by mail.
+#[utoipa::path(
+    post, path = "password/change/", operation_id = "change_password", tag = "Password",
+    request_body = schema::passwords::PasswordChange,
+    responses((status = 200, description = "The new password counts", body = schema::passwords::PasswordChanged)),
+)]
+pub async fn change(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response<Body> {
+    let mut fields = match body::read(&headers, bytes).await {
+        Ok(fields) => fields,
+        Err(Unreadable(response)) => return *response,
+    };
+    let old = fields.password("old_password", services.strips_passwords);
+    let new = fields.password("new_password", services.strips_passwords);
+    if let Err(faults) = fields.finish() {
+        return refuse_with(Denial::InvalidFields, &faults);
+    }
+    let by = context.initiator(&headers);
+    let Actor::User(user) = &by.actor else { return refuse(Denial::CredentialKindNotAccepted) };
+    let issued_at = context.permit.principal().and_then(|principal| principal.issued_at);
+    match services.password_change.change(user, old, new, issued_at, &by).await {
+        Ok(()) => answer::json(StatusCode::OK, &json!({ "message": "Password changed successfully" })),
+        Err(PasswordChangeError::Faulty(faults)) => faulty(&faults),
+        Err(PasswordChangeError::Inactive) => refuse(Denial::UserInactive),
+        Err(PasswordChangeError::Blocked(wait)) => refuse_throttled(wait),
+        Err(PasswordChangeError::Busy) => refuse(Denial::Busy),
+        Err(PasswordChangeError::Store(_)) => refuse(Denial::Unavailable),
+    }
+}
+
+fn faulty(Faults { old, new }: &Faults) -> Response<Body> {
+    let mut body = Map::new();
+    let mut denial = Denial::InvalidFields;
+    match old {
+        Some(OldPasswordFault::Wrong) => {
+            denial = Denial::PasswordWrong;
+            body.insert("old_password".to_owned(), json!(["Invalid old password"]));
+        }
+        Some(OldPasswordFault::Unfit(unfit)) => {
+            body.insert("old_password".to_owned(), json!(unfit.sentences()));
+        }
+        None => {}
+    }
+    if let Some(unfit) = new {
+        body.insert("new_password".to_owned(), json!(unfit.sentences()));
+    }
+    refuse_with(denial, &Value::Object(body))
+}
+
+/// Reset Password
+///
+/// Mails a link to set a new password to whoever has this address.
+///
+/// The answer is the same for every address, known or not, and so is its time. A link works once and for 30 minutes, and
+/// not any more once there is a newer one. To one account at most five are sent in an hour.
+#[utoipa::path(
+    post, path = "password/reset/", operation_id = "request_password_reset", tag = "Password",
+    request_body = schema::passwords::PasswordResetRequest,
+    responses((status = 200, description = "Taken", body = schema::passwords::PasswordResetRequested)),
+)]
+pub async fn request_reset(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response<Body> {
+    let mut fields = match body::read(&headers, bytes).await {
+        Ok(fields) => fields,
+        Err(Unreadable(response)) => return *response,
+    };
+    let typed = fields.text("email");
+    if let Err(faults) = fields.finish() {
+        return refuse_with(Denial::InvalidFields, &faults);
+    }
+    let Ok(email) = Email::parse(&typed) else {
+        return refuse_with(Denial::InvalidFields, &json!({ "email": ["Enter a valid email address."] }));
+    };
+    match services.reset_requests.ask(&email, &context.initiator(&headers)).await {
+        Ok(()) => {
+            let detail = "If this address belongs to an account, a link to set a new password is sent to it.";
+            answer::json(StatusCode::OK, &json!({ "detail": detail }))
+        }
+        Err(NotNow::Blocked(wait)) => refuse_throttled(wait),
+        Err(NotNow::Crowded) => refuse(Denial::Busy),
+        Err(NotNow::Store(_)) => refuse(Denial::Unavailable),
+    }
+}
+
+/// Confirm Password Reset
+///
+/// Takes the token of a mailed link and a new password.
+///
+/// All sessions of the user end. Nobody is signed in by this, and a second factor is asked for as ever. A password that is
+/// refused does not use the link up.
+#[utoipa::path(
+    post, path = "password/reset/confirm/", operation_id = "confirm_password_reset", tag = "Password",
+    request_body = schema::passwords::PasswordResetConfirmation,
+    responses((status = 200, description = "The new password counts", body = schema::passwords::PasswordReset)),
+)]
+pub async fn confirm_reset(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response<Body> {
+    let mut fields = match body::read(&headers, bytes).await {
+        Ok(fields) => fields,
+        Err(Unreadable(response)) => return *response,
+    };
+    let token = Secret::new(fields.text("token"));
+    let password = fields.password("new_password", services.strips_passwords);
+    if let Err(faults) = fields.finish() {
+        return refuse_with(Denial::InvalidFields, &faults);
+    }
+    match services.password_reset.confirm(&token, password, &context.initiator(&headers)).await {
+        Ok(user) => {
+            let done = answer::json(StatusCode::OK, &json!({ "message": "Password reset successfully" }));
+            about(done, user.as_str())
+        }
+        Err(ResetError::Token) => token_invalid(),
+        Err(ResetError::Unfit(unfit)) => {
+            refuse_with(Denial::InvalidFields, &json!({ "new_password": unfit.sentences() }))
+        }
+        Err(ResetError::Blocked(wait)) => refuse_throttled(wait),
+        Err(ResetError::Busy) => refuse(Denial::Busy),
+        Err(ResetError::Store(_)) => refuse(Denial::Unavailable),
+    }
+}
+
+/// Told under the field as well, for whoever shows what is wrong beside it.
+fn token_invalid() -> Response<Body> {
+    let denial = Denial::ResetTokenInvalid;
+    let mut body = refusal::body(denial);
+    if let Some(map) = body.as_object_mut() {
+        let sentence = map.get("detail").cloned();
+        map.insert("token".to_owned(), json!([sentence]));
+    }
+    refuse_with(denial, &body)
+}

@@ -1,0 +1,161 @@
+//! `users/{id}/disable/` and the like: what an administrator does to a user's account, beside changing it.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::answer;
+use super::body::{self, Unreadable};
+use super::context::{RequestContext, Services};
+use super::object_id::ObjectId;
+use super::refusal::{refuse, refuse_with};
+use super::schema;
+use super::users::{refused, to_json};
+use crate::domain::audit::AuditAction;
+use crate::domain::denial::Denial;
+use crate::domain::user::UserId;
+use crate::identity::users::UserError;
+
+/// Disable user
+///
+/// Switches a user off: all sessions end, and tokens and keys stop working at once.
+#[utoipa::path(
+    post, path = "users/{id}/disable/", operation_id = "disable_user", tag = "Users",
+    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    responses(
+        (status = 200, description = "The user as it is now", body = schema::users::User),
+        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
+            example = json!({"detail": "Not found.", "code": "not_found"})),
+    ),
+)]
+pub async fn disable(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    ObjectId(id): ObjectId,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let done = services.users.switch(&UserId(id), false, &context.administrator(&headers)).await;
+    answered(done.map(|user| to_json(&user)))
+}
+
+/// Enable user
+///
+/// Switches a user on again. What has ended stays ended.
+#[utoipa::path(
+    post, path = "users/{id}/enable/", operation_id = "enable_user", tag = "Users",
+    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    responses(
+        (status = 200, description = "The user as it is now", body = schema::users::User),
+        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
+            example = json!({"detail": "Not found.", "code": "not_found"})),
+    ),
+)]
+pub async fn enable(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    ObjectId(id): ObjectId,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let done = services.users.switch(&UserId(id), true, &context.administrator(&headers)).await;
+    answered(done.map(|user| to_json(&user)))
+}
+
+/// Set password of user
+///
+/// Sets another user's password, and ends all of the user's sessions.
+///
+/// One's own is changed at `password/change/`.
+#[utoipa::path(
+    post, path = "users/{id}/set-password/", operation_id = "set_user_password", tag = "Users",
+    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    request_body = schema::users::NewPassword,
+    responses(
+        (status = 200, description = "The password is set", body = schema::tokens::Done),
+        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
+            example = json!({"detail": "Not found.", "code": "not_found"})),
+    ),
+)]
+pub async fn set_password(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    ObjectId(id): ObjectId,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response<Body> {
+    let mut fields = match body::read(&headers, bytes).await {
+        Ok(fields) => fields,
+        Err(Unreadable(response)) => return *response,
+    };
+    let password = fields.password("password", services.strips_passwords);
+    if let Err(faults) = fields.finish() {
+        return refuse_with(Denial::InvalidFields, &faults);
+    }
+    let done = services.users.set_password(&UserId(id), password, &context.administrator(&headers)).await;
+    answered(done.map(|_| json!({})))
+}
+
+/// Reset second factor of user
+///
+/// Takes all of another user's devices and recovery codes away, and ends all of the user's sessions.
+///
+/// For who has lost both. One's own is taken off at `2fa/totp/disable/`.
+#[utoipa::path(
+    post, path = "users/{id}/reset-2fa/", operation_id = "reset_user_second_factor", tag = "Users",
+    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    responses(
+        (status = 200, description = "There is no second factor any more", body = schema::tokens::Done),
+        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
+            example = json!({"detail": "Not found.", "code": "not_found"})),
+    ),
+)]
+pub async fn reset_second_factor(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    ObjectId(id): ObjectId,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let done = services.users.reset_second_factor(&UserId(id), &context.administrator(&headers)).await;
+    answered(done.map(|()| json!({})))
+}
+
+/// Unlock user
+///
+/// Forgets failed guesses at a user's password and codes, and requests for a new password.
+///
+/// Who was kept waiting for them can go on at once.
+#[utoipa::path(
+    post, path = "users/{id}/unlock/", operation_id = "unlock_user", tag = "Users",
+    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    responses(
+        (status = 200, description = "Nothing keeps the user waiting", body = schema::tokens::Done),
+        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
+            example = json!({"detail": "Not found.", "code": "not_found"})),
+    ),
+)]
+pub async fn unlock(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    ObjectId(id): ObjectId,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let who = context.administrator(&headers);
+    let user = match services.users.reach(&UserId(id), &who, AuditAction::Unlock).await {
+        Ok(user) => user,
+        Err(error) => return refused(error),
+    };
+    match services.lockouts.unlock(&user.id, &who.by).await {
+        Ok(_) => answer::json(StatusCode::OK, &json!({})),
+        Err(_) => refuse(Denial::Unavailable),
+    }
+}
+
+fn answered(done: Result<Value, UserError>) -> Response<Body> {
+    match done {
+        Ok(body) => answer::secret_json(StatusCode::OK, &body),
+        Err(error) => refused(error),
+    }
+}

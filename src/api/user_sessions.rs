@@ -1,0 +1,110 @@
+//! `users/{id}/sessions/`, `users/{id}/end-sessions/`: where somebody else is signed in, and ending that.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::answer;
+use super::context::{RequestContext, Services};
+use super::object_id::ObjectId;
+use super::refusal::refuse;
+use super::schema;
+use super::sessions::to_json;
+use super::users::refused;
+use crate::domain::audit::AuditAction;
+use crate::domain::denial::Denial;
+use crate::domain::session::SessionId;
+use crate::domain::user::UserId;
+
+/// List sessions of user
+///
+/// A user's live sessions, the newest first.
+#[utoipa::path(
+    get, path = "users/{id}/sessions/", operation_id = "list_user_sessions", tag = "Users",
+    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    responses(
+        (status = 200, description = "The sessions", body = schema::users::UserSessions),
+        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
+            example = json!({"detail": "Not found.", "code": "not_found"})),
+    ),
+)]
+pub async fn list(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    ObjectId(id): ObjectId,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let user = match services.users.show(&UserId(id)).await {
+        Ok(user) => user,
+        Err(error) => return refused(error),
+    };
+    let current = context.initiator(&headers).session_id;
+    match services.sessions.list(&user.id).await {
+        Ok(sessions) => {
+            let results: Vec<Value> = sessions.iter().map(|one| to_json(one, current.as_ref())).collect();
+            answer::secret_json(StatusCode::OK, &json!({ "results": results }))
+        }
+        Err(_) => refuse(Denial::Unavailable),
+    }
+}
+
+/// End session of user
+///
+/// Ends one of a user's sessions; its tokens stop working at once.
+#[utoipa::path(
+    delete, path = "users/{id}/sessions/{session}/", operation_id = "end_user_session", tag = "Users",
+    params(
+        ("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b"),
+        ("session" = String, Path, description = "The session's id", example = "5f0c2b1e-8a57-4f9f-9d0e-3b6f7c1d2e4a"),
+    ),
+    responses(
+        (status = 200, description = "The session is over", body = schema::tokens::Done),
+        (status = 404, description = "There is no such user, or the user has no such live session",
+            body = schema::refusals::Refusal, example = json!({"detail": "Not found.", "code": "not_found"})),
+    ),
+)]
+pub async fn end(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    ObjectId((id, session)): ObjectId<(String, String)>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let who = context.administrator(&headers);
+    let user = match services.users.reach(&UserId(id), &who, AuditAction::SessionEnd).await {
+        Ok(user) => user,
+        Err(error) => return refused(error),
+    };
+    match services.sessions.end_one(&user.id, &SessionId(session), &who.by).await {
+        Ok(true) => answer::json(StatusCode::OK, &json!({})),
+        Ok(false) => refuse(Denial::ObjectNotFound),
+        Err(_) => refuse(Denial::Unavailable),
+    }
+}
+
+/// End sessions of user
+///
+/// Ends all of a user's sessions; their tokens stop working at once.
+#[utoipa::path(
+    post, path = "users/{id}/end-sessions/", operation_id = "end_user_sessions", tag = "Users",
+    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    responses(
+        (status = 200, description = "All sessions are over", body = schema::users::EndedSessions),
+        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
+            example = json!({"detail": "Not found.", "code": "not_found"})),
+    ),
+)]
+pub async fn end_all(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    ObjectId(id): ObjectId,
+    headers: HeaderMap,
+) -> Response<Body> {
+    match services.users.end_sessions(&UserId(id), &context.administrator(&headers)).await {
+        Ok(ended) => answer::json(StatusCode::OK, &json!({ "ended": ended })),
+        Err(error) => refused(error),
+    }
+}

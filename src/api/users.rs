@@ -1,0 +1,271 @@
+//! `users/`, `users/{id}/`: administration of users.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Response, StatusCode, Uri};
+use serde_json::{Value, json};
+
+use super::answer;
+use super::body::{self, Unreadable};
+use super::context::{RequestContext, Services};
+use super::fields::Fields;
+use super::fields::typed::sentence;
+use super::object_id::ObjectId;
+use super::paging::{self, Page};
+use super::refusal::{refuse, refuse_saying, refuse_with};
+use super::schema;
+use crate::domain::denial::Denial;
+use crate::domain::role::{ADMIN, RoleName, RoleSet};
+use crate::domain::scope::{Scope, ScopeSet};
+use crate::domain::user::{Email, User, UserChanges, UserId, UserQuery, Username};
+use crate::identity::users::{NewUser, UserError};
+
+/// Tells the cursors of this list.
+const LIST: &str = "users";
+/// Scopes or roles of one user.
+const MOST: usize = 100;
+/// As in the Django stack.
+const NAME: usize = 150;
+const EMAIL: usize = 254;
+
+/// List users
+///
+/// Users by name, in pages.
+#[utoipa::path(
+    get, path = "users/", operation_id = "list_users", tag = "Users",
+    params(
+        ("limit" = inline(Option<u32>), Query, minimum = 1, maximum = 200, description = "How many on a page; 50 if not said", example = 50),
+        ("cursor" = inline(Option<String>), Query, description = "`next` of the page before"),
+        ("search" = inline(Option<String>), Query, max_length = 254, description = "A part of the name or e-mail address", example = "ann"),
+        ("active" = inline(Option<bool>), Query, description = "Only those who are switched on, or off", example = true),
+        ("admin" = inline(Option<bool>), Query, description = "Only administrators, or only others", example = false),
+    ),
+    responses((status = 200, description = "A page of users", body = schema::users::UserPage)),
+)]
+pub async fn list(State(services): State<Arc<Services>>, uri: Uri) -> Response<Body> {
+    let mut fields = paging::query(&uri);
+    let page = Page::read(&mut fields, LIST);
+    let query = UserQuery {
+        after: page.after.clone(),
+        search: fields.line("search", EMAIL).filter(|text| !text.is_empty()),
+        is_active: fields.flag("active"),
+        is_admin: fields.flag("admin"),
+        limit: page.ask(),
+    };
+    if let Err(faults) = fields.finish() {
+        return refuse_with(Denial::InvalidFields, &faults);
+    }
+    match services.users.page(&query).await {
+        Ok(users) => {
+            let body = page.answer(LIST, &users, to_json, |user| user.username.clone());
+            answer::secret_json(StatusCode::OK, &body)
+        }
+        Err(error) => refused(error),
+    }
+}
+
+/// Create user
+///
+/// Makes a user, who may do no more than the caller may.
+#[utoipa::path(
+    post, path = "users/", operation_id = "create_user", tag = "Users",
+    request_body = schema::users::NewUser,
+    responses((status = 201, description = "The user", body = schema::users::User)),
+)]
+pub async fn create(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response<Body> {
+    let fields = match body::read(&headers, bytes).await {
+        Ok(fields) => fields,
+        Err(Unreadable(response)) => return *response,
+    };
+    let new = match new_user(fields, services.strips_passwords) {
+        Ok(new) => new,
+        Err(faults) => return refuse_with(Denial::InvalidFields, &faults),
+    };
+    match services.users.create(new, &context.administrator(&headers)).await {
+        Ok(user) => answer::secret_json(StatusCode::CREATED, &to_json(&user)),
+        Err(error) => refused(error),
+    }
+}
+
+/// Show user
+///
+/// One user.
+#[utoipa::path(
+    get, path = "users/{id}/", operation_id = "show_user", tag = "Users",
+    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    responses(
+        (status = 200, description = "The user", body = schema::users::User),
+        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
+            example = json!({"detail": "Not found.", "code": "not_found"})),
+    ),
+)]
+pub async fn show(State(services): State<Arc<Services>>, ObjectId(id): ObjectId) -> Response<Body> {
+    match services.users.show(&UserId(id)).await {
+        Ok(user) => answer::secret_json(StatusCode::OK, &to_json(&user)),
+        Err(error) => refused(error),
+    }
+}
+
+/// Change user
+///
+/// Changes what is sent, and nothing else.
+///
+/// Nobody changes a user who may do more than they may, nor makes one of whom that is true.
+#[utoipa::path(
+    patch, path = "users/{id}/", operation_id = "change_user", tag = "Users",
+    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    request_body = schema::users::UserChange,
+    responses(
+        (status = 200, description = "The user as it is now", body = schema::users::User),
+        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
+            example = json!({"detail": "Not found.", "code": "not_found"})),
+    ),
+)]
+pub async fn change(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    ObjectId(id): ObjectId,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response<Body> {
+    let fields = match body::read(&headers, bytes).await {
+        Ok(fields) => fields,
+        Err(Unreadable(response)) => return *response,
+    };
+    let changes = match changes(fields) {
+        Ok(changes) => changes,
+        Err(faults) => return refuse_with(Denial::InvalidFields, &faults),
+    };
+    match services.users.change(&UserId(id), &changes, &context.administrator(&headers)).await {
+        Ok(user) => answer::secret_json(StatusCode::OK, &to_json(&user)),
+        Err(error) => refused(error),
+    }
+}
+
+/// Delete user
+///
+/// Deletes a user and all that is the user's: sessions, keys, second factors. The audit keeps what it tells.
+#[utoipa::path(
+    delete, path = "users/{id}/", operation_id = "delete_user", tag = "Users",
+    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    responses(
+        (status = 200, description = "The user is gone", body = schema::tokens::Done),
+        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
+            example = json!({"detail": "Not found.", "code": "not_found"})),
+    ),
+)]
+pub async fn delete(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    ObjectId(id): ObjectId,
+    headers: HeaderMap,
+) -> Response<Body> {
+    match services.users.delete(&UserId(id), &context.administrator(&headers)).await {
+        Ok(()) => answer::json(StatusCode::OK, &json!({})),
+        Err(error) => refused(error),
+    }
+}
+
+fn new_user(mut fields: Fields, strips_passwords: bool) -> Result<NewUser, Value> {
+    fields.require("username");
+    let username = username(&mut fields);
+    let password = fields.is_given("password").then(|| fields.password("password", strips_passwords));
+    let changes = taken(&mut fields);
+    fields.finish()?;
+    let Some(username) = username else { return Err(json!({ "username": ["This field is required."] })) };
+    Ok(NewUser {
+        email: changes.email.as_deref().and_then(|email| Email::parse(email).ok()),
+        first_name: changes.first_name.unwrap_or_default(),
+        last_name: changes.last_name.unwrap_or_default(),
+        is_admin: changes.is_admin.unwrap_or_default(),
+        roles: changes.roles.unwrap_or_default(),
+        scopes: changes.scopes.unwrap_or_default(),
+        ..NewUser::named(username, password)
+    })
+}
+
+fn changes(mut fields: Fields) -> Result<UserChanges, Value> {
+    let username = username(&mut fields).map(|name| name.as_str().to_owned());
+    let is_active = fields.flag("is_active");
+    let changes = UserChanges { username, is_active, ..taken(&mut fields) };
+    fields.finish()?;
+    Ok(changes)
+}
+
+/// What both forms have.
+fn taken(fields: &mut Fields) -> UserChanges {
+    UserChanges {
+        email: email(fields),
+        first_name: fields.line("first_name", NAME),
+        last_name: fields.line("last_name", NAME),
+        is_admin: fields.flag("is_admin"),
+        roles: fields.list("roles", MOST, role).map(RoleSet::from_iter),
+        scopes: fields.list("scopes", MOST, Scope::parse).map(ScopeSet::from_iter),
+        ..UserChanges::default()
+    }
+}
+
+fn username(fields: &mut Fields) -> Option<Username> {
+    let text = fields.filled_line("username", NAME)?;
+    Username::parse(&text).inspect_err(|fault| fields.fault("username", &sentence(&fault.to_string()))).ok()
+}
+
+/// Empty for none, which `null` stands for too.
+fn email(fields: &mut Fields) -> Option<String> {
+    if fields.is_null("email") {
+        return Some(String::new());
+    }
+    let text = fields.line("email", EMAIL)?;
+    if !text.is_empty() && Email::parse(&text).is_err() {
+        fields.fault("email", "Enter a valid email address.");
+        return None;
+    }
+    Some(text)
+}
+
+fn role(text: &str) -> Result<RoleName, String> {
+    if text == ADMIN {
+        return Err("the role admin is given with is_admin".to_owned());
+    }
+    RoleName::parse(text).map_err(|fault| fault.to_string())
+}
+
+/// A user without the password's hash.
+pub fn to_json(user: &User) -> Value {
+    json!({
+        "id": user.id.as_str(),
+        "username": user.username,
+        "email": user.email,
+        "first_name": user.first_name,
+        "last_name": user.last_name,
+        "is_active": user.is_active,
+        "is_admin": user.is_admin,
+        "roles": user.roles.iter().map(RoleName::as_str).collect::<Vec<_>>(),
+        "scopes": user.scopes.iter().map(Scope::as_str).collect::<Vec<_>>(),
+        "created_at": user.created_at.rfc3339(),
+        "password_changed_at": user.password_changed_at.rfc3339(),
+        "last_sign_in_at": user.last_sign_in_at.map(|at| at.rfc3339()),
+    })
+}
+
+pub fn refused(error: UserError) -> Response<Body> {
+    let invalid = |field: &str, faults: Vec<String>| refuse_with(Denial::InvalidFields, &json!({ field: faults }));
+    match error {
+        UserError::Taken => invalid("username", vec!["A user with that username already exists.".to_owned()]),
+        UserError::Unknown(_) => refuse(Denial::ObjectNotFound),
+        UserError::UnknownRole(name) => invalid("roles", vec![format!("\"{name}\" is not a valid choice.")]),
+        UserError::Password(unfit) => invalid("password", unfit.sentences()),
+        UserError::Beyond(_) => refuse(Denial::ScopeMissing),
+        UserError::Oneself(_) => refuse_saying(Denial::InvalidFields, &sentence(&error.to_string())),
+        UserError::Busy => refuse(Denial::Busy),
+        UserError::Store(_) => refuse(Denial::Unavailable),
+    }
+}

@@ -1,0 +1,95 @@
+//! `audit`: what was done, by whom, to whom.
+
+use serde_json::{Value, json};
+
+use super::arguments::{Audit, AuditFilter, OutputFormat};
+use super::desk::Desk;
+use super::failure::Failure;
+use super::output::{print, table};
+use crate::domain::api_key::ApiKeyId;
+use crate::domain::audit::{Actor, AuditAction, AuditEvent, AuditQuery, StoredOutcome};
+use crate::domain::session::SessionId;
+use crate::domain::user::UserId;
+use crate::identity::users::UserError;
+
+pub fn run(desk: &Desk, command: Audit, format: OutputFormat) -> Result<(), Failure> {
+    let Audit::List(filter) = command;
+    let query = query(desk, filter)?;
+    let events = desk.runtime.block_on(desk.administration.auditor.list(&query)).map_err(UserError::Store)?;
+    let rows: Vec<Vec<String>> = events.iter().map(to_row).collect();
+    let text = table(&["TIME", "ACTION", "OUTCOME", "ACTOR", "USER", "OBJECT", "FROM", "DETAIL"], &rows);
+    print(format, &text, &events.iter().map(to_json).collect());
+    Ok(())
+}
+
+fn query(desk: &Desk, filter: AuditFilter) -> Result<AuditQuery, Failure> {
+    let now = desk.administration.clock.now();
+    Ok(AuditQuery {
+        before: None,
+        user: filter.user.map(|user| read_user(desk, user)).transpose()?,
+        actor: filter.actor.map(|text| choice(&text, "actor", Actor::parse)).transpose()?,
+        action: filter.action.map(|text| choice(&text, "action", AuditAction::parse)).transpose()?,
+        done: (filter.done || filter.refused).then_some(filter.done),
+        object: filter.object,
+        request_id: filter.request,
+        since: filter.since.map(|moment| moment.before(now)),
+        until: filter.until.map(|moment| moment.before(now)),
+        limit: filter.limit,
+    })
+}
+
+/// Who is gone has an id still, and nothing else.
+fn read_user(desk: &Desk, name_or_id: String) -> Result<UserId, Failure> {
+    match desk.runtime.block_on(desk.administration.users.find(&name_or_id)) {
+        Ok(user) => Ok(user.id),
+        Err(UserError::Unknown(_)) => Ok(UserId(name_or_id)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn choice<T>(text: &str, what: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, Failure> {
+    read(text).ok_or_else(|| Failure::Input(format!("there is no {what} `{text}` in an audit")))
+}
+
+fn outcome(event: &AuditEvent) -> (&'static str, Option<&str>) {
+    match &event.outcome {
+        StoredOutcome::Done => ("done", None),
+        StoredOutcome::Refused(reason) => ("refused", Some(reason)),
+    }
+}
+
+fn to_row(event: &AuditEvent) -> Vec<String> {
+    let (outcome, reason) = outcome(event);
+    vec![
+        event.at.rfc3339(),
+        event.action.as_str().to_owned(),
+        reason.map_or_else(|| outcome.to_owned(), |reason| format!("{outcome}: {reason}")),
+        event.initiator.actor.as_text(),
+        event.user.as_ref().map(ToString::to_string).unwrap_or_default(),
+        event.object.clone(),
+        event.initiator.address.clone(),
+        event.detail.clone(),
+    ]
+}
+
+/// In the words of the line in the log.
+fn to_json(event: &AuditEvent) -> Value {
+    let (outcome, reason) = outcome(event);
+    let initiator = &event.initiator;
+    json!({
+        "id": event.id.0,
+        "time": event.at.rfc3339(),
+        "action": event.action.as_str(),
+        "outcome": outcome,
+        "reason": reason,
+        "actor": initiator.actor.as_text(),
+        "key_id": initiator.key_id.as_ref().map(ApiKeyId::as_str),
+        "session_id": initiator.session_id.as_ref().map(SessionId::as_str),
+        "user_id": event.user.as_ref().map(UserId::as_str),
+        "object": Some(event.object.as_str()).filter(|object| !object.is_empty()),
+        "detail": event.detail,
+        "client": initiator.address,
+        "user_agent": initiator.user_agent,
+        "request_id": initiator.request_id,
+    })
+}

@@ -1,0 +1,50 @@
+//! Nobody hands out more than they hold, nor acts on whoever holds more.
+//!
+//! Whoever can set somebody's password, or has a key of theirs, is them. So acting on a user or key takes what that user or
+//! key holds, and making one takes what it is to hold: whatever an administrator does, alone or through those whom they
+//! made or took over, comes to no more than they had.
+
+use crate::domain::api_key::ApiKey;
+use crate::domain::audit::{Actor, Initiator};
+use crate::domain::role::Roles;
+use crate::domain::scope::ScopeSet;
+use crate::domain::user::{User, UserId};
+
+/// Somebody who administers by a token or a key, and the scopes of that.
+#[derive(Clone, Debug)]
+pub struct Administrator {
+    pub by: Initiator,
+    pub scopes: ScopeSet,
+}
+
+/// It takes more than the administrator holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this takes scopes that the caller does not hold")]
+pub struct Beyond;
+
+impl Administrator {
+    /// Whether this user is the one who acts, by a token or by a key.
+    pub fn is(&self, user: &UserId) -> bool {
+        matches!(&self.by.actor, Actor::User(own) if own == user)
+    }
+
+    /// May a user be, or be made, as this one is?
+    pub fn reach_user(&self, user: &User, roles: &Roles) -> Result<(), Beyond> {
+        self.hold(&user.all_scopes(roles))
+    }
+
+    /// May a key be, or be made, as this one is? A key of a user acts as its owner.
+    pub fn reach_key(&self, key: &ApiKey, owner: Option<&User>, roles: &Roles) -> Result<(), Beyond> {
+        self.hold(&key.scopes)?;
+        owner.map_or(Ok(()), |owner| self.reach_user(owner, roles))
+    }
+
+    /// May somebody be made who holds these?
+    pub fn hold(&self, scopes: &ScopeSet) -> Result<(), Beyond> {
+        if self.scopes.contains_all(scopes) { Ok(()) } else { Err(Beyond) }
+    }
+}
+
+#[cfg(test)]
+#[path = "grants/tests.rs"]
+mod tests;

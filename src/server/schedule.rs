@@ -1,0 +1,87 @@
+//! Which job runs how often, and who is told how it went.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::key_reload::KeyReload;
+use crate::edge::standing::StandingTunnels;
+use crate::jobs;
+use crate::jobs::delete_expired::{DeleteExpired, Deleted};
+use crate::jobs::follow_invalidations::FollowInvalidations;
+use crate::jobs::send_mail::SendMail;
+use crate::telemetry::metrics::{MailOutcome, Metrics};
+
+/// How long a tunnel may outlive what it was let in with, at most.
+const WATCH_TUNNELS_EVERY: Duration = Duration::from_secs(5);
+const DELETE_EXPIRED_EVERY: Duration = Duration::from_secs(600);
+/// What somebody waits for who has just asked for it.
+const SEND_MAIL_EVERY: Duration = Duration::from_secs(1);
+
+pub struct Schedule {
+    pub follow_invalidations: Arc<FollowInvalidations>,
+    pub follow_every: Duration,
+    pub key_reload: Arc<KeyReload>,
+    pub standing: Arc<StandingTunnels>,
+    pub delete_expired: Arc<DeleteExpired>,
+    pub send_mail: SendMail,
+    pub metrics: Arc<Metrics>,
+}
+
+impl Schedule {
+    /// Runs all of them until `end` turns true.
+    pub fn start(self, runtime: &Handle, end: &watch::Receiver<bool>) {
+        let Self { follow_invalidations, follow_every, key_reload, standing, delete_expired, send_mail, metrics } =
+            self;
+        let epoch = metrics.invalidation_epoch.clone();
+        jobs::spawn(runtime, follow_every, end.clone(), move || {
+            let (follow, reload, epoch) = (Arc::clone(&follow_invalidations), Arc::clone(&key_reload), epoch.clone());
+            async move {
+                match follow.run_once().await {
+                    Ok(()) => epoch.set(follow.applied().0),
+                    Err(error) => tracing::warn!(%error, "the invalidation log could not be read"),
+                }
+                if let Err(error) = reload.run_once().await {
+                    tracing::warn!(%error, "the signing keys could not be read again; the present ones stay");
+                }
+            }
+        });
+        jobs::spawn(runtime, WATCH_TUNNELS_EVERY, end.clone(), move || {
+            let standing = Arc::clone(&standing);
+            async move {
+                let closed = standing.run_once().await;
+                if closed > 0 {
+                    tracing::info!(closed, "tunnels closed whose sessions, users or keys are over");
+                }
+            }
+        });
+        jobs::spawn(runtime, DELETE_EXPIRED_EVERY, end.clone(), move || {
+            let delete = Arc::clone(&delete_expired);
+            async move {
+                match delete.run_once().await {
+                    Ok(deleted) if deleted == Deleted::default() => {}
+                    Ok(deleted) => tracing::info!(?deleted, "what was over is deleted"),
+                    Err(error) => tracing::warn!(%error, "what is over could not be deleted"),
+                }
+            }
+        });
+        jobs::spawn(runtime, SEND_MAIL_EVERY, end.clone(), move || {
+            let (send, metrics) = (send_mail.clone(), Arc::clone(&metrics));
+            async move {
+                match send.run_once().await {
+                    Ok(tally) => {
+                        metrics.mail(MailOutcome::Sent, tally.sent);
+                        metrics.mail(MailOutcome::PutOff, tally.put_off);
+                        metrics.mail(MailOutcome::GivenUp, tally.given_up);
+                    }
+                    Err(error) => tracing::warn!(%error, "the outbox could not be read or written"),
+                }
+                if let Ok(waiting) = send.outbox.count().await {
+                    metrics.mail_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+                }
+            }
+        });
+    }
+}
