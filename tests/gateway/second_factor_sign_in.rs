@@ -6,6 +6,7 @@ use std::time::Duration;
 use portcullis::crypto::random::OsRandom;
 use portcullis::domain::api_key::KeyOwner;
 use portcullis::domain::clock::{Clock, ManualClock};
+use portcullis::domain::guess_subject::GuessSubject;
 use portcullis::domain::secret::Secret;
 use portcullis::server::ground::Nature;
 use portcullis::server::run::Running;
@@ -428,6 +429,16 @@ fn first_codes_count_as_well() {
     assert_eq!(world.post_as(VERIFY, &access, &json!({ "token": phone.now(&clock) })).status, 429);
     clock.advance(Duration::from_secs(10));
     assert_eq!(world.post_as(VERIFY, &access, &json!({ "token": phone.now(&clock) })).status, 200);
+    // The right one takes them back, there and wherever else a session shows one.
+    let anna = world.wait(world.administration.users.find("anna")).unwrap();
+    let failures = || world.wait(world.stores.guesses.find(&GuessSubject::Codes(anna.id.clone()))).unwrap();
+    assert_eq!(failures(), None);
+    for path in [RECOVERY_CODES, SETUP, DISABLE] {
+        let show = |otp: String| world.post_as(path, &access, &json!({ "password": PASSWORD, "otp": otp })).status;
+        clock.advance(STEP);
+        assert_eq!((show(phone.wrong(&clock)), failures().map(|lockout| lockout.failures)), (400, Some(1)), "{path}");
+        assert_eq!((show(phone.now(&clock)), failures()), (200, None), "{path}");
+    }
 }
 
 #[test]
