@@ -36,6 +36,8 @@ mod proxying;
 mod recording;
 mod reset_mail;
 mod routes;
+mod second_factor_changes;
+mod second_factor_imported;
 mod second_factor_required;
 mod second_factor_setup;
 mod second_factor_sign_in;
