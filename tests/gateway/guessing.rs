@@ -115,8 +115,11 @@ fn the_last_failure_locks_for_a_day_and_no_longer() {
     assert_eq!(sign_in(&world, "anna", PASSWORD).status, 200);
 }
 
-/// What is seen of a name through a whole series: statuses, bodies, header fields.
-fn series(world: &World, clock: &ManualClock, spellings: [&str; 2]) -> Vec<(u16, Vec<(String, String)>, String)> {
+/// All that an answer can be told from another by: status, header fields, body.
+type Visible = (u16, Vec<(String, String)>, String);
+
+/// What is seen of a name through a whole series.
+fn series(world: &World, clock: &ManualClock, spellings: [&str; 2]) -> Vec<Visible> {
     let [name, other] = spellings;
     let mut seen = Vec::new();
     let mut look = |name: &str, password: &str| seen.push(sign_in(world, name, password).comparable());
