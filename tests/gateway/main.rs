@@ -15,6 +15,7 @@ mod credentials;
 mod draining;
 mod forwarding;
 mod guessing;
+mod guessing_codes;
 mod harness;
 mod hosts;
 mod identity_headers;
