@@ -19,6 +19,7 @@ mod draining;
 mod forwarding;
 mod grants;
 mod guessing;
+mod guessing_codes;
 mod harness;
 mod hosts;
 mod identity_headers;
