@@ -82,7 +82,7 @@ pub enum UserError {
     #[error(transparent)]
     Beyond(#[from] Beyond),
     /// What nobody may do to their own account here; what it is.
-    #[error("you cannot {0} yourself")]
+    #[error("you cannot {0}")]
     Oneself(&'static str),
     #[error("too many passwords are waiting to be hashed")]
     Busy,

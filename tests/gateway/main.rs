@@ -5,7 +5,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
+mod administration_keys;
+mod administration_users;
 mod api_keys;
+mod audit;
+mod bad_input;
 mod contract_bodies;
 mod contract_common;
 mod contract_tokens;
@@ -13,11 +17,14 @@ mod contract_validation;
 mod credentials;
 mod draining;
 mod forwarding;
+mod grants;
 mod guessing;
 mod harness;
 mod hosts;
 mod identity_headers;
+mod lockouts;
 mod logout;
+mod master_keys;
 mod native_tokens;
 mod notices;
 mod openapi;
@@ -29,6 +36,9 @@ mod proxying;
 mod recording;
 mod reset_mail;
 mod routes;
+mod second_factor_required;
+mod second_factor_setup;
+mod second_factor_sign_in;
 mod session_management;
 mod sessions;
 mod signing;

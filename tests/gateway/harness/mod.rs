@@ -1,5 +1,7 @@
 //! A gateway, an upstream, and a client that can also misbehave.
 
+pub mod asker;
+pub mod authenticator;
 pub mod client;
 pub mod forge;
 pub mod mailbox;
