@@ -10,13 +10,16 @@ use crate::access::permit::Permit;
 use crate::domain::audit::{Actor, Initiator};
 use crate::domain::principal::Subject;
 use crate::identity::auditor::Auditor;
+use crate::identity::code_check::CodeForm;
 use crate::identity::grants::Administrator;
 use crate::identity::key_desk::KeyDesk;
 use crate::identity::lockouts::Lockouts;
 use crate::identity::password_change::PasswordChangeDesk;
 use crate::identity::password_reset::PasswordResetDesk;
 use crate::identity::public_keys::PublicKeys;
+use crate::identity::recovery_codes::RecoveryCodeDesk;
 use crate::identity::reset_requests::ResetRequests;
+use crate::identity::second_factors::SecondFactorDesk;
 use crate::identity::sessions::SessionDesk;
 use crate::identity::sign_in::SignInDesk;
 use crate::identity::user_desk::UserDesk;
@@ -63,11 +66,15 @@ impl RequestContext {
 pub struct Services {
     /// White space at the ends of a password is no part of it: as the Django stack has it, for its clients and passwords.
     pub strips_passwords: bool,
+    /// How one-time codes may be written.
+    pub code_form: CodeForm,
     pub sign_in: SignInDesk,
     pub sessions: SessionDesk,
     pub password_change: PasswordChangeDesk,
     pub password_reset: PasswordResetDesk,
     pub reset_requests: Arc<ResetRequests>,
+    pub second_factors: SecondFactorDesk,
+    pub recovery_codes: RecoveryCodeDesk,
     pub public_keys: PublicKeys,
     pub users: UserDesk,
     pub keys: KeyDesk,

@@ -55,9 +55,11 @@ impl Endpoint {
             .iter()
             .map(|operation| operation.access.clone())
             .reduce(|one, other| match (one, other) {
-                (AccessPolicy::Requires(one), AccessPolicy::Requires(other)) => {
-                    AccessPolicy::Requires(Requirement { scopes: one.scopes.intersection(&other.scopes), ..one })
-                }
+                (AccessPolicy::Requires(one), AccessPolicy::Requires(other)) => AccessPolicy::Requires(Requirement {
+                    scopes: one.scopes.intersection(&other.scopes),
+                    open_to_unenrolled: one.open_to_unenrolled || other.open_to_unenrolled,
+                    ..one
+                }),
                 _ => AccessPolicy::Public,
             })
             .unwrap_or(AccessPolicy::Public)

@@ -2,10 +2,10 @@
 //! gives is said by the description beside the handler.
 
 use super::endpoint::Endpoint;
-use super::operation::{administers, operation, requires};
+use super::operation::{administers, open_to_unenrolled, operation, requires};
 use super::{
-    audit, docs, keys, lockouts, me, openapi, passwords, sessions, sign_in, tokens, user_accounts, user_sessions,
-    users, well_known,
+    audit, docs, keys, lockouts, me, openapi, passwords, second_factors, sessions, sign_in, tokens, user_accounts,
+    user_sessions, users, well_known,
 };
 use crate::domain::access_policy::{AccessPolicy, Kinds};
 
@@ -18,14 +18,19 @@ pub fn all(prefix: &str, describe: bool, second_factor: bool) -> Vec<Endpoint> {
         operation!(AccessPolicy::Public, tokens::refresh),
         operation!(AccessPolicy::Public, tokens::verify),
         operation!(AccessPolicy::Public, tokens::blacklist),
-        operation!(requires(Kinds::JWT), sessions::logout),
-        operation!(requires(Kinds::JWT), sessions::logout_everywhere),
+        operation!(open_to_unenrolled(requires(Kinds::JWT)), sessions::logout),
+        operation!(open_to_unenrolled(requires(Kinds::JWT)), sessions::logout_everywhere),
         operation!(requires(Kinds::JWT), sessions::list),
         operation!(requires(Kinds::JWT), sessions::end),
         operation!(requires(Kinds::JWT), passwords::change),
         operation!(AccessPolicy::Public, passwords::request_reset),
         operation!(AccessPolicy::Public, passwords::confirm_reset),
-        operation!(requires(Kinds::EITHER), me::show),
+        operation!(open_to_unenrolled(requires(Kinds::EITHER)), me::show),
+        operation!(open_to_unenrolled(requires(Kinds::JWT)), second_factors::show),
+        operation!(open_to_unenrolled(requires(Kinds::JWT)), second_factors::set_up),
+        operation!(open_to_unenrolled(requires(Kinds::JWT)), second_factors::verify),
+        operation!(requires(Kinds::JWT), second_factors::disable),
+        operation!(requires(Kinds::JWT), second_factors::renew_recovery_codes),
         operation!(administers(second_factor, "users:read"), users::list),
         operation!(administers(second_factor, "users:write"), users::create),
         operation!(administers(second_factor, "users:read"), users::show),

@@ -5,6 +5,7 @@ pub mod typed;
 use serde_json::{Map, Value, json};
 
 use crate::domain::secret::Secret;
+use crate::identity::code_check::CodeForm;
 
 /// What a body said, by field name.
 #[derive(Debug, Default)]
@@ -56,6 +57,47 @@ impl Fields {
         }
     }
 
+    pub fn optional_secret(&mut self, name: &str) -> Option<Secret<String>> {
+        self.optional_text(name).map(Secret::new)
+    }
+
+    /// A required one-time code. A code is a text: a number, and white space, are a text only where the Django stack's clients
+    /// may send them.
+    pub fn code(&mut self, name: &str, form: CodeForm) -> Secret<String> {
+        if form == CodeForm::Exact && matches!(self.values.get(name), Some(Value::Number(_))) {
+            self.fault(name, NO_TEXT);
+            return Secret::new(String::new());
+        }
+        self.password(name, form == CodeForm::Django)
+    }
+
+    /// As [`Fields::code`], but it may be left out or null.
+    pub fn optional_code(&mut self, name: &str, form: CodeForm) -> Option<Secret<String>> {
+        self.has(name).then(|| self.code(name, form))
+    }
+
+    /// A text as it was sent, with its white space; whatever Python takes for false is none. Tells of nothing else but what
+    /// can be no text at all.
+    pub fn unjudged(&mut self, name: &str) -> Option<Secret<String>> {
+        match self.values.get(name)? {
+            Value::String(text) if text.contains(SURROGATE_MARK) => Some(self.password(name, false)),
+            Value::String(text) => (!text.is_empty()).then(|| Secret::new(text.clone())),
+            Value::Number(number) => (number.as_f64() != Some(0.0)).then(|| Secret::new(number.to_string())),
+            Value::Null | Value::Bool(false) => None,
+            Value::Array(list) if list.is_empty() => None,
+            Value::Object(map) if map.is_empty() => None,
+            Value::Bool(true) | Value::Array(_) | Value::Object(_) => {
+                self.fault(name, NO_TEXT);
+                None
+            }
+        }
+    }
+
+    /// Whether it is there and not null.
+    pub fn has(&self, name: &str) -> bool {
+        !matches!(self.values.get(name), None | Some(Value::Null))
+    }
+
     pub fn fault(&mut self, name: &str, message: &str) {
         self.faults.insert(name.to_owned(), json!([message]));
     }
@@ -65,6 +107,8 @@ impl Fields {
         if self.faults.is_empty() { Ok(()) } else { Err(Value::Object(self.faults)) }
     }
 }
+
+const NO_TEXT: &str = "Not a valid string.";
 
 /// White space at the ends of a text.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,7 +121,7 @@ fn read(value: Option<&Value>, ends: Ends) -> Result<String, String> {
     let text = match value {
         None => return Err("This field is required.".to_owned()),
         Some(Value::Null) => return Err("This field may not be null.".to_owned()),
-        Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => return Err("Not a valid string.".to_owned()),
+        Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => return Err(NO_TEXT.to_owned()),
         Some(Value::Number(number)) => number.to_string(),
         Some(Value::String(text)) if ends == Ends::Stripped => strip(text).to_owned(),
         Some(Value::String(text)) => text.clone(),

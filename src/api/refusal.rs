@@ -193,13 +193,23 @@ pub fn refuse_throttled(wait: Duration) -> Response<Body> {
     response
 }
 
+/// A change of the second factor that is not made. Existing clients look for the sentence under `error`, and for no other
+/// status than 400, whatever was wrong.
+pub fn refuse_change(denial: Denial) -> Response<Body> {
+    refuse_as(StatusCode::BAD_REQUEST, denial, &json!({ "error": detail(denial), "code": denial.code() }))
+}
+
 /// A refusal in other words than the usual ones.
 pub fn refuse_saying(denial: Denial, detail: &str) -> Response<Body> {
     refuse_with(denial, &json!({ "detail": detail, "code": denial.code() }))
 }
 
 pub fn refuse_with(denial: Denial, body: &Value) -> Response<Body> {
-    let status = status(denial);
+    refuse_as(status(denial), denial, body)
+}
+
+/// Where the status is not the one that this reason has elsewhere.
+pub fn refuse_as(status: StatusCode, denial: Denial, body: &Value) -> Response<Body> {
     let mut response = answer::json(status, body);
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

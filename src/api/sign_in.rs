@@ -11,13 +11,11 @@ use serde_json::json;
 use super::answer::about;
 use super::body::{self, Unreadable};
 use super::context::{RequestContext, Services};
-use super::fields::Fields;
 use super::refusal::{self, refuse, refuse_throttled, refuse_with};
-use super::schema;
 use super::tokens::pair_answer;
+use super::{factor_fields, schema};
 use crate::domain::denial::Denial;
 use crate::domain::secret::Secret;
-use crate::identity::code_check::Shown;
 use crate::identity::sign_in::{SignInError, SignedIn, Ticket};
 
 /// Token Obtain Pair
@@ -48,7 +46,7 @@ pub async fn obtain(
     };
     let username = fields.text("username");
     let password = fields.password("password", services.strips_passwords);
-    let otp = fields.optional_text("otp").map(Secret::new);
+    let otp = fields.optional_code("otp", services.code_form);
     if let Err(faults) = fields.finish() {
         return refuse_with(Denial::InvalidFields, &faults);
     }
@@ -82,31 +80,13 @@ pub async fn challenge(
         Err(Unreadable(response)) => return *response,
     };
     let ticket = Secret::new(fields.text("challenge"));
-    let shown = shown(&mut fields);
+    let shown = factor_fields::required(&mut fields, services.code_form);
     if let Err(faults) = fields.finish() {
         return refuse_with(Denial::InvalidFields, &faults);
     }
     let Some(shown) = shown else { return refuse(Denial::InvalidFields) };
     let by = context.initiator(&headers);
     signed_in(services.sign_in.answer(&ticket, &shown, &by).await)
-}
-
-/// The one code in a body, of whichever kind. Notes a fault when there is none, or one of each.
-pub fn shown(fields: &mut Fields) -> Option<Shown> {
-    let otp = fields.optional_text("otp").map(Secret::new);
-    let recovery_code = fields.optional_text("recovery_code").map(Secret::new);
-    match (otp, recovery_code) {
-        (Some(otp), None) => Some(Shown::Otp(otp)),
-        (None, Some(code)) => Some(Shown::RecoveryCode(code)),
-        (None, None) => {
-            fields.fault("otp", "This field is required.");
-            None
-        }
-        (Some(_), Some(_)) => {
-            fields.fault("recovery_code", "Give either otp or recovery_code.");
-            None
-        }
-    }
 }
 
 fn signed_in(outcome: Result<SignedIn, SignInError>) -> Response<Body> {

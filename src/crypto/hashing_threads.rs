@@ -19,7 +19,9 @@ type Task = Box<dyn FnOnce() + Send>;
 /// A place among those that hash or wait. Taken before anything else is done for a password, so that whoever finds no room
 /// is turned away at no cost, and held until the hash ends.
 #[derive(Debug)]
-pub struct Slot(OwnedSemaphorePermit);
+pub struct Slot {
+    _permit: OwnedSemaphorePermit,
+}
 
 /// The queue is full, or the threads have stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +54,7 @@ impl HashingThreads {
 
     /// A place, or at once the word that there is none.
     pub fn slot(&self) -> Result<Slot, Busy> {
-        Arc::clone(&self.slots).try_acquire_owned().map(Slot).map_err(|_| Busy)
+        Arc::clone(&self.slots).try_acquire_owned().map(|permit| Slot { _permit: permit }).map_err(|_| Busy)
     }
 
     /// Runs `task` on one of the threads.

@@ -150,11 +150,6 @@ impl Lockout {
         }
     }
 
-    /// Until when no guess is taken, if any is not.
-    pub fn until(self, policy: &LockoutPolicy, now: Timestamp) -> Option<Timestamp> {
-        self.settle(policy, now).blocked_until
-    }
-
     pub fn is_blocked(self, policy: &LockoutPolicy, now: Timestamp) -> bool {
         self.state(policy, now) != LockoutState::Free
     }
@@ -214,16 +209,11 @@ pub struct Blocked {
 }
 
 impl Blocked {
-    /// See [`retry_after`].
+    /// Whole seconds to wait, rounded up, at least one: the value of `Retry-After` (RFC 9110 10.2.3).
     pub fn retry_after(self, now: Timestamp) -> u64 {
-        retry_after(self.until, now)
+        let wait = self.until.since(now);
+        wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
     }
-}
-
-/// Whole seconds to wait, rounded up, at least one: the value of `Retry-After` (RFC 9110 10.2.3).
-pub fn retry_after(until: Timestamp, now: Timestamp) -> u64 {
-    let wait = until.since(now);
-    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 #[cfg(test)]

@@ -117,12 +117,15 @@ pub struct Kept {
 }
 
 impl Kept {
+    pub const NOTHING: Self = Self { session: None, issued_at: None };
+
     /// From when on tokens that name no session go on ([`super::user::User::tokens_valid_from`]). Where the request's own is
     /// one of them, only the older ones can be told from it; its refresh token is mostly among those.
     pub fn tokens_valid_from(&self, now: Timestamp) -> Timestamp {
         match (&self.session, self.issued_at) {
             (None, Some(issued_at)) => issued_at.min(now),
-            _ => now,
+            // Tokens tell whole seconds: those of this one end too.
+            _ => Timestamp::from_secs(now.as_secs().saturating_add(1)),
         }
     }
 }
@@ -177,10 +180,11 @@ mod tests {
             let issued_at = issued_at.map(Timestamp::from_secs);
             Kept { session: session.clone(), issued_at }.tokens_valid_from(now)
         };
-        assert_eq!(valid_from(&session, Some(1000)), now);
+        let next = Timestamp::from_secs(2001);
+        assert_eq!(valid_from(&session, Some(1000)), next);
         assert_eq!(valid_from(&None, Some(1000)), Timestamp::from_secs(1000));
         assert_eq!(valid_from(&None, Some(3000)), now, "a clock that is ahead spares nobody");
-        assert_eq!(valid_from(&None, None), now);
+        assert_eq!(valid_from(&None, None), next);
     }
 
     #[test]

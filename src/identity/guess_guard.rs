@@ -16,7 +16,7 @@ use crate::domain::audit::{AuditAction, Initiator};
 use crate::domain::client_network::ClientNetwork;
 use crate::domain::clock::Clock;
 use crate::domain::guess_subject::GuessSubject;
-use crate::domain::lockout::{LockoutPolicy, Place, retry_after};
+use crate::domain::lockout::{LockoutPolicy, Place};
 use crate::domain::user::UserId;
 use crate::storage::StoreError;
 use crate::storage::guesses::{Extent, Forgiveness, Guesses, Reserved};
@@ -141,27 +141,11 @@ impl GuessGuard {
             let at_a_time = usize::try_from(policy.free.saturating_sub(1).clamp(1, *most)).unwrap_or(1);
             turns.push(self.turns.take(&subject.to_string(), at_a_time).await.map_err(|_| NotNow::Crowded)?);
         }
-        let Ok(scarce) = scarce() else {
-            return Err(self.blocked(subjects.iter().map(|(subject, policy, _)| (subject, policy))).await);
-        };
         let subjects: Vec<_> = subjects.into_iter().map(|(subject, policy, _)| (subject, policy)).collect();
+        self.turn_away_blocked(&subjects).await?;
+        let scarce = scarce().map_err(|_| NotNow::Crowded)?;
         let counted = self.reserve(subjects, user, by).await?;
         Ok((Counted { counted, _turns: turns }, scarce))
-    }
-
-    /// Why a guess that could not be made in any case is not made: whoever has to wait is told for how long, also by a node
-    /// that is busy.
-    async fn blocked(&self, subjects: impl Iterator<Item = (&GuessSubject, &LockoutPolicy)>) -> NotNow {
-        let now = self.clock.now();
-        let mut longest = None;
-        for (subject, policy) in subjects {
-            let lockout = match self.guesses.find(subject).await {
-                Ok(lockout) => lockout.unwrap_or_default(),
-                Err(error) => return error.into(),
-            };
-            longest = longest.max(lockout.until(policy, now));
-        }
-        longest.map_or(NotNow::Crowded, |until| NotNow::Blocked(Duration::from_secs(retry_after(until, now))))
     }
 
     /// Counts something that is not a guess at an account, against the network that it comes from alone.
@@ -171,7 +155,11 @@ impl GuessGuard {
         by: &Initiator,
     ) -> Result<Counted, NotNow> {
         let subjects: Vec<_> = self.network(by).map(|network| (of(network), self.rules.address)).into_iter().collect();
-        let counted = if subjects.is_empty() { Vec::new() } else { self.reserve(subjects, None, by).await? };
+        if subjects.is_empty() {
+            return Ok(Counted { counted: Vec::new(), _turns: Vec::new() });
+        }
+        self.turn_away_blocked(&subjects).await?;
+        let counted = self.reserve(subjects, None, by).await?;
         Ok(Counted { counted, _turns: Vec::new() })
     }
 
@@ -180,6 +168,15 @@ impl GuessGuard {
     pub async fn count_reset_mail(&self, user: &UserId, by: &Initiator) -> Result<(), NotNow> {
         let subject = GuessSubject::ResetRequests(user.clone());
         self.reserve(vec![(subject, self.rules.reset_requests)], Some(user), by).await.map(|_| ())
+    }
+
+    /// Whoever keeps knocking must keep neither the writers busy nor those who compute hashes.
+    async fn turn_away_blocked(&self, subjects: &[(GuessSubject, LockoutPolicy)]) -> Result<(), NotNow> {
+        let now = self.clock.now();
+        match self.guesses.longest_block(subjects, now).await? {
+            Some(blocked) => Err(NotNow::Blocked(Duration::from_secs(blocked.retry_after(now)))),
+            None => Ok(()),
+        }
     }
 
     /// Takes back a guess that was right, where nothing else is written in the same transaction.

@@ -16,6 +16,7 @@ use crate::domain::audit::{AuditAction, Initiator};
 use crate::domain::change::Change;
 use crate::domain::clock::Clock;
 use crate::domain::denial::Denial;
+use crate::domain::digest::Digest;
 use crate::domain::guess_subject::GuessSubject;
 use crate::domain::password_policy::AboutUser;
 use crate::domain::secret::Secret;
@@ -70,15 +71,12 @@ impl PasswordResetDesk {
     ) -> Result<UserId, ResetError> {
         let counted = self.guard.count_network(GuessSubject::Network, by).await?;
         let digest = sha256(token.expose().as_bytes());
-        let now = self.clock.now();
-        let reset = self.resets.find(&digest).await?.filter(|reset| now < reset.expires_at);
-        let user = match reset {
-            Some(reset) => self.users.find_fresh(&reset.user_id).await?.filter(|user| user.is_active),
-            None => None,
-        };
-        let Some(user) = user else { return self.refuse(None, by).await };
-        // Whoever has a token that holds does not guess.
-        self.guard.give_back(&counted).await;
+        let found = self.user_of(&digest).await;
+        if !matches!(found, Ok(None)) {
+            // Whoever has a token that holds does not guess, and what we cannot tell is nobody's fault but ours.
+            self.guard.give_back(&counted).await;
+        }
+        let Some(user) = found? else { return self.refuse(None, by).await };
         self.passwords.check_fitness(&password, &AboutUser::from(user.as_ref()))?;
         let hash = self.passwords.hash(password).await.map_err(|_| ResetError::Busy)?;
         let notice = Notice::PasswordChanged(PasswordChange::Reset);
@@ -89,6 +87,15 @@ impl PasswordResetDesk {
         }
         self.auditor.witness(&change);
         Ok(user.id.clone())
+    }
+
+    /// Whose token it is, if it holds.
+    async fn user_of(&self, digest: &Digest) -> Result<Option<Arc<User>>, StoreError> {
+        let now = self.clock.now();
+        let reset = self.resets.find(digest).await?.filter(|reset| now < reset.expires_at);
+        let Some(reset) = reset else { return Ok(None) };
+        let user = self.users.find_fresh(&reset.user_id).await?;
+        Ok(user.filter(|user| user.is_active))
     }
 
     async fn refuse(&self, user: Option<&User>, by: &Initiator) -> Result<UserId, ResetError> {

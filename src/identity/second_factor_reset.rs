@@ -6,7 +6,7 @@ use super::auditor::Auditor;
 use crate::domain::audit::{AuditAction, Initiator};
 use crate::domain::change::Change;
 use crate::domain::clock::Clock;
-use crate::domain::session::SessionEnd;
+use crate::domain::session::{Kept, SessionEnd};
 use crate::domain::user::UserId;
 use crate::storage::StoreError;
 use crate::storage::second_factors::{Proven, SecondFactors};
@@ -29,7 +29,7 @@ impl SecondFactorReset {
             why: SessionEnd::SecondFactorChange,
             at: now,
             keep: None,
-            tokens_valid_from: now,
+            tokens_valid_from: Kept::NOTHING.tokens_valid_from(now),
         };
         let done = self.factors.remove_all(&end, None, &change).await? == Proven::Done;
         if done {

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::auditor::Auditor;
-use super::code_check::{CodeCheck, Shown};
+use super::code_check::Shown;
+use super::factor_confirmation::{FactorConfirmation, Matched, NotShown};
 use super::guess_guard::{Counted, GuessGuard, NotNow};
 use super::passwords::{Passwords, Unfit};
 use super::token_mint::{TokenMint, TokenPair};
@@ -84,6 +85,17 @@ impl From<NotNow> for SignInError {
     }
 }
 
+impl SignInError {
+    fn not_shown(user: &UserId, why: NotShown) -> Self {
+        match why {
+            NotShown::Wrong => Self::WrongCode(user.clone()),
+            NotShown::Blocked(wait) => Self::Blocked(wait),
+            NotShown::Crowded => Self::Busy,
+            NotShown::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 /// How long a challenge is good for, and for how many codes.
 #[derive(Clone, Copy, Debug)]
 pub struct ChallengeRules {
@@ -99,7 +111,7 @@ pub struct SignInDesk {
     pub sign_ins: Arc<dyn SignIns>,
     pub challenges: Arc<dyn Challenges>,
     pub passwords: Arc<Passwords>,
-    pub codes: Arc<CodeCheck>,
+    pub factor: Arc<FactorConfirmation>,
     pub guard: Arc<GuessGuard>,
     pub mint: Arc<TokenMint>,
     /// For names that nobody has.
@@ -149,7 +161,7 @@ impl SignInDesk {
         counted: Counted,
         by: &Initiator,
     ) -> Result<SignedIn, SignInError> {
-        let has_factor = match self.codes.confirmed(&user.id).await {
+        let has_factor = match self.factor.codes.confirmed(&user.id).await {
             Ok(devices) => !devices.is_empty(),
             Err(error) => {
                 self.guard.give_back(&counted).await;
@@ -162,7 +174,7 @@ impl SignInDesk {
             (true, Some(otp)) => {
                 self.guard.forgive(&counted).await?;
                 drop(counted);
-                let codes = self.guard.count(GuessSubject::Codes(user.id.clone()), Some(&user.id), by).await?;
+                let codes = self.count_code(&user.id, by).await?;
                 return self.past_code(user, &Shown::Otp(otp), None, codes, by).await;
             }
         };
@@ -186,7 +198,7 @@ impl SignInDesk {
         let user = self.users.find_fresh(&user_id).await?.filter(|user| user.is_active);
         let user = user.ok_or(SignInError::ChallengeInvalid)?;
         // Before the attempt is counted against the challenge: whoever is told to wait has not tried.
-        let codes = self.guard.count(GuessSubject::Codes(user.id.clone()), Some(&user.id), by).await?;
+        let codes = self.count_code(&user.id, by).await?;
         match self.challenges.attempt(&digest, most, self.clock.now()).await {
             Ok(Some(challenge)) => self.past_code(&user, shown, Some(&challenge), codes, by).await,
             refused => {
@@ -194,6 +206,10 @@ impl SignInDesk {
                 Err(refused.err().map_or(SignInError::ChallengeInvalid, SignInError::Store))
             }
         }
+    }
+
+    async fn count_code(&self, user: &UserId, by: &Initiator) -> Result<Counted, SignInError> {
+        self.factor.count(user, by).await.map_err(|why| SignInError::not_shown(user, why))
     }
 
     async fn past_code(
@@ -204,20 +220,11 @@ impl SignInDesk {
         codes: Counted,
         by: &Initiator,
     ) -> Result<SignedIn, SignInError> {
-        let proof = match self.codes.prove(&user.id, shown, self.clock.now()).await {
-            Ok(Some(proof)) => proof,
-            Ok(None) => {
-                self.tell_wrong_code(&user.id, shown, by).await?;
-                return Err(SignInError::WrongCode(user.id.clone()));
-            }
-            Err(error) => {
-                self.guard.give_back(&codes).await;
-                return Err(error.into());
-            }
-        };
-        let done = self.open(user, Some(proof), challenge, codes.forgiven(), by).await;
+        let matched = self.factor.prove(&user.id, shown, codes, by).await;
+        let Matched { proof, counted } = matched.map_err(|why| SignInError::not_shown(&user.id, why))?;
+        let done = self.open(user, Some(proof), challenge, counted.forgiven(), by).await;
         if let Err(SignInError::Store(_)) = done {
-            self.guard.give_back(&codes).await;
+            self.guard.give_back(&counted).await;
         }
         done
     }
@@ -230,15 +237,6 @@ impl SignInDesk {
             Some(user) => GuessSubject::Account(user.id.clone()),
             None => GuessSubject::Name(self.names.of(username.as_bytes())),
         }
-    }
-
-    async fn tell_wrong_code(&self, user: &UserId, shown: &Shown, by: &Initiator) -> Result<(), StoreError> {
-        let action = match shown {
-            Shown::Otp(_) => AuditAction::SecondFactorCheck,
-            Shown::RecoveryCode(_) => AuditAction::RecoveryCodeUse,
-        };
-        let event = self.auditor.refused(by, action, Denial::SecondFactorWrong.reason());
-        self.auditor.append(&event.about(user)).await
     }
 
     async fn challenge(&self, user: &User, counted: &Counted) -> Result<SignedIn, SignInError> {
@@ -270,7 +268,6 @@ impl SignInDesk {
         let session = self.session(user, proof.as_ref(), by, now);
         let event = self.auditor.done(by, AuditAction::SignIn).about(&user.id).on_session(&session.id);
         let change = Change::from(event.saying(session.amr.join(" ")));
-        let shown = proof.clone();
         let sign_in = SignIn {
             session,
             password_changed_at: challenge.map_or(user.password_changed_at, |challenge| challenge.password_changed_at),
@@ -291,12 +288,9 @@ impl SignInDesk {
             }
             Completion::ChallengeSpent => return Err(SignInError::ChallengeInvalid),
             Completion::ProofSpent => {
-                let action = match shown {
-                    Some(FactorProof::RecoveryCode(_)) => AuditAction::RecoveryCodeUse,
-                    _ => AuditAction::SecondFactorCheck,
-                };
-                let event = self.auditor.refused(by, action, Denial::SecondFactorWrong.reason());
-                self.auditor.append(&event.about(&user.id)).await?;
+                if let Some(proof) = &sign_in.proof {
+                    self.factor.tell_spent(&user.id, proof, by).await?;
+                }
                 return Err(SignInError::WrongCode(user.id.clone()));
             }
         }

@@ -33,6 +33,14 @@ pub struct Reserved {
 
 #[async_trait]
 pub trait Guesses: Send + Sync {
+    /// The longest block of these subjects, without counting and without a write. There may be one all the same by the time
+    /// that a guess is counted.
+    async fn longest_block(
+        &self,
+        subjects: &[(GuessSubject, LockoutPolicy)],
+        now: Timestamp,
+    ) -> Result<Option<Blocked>>;
+
     /// Counts one guess against each subject *before* it is made, in a transaction of its own; what was counted is in the
     /// order of the subjects. When one of them is blocked nothing is counted, and the longest block is told.
     async fn reserve(

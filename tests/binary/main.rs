@@ -16,6 +16,7 @@ mod harness;
 mod keys;
 mod logs;
 mod mail;
+mod password_reset;
 mod quickstart;
 mod signals;
 mod third_party;

@@ -189,6 +189,8 @@ const ONE_FAULT: &[(&str, &str)] = &[
         "passwords: { context_words: [acme, ' a '] }",
         "5: passwords.context_words[1]: \" a \" is no word of 3 to 64 characters; write another one, or none",
     ),
+    ("audit: { keep: 23h }", "5: audit.keep: \"23h\" is less than 1d; write at least 1d"),
+    ("audit: { keep: 4000d }", "5: audit.keep: \"4000d\" is more than 3650d; write at most 3650d"),
     // Lockout.
     ("lockout: { account: { free: 11 } }", "5: lockout.account.free: \"11\" is more than 10; write at most 10"),
     ("lockout: { account: { free: 0 } }", "5: lockout.account.free: \"0\" is less than 1; write at least 1"),

@@ -221,6 +221,7 @@ fn weakened_settings_are_warned_of() {
         ("passwords: { similarity: false }", "passwords.similarity"),
         ("passwords: { common: false }", "passwords.common"),
         ("passwords: { numeric: false }", "passwords.numeric"),
+        ("audit: { keep: 89d }", "audit.keep"),
         ("lockout: { account: { delay: 9s } }", "lockout.account.delay"),
         ("lockout: { codes: { max_delay: 14m } }", "lockout.codes.max_delay"),
         ("lockout: { codes: { window: 23h } }", "lockout.codes.window"),

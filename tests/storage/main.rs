@@ -6,10 +6,14 @@
 
 mod api_keys;
 mod audit;
+mod challenges;
 mod guesses;
 mod invalidations;
 mod outbox;
+mod password_resets;
+mod second_factors;
 mod sessions;
+mod sign_ins;
 mod signing_keys;
 mod sqlite;
 mod users;
@@ -24,12 +28,14 @@ use portcullis::domain::clock::Timestamp;
 use portcullis::domain::invalidation::{Epoch, Invalidation};
 use portcullis::storage::api_keys::ApiKeys;
 use portcullis::storage::audit::AuditTrail;
+use portcullis::storage::challenges::Challenges;
 use portcullis::storage::guesses::Guesses;
 use portcullis::storage::invalidations::Invalidations;
 use portcullis::storage::outbox::Outbox;
 use portcullis::storage::password_resets::PasswordResets;
 use portcullis::storage::second_factors::SecondFactors;
 use portcullis::storage::sessions::Sessions;
+use portcullis::storage::sign_ins::SignIns;
 use portcullis::storage::signing_keys::SigningKeys;
 use portcullis::storage::users::Users;
 
@@ -41,10 +47,12 @@ pub struct World {
     pub signing_keys: Arc<dyn SigningKeys>,
     pub invalidations: Arc<dyn Invalidations>,
     pub outbox: Arc<dyn Outbox>,
+    pub second_factors: Arc<dyn SecondFactors>,
+    pub challenges: Arc<dyn Challenges>,
+    pub sign_ins: Arc<dyn SignIns>,
     pub guesses: Arc<dyn Guesses>,
     pub audit: Arc<dyn AuditTrail>,
     pub password_resets: Arc<dyn PasswordResets>,
-    pub second_factors: Arc<dyn SecondFactors>,
     /// Whatever must live as long as the store does.
     pub keep: Box<dyn Any + Send + Sync>,
 }
@@ -128,6 +136,23 @@ macro_rules! contract {
                 the_first_end_is_kept
                 one_of_many_ends_is_told
                 expired_ones_are_deleted_in_batches;
+            sign_ins:
+                open_a_session_and_use_up_what_was_shown
+                write_nothing_when_something_has_changed_since_the_check
+                at_once_use_a_proof_up_once
+                and_a_new_password_at_once_leave_no_session_of_the_old_one
+                of_old_tokens_open_a_session_only_while_those_hold;
+            guesses:
+                are_counted_against_each_subject
+                are_counted_against_none_when_one_is_blocked
+                at_once_get_no_more_places_than_there_are
+                that_were_right_are_taken_back
+                that_a_clock_put_too_far_ahead_are_brought_back
+                are_forgotten_by_an_unlock_that_is_told
+                are_forgotten_together_and_told_once
+                that_block_are_listed_the_longest_block_first
+                that_are_old_are_deleted_in_batches
+                of_odd_subjects_are_kept_apart;
             api_keys:
                 come_back_as_they_were_stored
                 id_prefix_and_digest_are_unique
@@ -145,13 +170,35 @@ macro_rules! contract {
                 is_listed_newest_first_in_pages
                 is_found_by_each_filter_and_by_all_of_them
                 is_deleted_in_batches;
-            guesses:
-                are_forgotten_together_and_told_once;
             signing_keys:
                 parallel_first_keys_agree
                 uses_and_algorithms_are_apart
                 a_known_key_that_is_not_active_is_no_answer
-                a_rotated_key_verifies_until_it_is_deleted;
+                a_rotated_key_verifies_until_it_is_deleted
+                are_sealed_anew_unless_they_have_changed;
+            second_factors:
+                come_back_as_they_were_stored
+                an_unconfirmed_one_makes_place_for_the_next
+                beside_a_confirmed_one_another_is_set_up_with_a_proof_only
+                confirming_is_done_once_with_all_that_follows
+                a_further_one_leaves_the_recovery_codes
+                recovery_codes_belong_to_one_user_and_are_found_until_used
+                everything_goes_at_once_and_only_with_the_proof
+                of_parallel_uses_of_one_proof_one_counts
+                changes_to_nobody_change_nothing
+                are_listed_in_pages_and_sealed_anew;
+            challenges:
+                are_counted_before_they_are_judged
+                are_over_at_their_time
+                of_parallel_attempts_no_more_count_than_allowed
+                the_newest_few_of_a_user_are_kept
+                making_one_takes_the_right_guess_back
+                are_void_once_the_password_or_the_user_changes
+                expired_ones_are_deleted_in_batches
+                one_of_many_sign_ins_uses_it_up
+                one_of_many_sign_ins_uses_a_proof_up
+                a_sign_in_that_is_not_completed_leaves_nothing
+                a_sign_in_by_one_factor_and_an_enrolment_do_not_pass_each_other;
             invalidations:
                 start_at_zero
                 tell_of_every_change_in_order
@@ -167,7 +214,16 @@ macro_rules! contract {
                 each_entry_goes_to_one_of_many_claimants
                 what_is_done_or_given_up_is_gone
                 what_failed_comes_back_at_its_time_and_tells_why
-                an_entry_is_replaced_in_one_step_or_not_at_all;
+                an_entry_is_replaced_in_one_step_or_not_at_all
+                entries_are_listed_in_pages_and_sealed_anew
+                mail_goes_with_its_change_and_not_without_it;
+            password_resets:
+                come_back_as_they_were_stored
+                a_newer_one_is_the_only_one_of_its_user
+                one_sets_the_password_once_with_all_that_follows
+                of_parallel_uses_one_counts
+                what_is_void_or_over_changes_nothing
+                expired_ones_are_deleted_in_batches;
         }
     };
 }

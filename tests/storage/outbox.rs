@@ -115,3 +115,35 @@ pub async fn an_entry_is_replaced_in_one_step_or_not_at_all(world: &World) {
     assert!(world.outbox.replace(&id("other"), &reset).await.is_err(), "its place is taken");
     assert_eq!(claimed(world, at(5), 9).await, ["other"], "and nothing is half done");
 }
+
+pub async fn entries_are_listed_in_pages_and_sealed_anew(world: &World) {
+    for name in ["c", "a", "b"] {
+        enqueue(world, name, at(0)).await;
+    }
+    let first = world.outbox.list(None, 2).await.unwrap();
+    let second = world.outbox.list(Some(&first[1].id), 2).await.unwrap();
+    let names: Vec<&str> = first.iter().chain(&second).map(|entry| entry.id.as_str()).collect();
+    assert_eq!(names, ["a", "b", "c"]);
+    let (entry, before) = (&first[0], &first[0].sealed);
+    assert!(!world.outbox.reseal(&entry.id, b"something else", b"new").await.unwrap());
+    assert!(world.outbox.reseal(&entry.id, before, b"new").await.unwrap());
+    assert!(!world.outbox.reseal(&entry.id, before, b"newer").await.unwrap());
+    let resealed = world.outbox.list(None, 1).await.unwrap();
+    assert_eq!(resealed, [OutboxEntry { sealed: b"new".to_vec(), ..entry.clone() }]);
+}
+
+pub async fn mail_goes_with_its_change_and_not_without_it(world: &World) {
+    let anna = crate::users::insert(world, "anna").await;
+    let (first, second) = (mail("first", at(1)), mail("second", at(2)));
+    let with_mail = crate::change().mailing(vec![first.clone(), second]);
+    let nobody = portcullis::domain::user::UserId("nobody".to_owned());
+    assert!(!world.users.set_active(&nobody, false, at(3), &with_mail).await.unwrap());
+    assert_eq!(world.outbox.count().await.unwrap(), 0, "there was no change");
+    assert!(world.users.set_active(&anna.id, false, at(3), &with_mail).await.unwrap());
+    assert_eq!(claimed(world, at(3), 9).await, ["first", "second"]);
+
+    let again = crate::change().mailing(vec![mail("third", at(4)), first]);
+    assert!(world.users.set_active(&anna.id, true, at(5), &again).await.is_err(), "the same mail twice");
+    assert!(!world.users.find(&anna.id).await.unwrap().unwrap().is_active, "and so there is no change either");
+    assert_eq!(world.outbox.count().await.unwrap(), 2);
+}

@@ -85,3 +85,17 @@ pub async fn a_rotated_key_verifies_until_it_is_deleted(world: &World) {
     let active = world.signing_keys.find_active(KeyUse::Tokens, SigningAlgorithm::Es256).await.unwrap();
     assert_eq!(active.unwrap().kid, "second", "and nothing half done");
 }
+
+pub async fn are_sealed_anew_unless_they_have_changed(world: &World) {
+    let key = signing_key("kid", KeyUse::Tokens, SigningAlgorithm::Es256);
+    world.signing_keys.insert_first(&key).await.unwrap();
+    assert!(!world.signing_keys.reseal("kid", b"something else", b"new").await.unwrap());
+    assert!(!world.signing_keys.reseal("other", &key.sealed_private, b"new").await.unwrap());
+    assert!(world.signing_keys.reseal("kid", &key.sealed_private, b"new").await.unwrap());
+    assert!(!world.signing_keys.reseal("kid", &key.sealed_private, b"newer").await.unwrap());
+    let listed = world.signing_keys.list().await.unwrap();
+    assert_eq!(
+        (listed.len(), listed[0].sealed_private.as_slice(), listed[0].state),
+        (1, &b"new"[..], KeyState::Active)
+    );
+}

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis::backends::sql::{
-    OpenError, Pool, SqlApiKeys, SqlAuditTrail, SqlGuesses, SqlInvalidations, SqlOutbox, SqlPasswordResets,
-    SqlSecondFactors, SqlSessions, SqlSigningKeys, SqlUsers, migrate, open, pending,
+    OpenError, Pool, SqlApiKeys, SqlAuditTrail, SqlChallenges, SqlGuesses, SqlInvalidations, SqlOutbox,
+    SqlPasswordResets, SqlSecondFactors, SqlSessions, SqlSignIns, SqlSigningKeys, SqlUsers, migrate, open, pending,
 };
 use portcullis::domain::invalidation::Epoch;
 use portcullis::domain::mail::OutboxEntry;
@@ -43,10 +43,12 @@ fn world_on(pool: Pool) -> World {
         signing_keys: Arc::new(SqlSigningKeys::new(pool.clone())),
         invalidations: Arc::new(SqlInvalidations::new(pool.clone())),
         outbox: Arc::new(SqlOutbox::new(pool.clone())),
+        second_factors: Arc::new(SqlSecondFactors::new(pool.clone())),
+        challenges: Arc::new(SqlChallenges::new(pool.clone())),
+        sign_ins: Arc::new(SqlSignIns::new(pool.clone())),
         guesses: Arc::new(SqlGuesses::new(pool.clone())),
         audit: Arc::new(SqlAuditTrail::new(pool.clone())),
         password_resets: Arc::new(SqlPasswordResets::new(pool.clone())),
-        second_factors: Arc::new(SqlSecondFactors::new(pool.clone())),
         keep: Box::new(pool),
     }
 }

@@ -10,6 +10,7 @@ pub mod lockouts;
 pub mod me;
 pub mod passwords;
 pub mod refusals;
+pub mod second_factors;
 pub mod sessions;
 pub mod tokens;
 pub mod users;

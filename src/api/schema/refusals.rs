@@ -1,8 +1,11 @@
 //! Bodies of refusals.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use utoipa::ToSchema;
+use utoipa::openapi::schema::AnyOfBuilder;
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 /// Why a request was refused: a sentence for people, a code for programs.
 #[derive(ToSchema)]
@@ -38,4 +41,35 @@ pub struct TokenMessage {
     pub token_type: String,
     #[schema(example = "Token is expired")]
     pub message: String,
+}
+
+/// Why a change of the second factor was not made.
+#[derive(ToSchema)]
+pub struct ChangeError {
+    #[schema(example = "Invalid password")]
+    pub error: String,
+    /// From a closed set; the same one is in the access log.
+    #[schema(example = "password_invalid")]
+    pub code: String,
+}
+
+/// [`ChangeError`], or a fault of a field or of the body.
+pub struct ChangeRefused;
+
+impl PartialSchema for ChangeRefused {
+    fn schema() -> RefOr<Schema> {
+        let names = [ChangeError::name(), FieldErrors::name(), Refusal::name()];
+        let any = names.into_iter().fold(AnyOfBuilder::new(), |any, name| any.item(Ref::from_schema_name(name)));
+        RefOr::T(Schema::AnyOf(any.build()))
+    }
+}
+
+impl ToSchema for ChangeRefused {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("ChangeRefused")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((ChangeError::name().into_owned(), ChangeError::schema()));
+    }
 }

@@ -46,15 +46,29 @@ impl From<&Row> for Lockout {
 
 #[async_trait]
 impl Guesses for SqlGuesses {
+    async fn longest_block(
+        &self,
+        subjects: &[(GuessSubject, LockoutPolicy)],
+        now: Timestamp,
+    ) -> Result<Option<Blocked>> {
+        let mut longest: Option<Blocked> = None;
+        for (subject, policy) in subjects {
+            let Some(stored) = self.find(subject).await? else { continue };
+            match stored.reserve(policy, now) {
+                // One that a clock had put too far ahead is to be brought back, which is a write.
+                Err(blocked) if blocked.lockout != stored => return Ok(None),
+                Err(blocked) if longest.is_none_or(|other| other.until < blocked.until) => longest = Some(blocked),
+                _ => {}
+            }
+        }
+        Ok(longest)
+    }
+
     async fn reserve(
         &self,
         subjects: &[(GuessSubject, LockoutPolicy)],
         now: Timestamp,
     ) -> Result<std::result::Result<Vec<Reserved>, Blocked>> {
-        // Whoever keeps knocking must not keep the writers busy.
-        if let Some(blocked) = self.blocked_already(subjects, now).await? {
-            return Ok(Err(blocked));
-        }
         // In one order for everybody, so that two that have subjects in common cannot wait for each other.
         let mut ordered: Vec<_> = subjects.iter().enumerate().collect();
         ordered.sort_by_cached_key(|(_, (subject, _))| subject.to_string());
@@ -166,26 +180,6 @@ impl Guesses for SqlGuesses {
         .bind(before.as_micros())
         .bind(i64::from(limit));
         within_deadline(self.pool.deadline(), TABLE, self.pool.write(statement)).await
-    }
-}
-
-impl SqlGuesses {
-    /// The longest block of these subjects, if there is one with nothing to store about it.
-    async fn blocked_already(
-        &self,
-        subjects: &[(GuessSubject, LockoutPolicy)],
-        now: Timestamp,
-    ) -> Result<Option<Blocked>> {
-        let mut longest: Option<Blocked> = None;
-        for (subject, policy) in subjects {
-            let Some(stored) = self.find(subject).await? else { continue };
-            match stored.reserve(policy, now) {
-                Err(blocked) if blocked.lockout != stored => return Ok(None),
-                Err(blocked) if longest.is_none_or(|other| other.until < blocked.until) => longest = Some(blocked),
-                _ => {}
-            }
-        }
-        Ok(longest)
     }
 }
 

@@ -1,0 +1,308 @@
+//! `2fa/…`: the caller's own second factor, and the recovery codes beside it.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Response, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::answer;
+use super::body::{self, Unreadable};
+use super::context::{RequestContext, Services};
+use super::fields::Fields;
+use super::qr_code::QrCode;
+use super::refusal::{refuse, refuse_as, refuse_change, refuse_throttled, refuse_with};
+use super::{factor_fields, schema};
+use crate::domain::denial::Denial;
+use crate::domain::digest::hex;
+use crate::domain::otpauth;
+use crate::domain::principal::Subject;
+use crate::domain::second_factor::SecondFactor;
+use crate::domain::secret::Secret;
+use crate::domain::session::Kept;
+use crate::domain::user::UserId;
+use crate::identity::factor_confirmation::NotShown;
+use crate::identity::owner_check::{BothFactors, NotOwner};
+use crate::identity::password_confirmation::NotConfirmed;
+use crate::identity::second_factors::{ConfirmError, Enrolment, SetUpError};
+
+/// Second Factor
+///
+/// The caller's authenticators, and how many recovery codes are left.
+#[utoipa::path(
+    get, path = "2fa/", operation_id = "show_second_factor", tag = "Second factor",
+    responses((status = 200, description = "What there is", body = schema::second_factors::SecondFactors)),
+)]
+pub async fn show(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+) -> Response<Body> {
+    let Some(caller) = caller(&context) else { return refuse(Denial::CredentialKindNotAccepted) };
+    let Ok(overview) = services.second_factors.overview(caller.id).await else { return refuse(Denial::Unavailable) };
+    let body = json!({
+        "enabled": overview.is_enabled(),
+        "devices": overview.devices.iter().map(to_json).collect::<Vec<_>>(),
+        "recovery_codes_left": overview.recovery_codes_left,
+    });
+    answer::secret_json(StatusCode::OK, &body)
+}
+
+fn to_json(device: &SecondFactor) -> Value {
+    json!({
+        "id": device.id.as_str(),
+        "name": device.name,
+        "confirmed": device.is_confirmed(),
+        "created_at": device.created_at.rfc3339(),
+        "last_used_at": device.last_used_at.map(|at| at.rfc3339()),
+    })
+}
+
+/// Set Up Second Factor
+///
+/// Makes a new authenticator and shows its secret, once. It counts after `2fa/totp/verify/`.
+///
+/// One that was set up before and not confirmed is gone. While there is a confirmed one, another is set up only with the
+/// password and a current code, as `otp` or `recovery_code`; the first one takes no fields, and no body is looked at.
+#[utoipa::path(
+    post, path = "2fa/totp/setup/", operation_id = "set_up_second_factor", tag = "Second factor",
+    request_body(content = Option<schema::second_factors::EnrolmentProof>),
+    responses(
+        (status = 200, description = "What the authenticator has to know", body = schema::second_factors::Enrolment),
+        (status = 400, description = "What is asked for beside a confirmed device is missing or wrong",
+            body = schema::refusals::ChangeRefused, example = json!({"password": ["This field is required."]})),
+    ),
+)]
+pub async fn set_up(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response<Body> {
+    let Some(caller) = caller(&context) else { return refuse(Denial::CredentialKindNotAccepted) };
+    let Ok(overview) = services.second_factors.overview(caller.id).await else { return refuse(Denial::Unavailable) };
+    let shown = if overview.is_enabled() {
+        match both_factors(&services, &headers, bytes).await {
+            Ok(shown) => Some(shown),
+            Err(response) => return *response,
+        }
+    } else {
+        None
+    };
+    let by = context.initiator(&headers);
+    match services.second_factors.set_up(caller.id, caller.username, shown, &by).await {
+        Ok(enrolment) => enrolled(&enrolment),
+        Err(SetUpError::ProofMissing) => {
+            let required = json!(["This field is required."]);
+            refuse_with(Denial::InvalidFields, &json!({ "password": required, "otp": required }))
+        }
+        Err(SetUpError::NotOwner(why)) => not_owner(why),
+        Err(SetUpError::Sealing) => refuse(Denial::Internal),
+    }
+}
+
+fn enrolled(enrolment: &Enrolment) -> Response<Body> {
+    let pictures = QrCode::of(&enrolment.uri).and_then(|code| Ok((code.svg(), code.png_data_uri()?)));
+    let Ok((svg, png)) = pictures else { return refuse(Denial::Internal) };
+    let secret = enrolment.secret.expose();
+    let body = json!({
+        "secret": hex(secret),
+        "qr_url": STANDARD.encode(svg.expose()),
+        "provisioning_uri": enrolment.uri.expose(),
+        "secret_base32": otpauth::base32(&enrolment.secret).expose(),
+        "qr_png": png.expose(),
+    });
+    answer::secret_json(StatusCode::OK, &body)
+}
+
+/// Verify Second Factor
+///
+/// Takes the first code of the newest authenticator that is not confirmed yet. From then on sign-ins ask for it.
+///
+/// With the first authenticator come ten recovery codes, shown once; with a further one, those that there are go on. The user's
+/// other sessions end. This one goes on as it was: for what takes two factors, sign in again.
+#[utoipa::path(
+    post, path = "2fa/totp/verify/", operation_id = "verify_second_factor", tag = "Second factor",
+    request_body = schema::second_factors::FirstCode,
+    responses((status = 200, description = "It counts from now on", body = schema::second_factors::Enabled)),
+)]
+pub async fn verify(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response<Body> {
+    let Some(caller) = caller(&context) else { return refuse(Denial::CredentialKindNotAccepted) };
+    let mut fields = match body::read(&headers, bytes).await {
+        Ok(fields) => fields,
+        Err(Unreadable(response)) => return *response,
+    };
+    let token = fields.code("token", services.code_form);
+    check_length(&mut fields, &token);
+    if let Err(faults) = fields.finish() {
+        return refuse_with(Denial::InvalidFields, &faults);
+    }
+    let by = context.initiator(&headers);
+    match services.second_factors.confirm(caller.id, &token, &caller.kept, &by).await {
+        Ok(codes) => {
+            let mut body = json!({ "message": "2FA enabled successfully" });
+            if let (Some(codes), Some(map)) = (&codes, body.as_object_mut()) {
+                map.insert("recovery_codes".to_owned(), texts(codes));
+            }
+            answer::secret_json(StatusCode::OK, &body)
+        }
+        Err(ConfirmError::NothingToConfirm) => {
+            let body = json!({ "non_field_errors": ["No unconfirmed TOTP device found."] });
+            refuse_with(Denial::InvalidFields, &body)
+        }
+        Err(ConfirmError::NotShown(NotShown::Wrong)) => {
+            let body = json!({ "non_field_errors": ["Invalid token."] });
+            refuse_as(StatusCode::BAD_REQUEST, Denial::SecondFactorWrong, &body)
+        }
+        Err(ConfirmError::NotShown(why)) => not_shown(&why),
+    }
+}
+
+/// What is set up here has six digits.
+fn check_length(fields: &mut Fields, token: &Secret<String>) {
+    match token.expose().chars().count() {
+        // It has another fault.
+        0 => {}
+        ..6 => fields.fault("token", "Ensure this field has at least 6 characters."),
+        6 => {}
+        _ => fields.fault("token", "Ensure this field has no more than 6 characters."),
+    }
+}
+
+/// Disable Second Factor
+///
+/// Deletes the caller's authenticators and recovery codes; sign-ins take the password alone from then on.
+///
+/// It takes the password and a current code, as `otp` or `recovery_code`; under `compatibility: django` the password alone. The
+/// user's other sessions end.
+#[utoipa::path(
+    post, path = "2fa/totp/disable/", operation_id = "disable_second_factor", tag = "Second factor",
+    request_body = schema::second_factors::OwnerProof,
+    responses(
+        (status = 200, description = "There is none any more", body = schema::second_factors::Disabled),
+        (status = 400, description = "What was shown is missing or wrong, or there is no second factor",
+            body = schema::refusals::ChangeRefused,
+            example = json!({"error": "Invalid password", "code": "password_invalid"})),
+    ),
+)]
+pub async fn disable(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response<Body> {
+    let Some(caller) = caller(&context) else { return refuse(Denial::CredentialKindNotAccepted) };
+    let mut fields = match body::read(&headers, bytes).await {
+        Ok(fields) => fields,
+        Err(Unreadable(response)) => return *response,
+    };
+    // As it is typed, in either profile: this is the one password that the Django stack does not strip.
+    let password = fields.unjudged("password");
+    let factor = factor_fields::optional(&mut fields, services.code_form);
+    if let Err(faults) = fields.finish() {
+        return refuse_with(Denial::InvalidFields, &faults);
+    }
+    let Some(password) = password else { return refuse_change(Denial::PasswordMissing) };
+    let by = context.initiator(&headers);
+    match services.second_factors.disable(caller.id, BothFactors { password, factor }, &caller.kept, &by).await {
+        Ok(()) => answer::json(StatusCode::OK, &json!({ "message": "2FA disabled successfully" })),
+        Err(why) => not_owner(why),
+    }
+}
+
+/// New Recovery Codes
+///
+/// Makes ten new recovery codes, shown once, instead of all that there are.
+///
+/// It takes the password and a current code, as `otp` or `recovery_code`.
+#[utoipa::path(
+    post, path = "2fa/recovery-codes/", operation_id = "make_recovery_codes", tag = "Second factor",
+    request_body = schema::second_factors::OwnerProof,
+    responses(
+        (status = 200, description = "The new codes", body = schema::second_factors::RecoveryCodes),
+        (status = 400, description = "What was shown is missing or wrong, or there is no second factor",
+            body = schema::refusals::ChangeRefused,
+            example = json!({"error": "The code is not valid.", "code": "second_factor_invalid"})),
+    ),
+)]
+pub async fn renew_recovery_codes(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response<Body> {
+    let Some(caller) = caller(&context) else { return refuse(Denial::CredentialKindNotAccepted) };
+    let shown = match both_factors(&services, &headers, bytes).await {
+        Ok(shown) => shown,
+        Err(response) => return *response,
+    };
+    match services.recovery_codes.renew(caller.id, shown, &context.initiator(&headers)).await {
+        Ok(codes) => answer::secret_json(StatusCode::OK, &json!({ "recovery_codes": texts(&codes) })),
+        Err(why) => not_owner(why),
+    }
+}
+
+/// The user who asks, and what of theirs goes on when other sessions end.
+struct Caller<'a> {
+    id: &'a UserId,
+    username: &'a str,
+    kept: Kept,
+}
+
+fn caller(context: &RequestContext) -> Option<Caller<'_>> {
+    let principal = context.permit.principal()?;
+    match &principal.subject {
+        Subject::User { id, username, .. } => Some(Caller { id, username, kept: principal.kept() }),
+        Subject::Service { .. } => None,
+    }
+}
+
+/// Password and code, both of which must be there.
+async fn both_factors(
+    services: &Services,
+    headers: &HeaderMap,
+    bytes: Bytes,
+) -> Result<BothFactors, Box<Response<Body>>> {
+    let mut fields = body::read(headers, bytes).await.map_err(|Unreadable(response)| response)?;
+    let password = fields.password("password", services.strips_passwords);
+    let factor = factor_fields::required(&mut fields, services.code_form);
+    match fields.finish() {
+        Ok(()) => Ok(BothFactors { password, factor }),
+        Err(faults) => Err(Box::new(refuse_with(Denial::InvalidFields, &faults))),
+    }
+}
+
+fn texts(codes: &[Secret<String>]) -> Value {
+    codes.iter().map(|code| code.expose().as_str()).collect()
+}
+
+fn not_owner(why: NotOwner) -> Response<Body> {
+    match why {
+        // No password is as long, so it is a wrong one.
+        NotOwner::Password(NotConfirmed::Wrong | NotConfirmed::Unfit(_)) => refuse_change(Denial::PasswordWrong),
+        NotOwner::Password(NotConfirmed::Inactive) => refuse(Denial::UserInactive),
+        NotOwner::Password(NotConfirmed::Blocked(wait)) => refuse_throttled(wait),
+        NotOwner::Password(NotConfirmed::Busy) => refuse(Denial::Busy),
+        NotOwner::NotEnabled => refuse_change(Denial::SecondFactorNotEnabled),
+        NotOwner::FactorMissing => refuse_change(Denial::SecondFactorMissing),
+        NotOwner::Factor(why) => not_shown(&why),
+        NotOwner::Password(NotConfirmed::Store(_)) | NotOwner::Store(_) => refuse(Denial::Unavailable),
+    }
+}
+
+fn not_shown(why: &NotShown) -> Response<Body> {
+    match why {
+        NotShown::Wrong => refuse_change(Denial::SecondFactorWrong),
+        NotShown::Blocked(wait) => refuse_throttled(*wait),
+        NotShown::Crowded => refuse(Denial::Busy),
+        NotShown::Store(_) => refuse(Denial::Unavailable),
+    }
+}
