@@ -149,6 +149,7 @@ macro_rules! contract {
                 that_were_right_are_taken_back
                 that_a_clock_put_too_far_ahead_are_brought_back
                 are_forgotten_by_an_unlock_that_is_told
+                are_forgotten_together_and_told_once
                 that_block_are_listed_the_longest_block_first
                 that_are_old_are_deleted_in_batches
                 of_odd_subjects_are_kept_apart
