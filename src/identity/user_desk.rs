@@ -37,10 +37,10 @@ impl UserDesk {
         }
         // Whoever shuts themselves out by mistake finds nobody who lets them in again.
         if who.is(id) && user.is_active && !after.is_active {
-            return Err(UserError::Oneself("disable"));
+            return Err(UserError::Oneself("disable yourself"));
         }
         if who.is(id) && user.is_admin && !after.is_admin {
-            return Err(UserError::Oneself("take the role of an administrator from"));
+            return Err(UserError::Oneself("take your own role of an administrator"));
         }
         self.users.change(&user, changes, &who.by).await
     }
@@ -49,7 +49,7 @@ impl UserDesk {
         let action = if active { AuditAction::UserEnable } else { AuditAction::UserDisable };
         let user = self.reach(id, who, action).await?;
         if who.is(id) && !active {
-            return Err(UserError::Oneself("disable"));
+            return Err(UserError::Oneself("disable yourself"));
         }
         self.users.switch(&user, active, &who.by).await
     }
@@ -63,7 +63,7 @@ impl UserDesk {
     ) -> Result<User, UserError> {
         let user = self.reach(id, who, AuditAction::UserPasswordSet).await?;
         if who.is(id) {
-            return Err(UserError::Oneself("set the password of"));
+            return Err(UserError::Oneself("set your own password here"));
         }
         self.users.give_password(&user, password, &who.by).await?;
         Ok(user)
@@ -73,7 +73,7 @@ impl UserDesk {
     pub async fn reset_second_factor(&self, id: &UserId, who: &Administrator) -> Result<(), UserError> {
         let user = self.reach(id, who, AuditAction::UserSecondFactorReset).await?;
         if who.is(id) {
-            return Err(UserError::Oneself("reset the second factor of"));
+            return Err(UserError::Oneself("reset your own second factor here"));
         }
         let done = self.second_factors.reset(&user.id, &who.by).await?;
         if done { Ok(()) } else { Err(UserError::Unknown(id.to_string())) }
@@ -88,7 +88,7 @@ impl UserDesk {
     pub async fn delete(&self, id: &UserId, who: &Administrator) -> Result<(), UserError> {
         let user = self.reach(id, who, AuditAction::UserDelete).await?;
         if who.is(id) {
-            return Err(UserError::Oneself("delete"));
+            return Err(UserError::Oneself("delete yourself"));
         }
         self.users.delete(&user, &who.by).await
     }

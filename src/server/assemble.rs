@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use prometheus::IntCounter;
 use tokio::runtime::Handle;
 
+use super::desks::{self, Footing};
 use super::ground::{self, Nature, Stores};
 use super::key_reload::KeyReload;
 use super::keyrings::{Keyrings, read_keys};
+use super::logs::{access_log, audit_log};
 use super::mail::MailRoom;
 use super::schedule::Schedule;
 use super::start_error::StartError;
@@ -26,10 +27,9 @@ use crate::cache::remembered::{Bounds, Surroundings};
 use crate::cache::sessions::CachedSessions;
 use crate::cache::users::CachedUsers;
 use crate::cache::{Forget, Forgetters};
-use crate::config::settings::{self, Compatibility, HeaderPreset, LogPlace, Settings, Upstream};
+use crate::config::settings::{self, Compatibility, HeaderPreset, Settings, Upstream};
 use crate::crypto::assertion::AssertionWriter;
 use crate::crypto::tokens::{Keys, Tokens};
-use crate::domain::lockout::LockoutPolicy;
 use crate::domain::token::TokenRules;
 use crate::edge::body::BodyLimits;
 use crate::edge::gateway::Gateway;
@@ -40,37 +40,15 @@ use crate::edge::sanitise::Sanitiser;
 use crate::edge::standing::StandingTunnels;
 use crate::edge::upstreams::{ServerAddress, UpstreamSpec, Upstreams};
 use crate::edge::wire::{HeadLimits, Tunnels, WireSettings};
-use crate::identity::api_keys::KeyAdministration;
-use crate::identity::auditor::Auditor;
-use crate::identity::code_check::{CodeCheck, CodeForm};
-use crate::identity::factor_confirmation::FactorConfirmation;
-use crate::identity::guess_guard::{GuessGuard, GuessRules};
-use crate::identity::key_desk::KeyDesk;
-use crate::identity::notices::Notices;
-use crate::identity::outgoing::SealedMail;
-use crate::identity::owner_check::OwnerCheck;
-use crate::identity::password_change::PasswordChangeDesk;
-use crate::identity::password_confirmation::PasswordConfirmation;
-use crate::identity::password_reset::PasswordResetDesk;
 use crate::identity::passwords::Passwords;
-use crate::identity::public_keys::PublicKeys;
-use crate::identity::recovery_codes::RecoveryCodeDesk;
-use crate::identity::reset_requests::ResetRequests;
-use crate::identity::second_factors::{Disabling, SecondFactorDesk};
-use crate::identity::sessions::SessionDesk;
-use crate::identity::sign_in::{ChallengeRules, SignInDesk};
-use crate::identity::token_mint::{Lifetimes, TokenMint};
-use crate::identity::user_desk::UserDesk;
 use crate::jobs::delete_expired::DeleteExpired;
 use crate::jobs::follow_invalidations::FollowInvalidations;
+use crate::jobs::send_mail::SendMail;
 use crate::routing::client_address::TrustedProxies;
 use crate::routing::host::HostPattern;
 use crate::routing::route::Route;
 use crate::routing::table::RouteTable;
 use crate::storage::invalidations::Heed;
-use crate::telemetry::access_log::AccessLog;
-use crate::telemetry::audit_log::AuditLog;
-use crate::telemetry::line_log::LineLog;
 use crate::telemetry::metrics::Metrics;
 
 /// Everything that runs, put together and not yet started.
@@ -99,7 +77,6 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let (token_keys, assertion_keys) = read_keys(settings, &stores, nature).await?;
     let keyrings = Keyrings { tokens: Keys::new(token_keys), assertions: Keys::new(assertion_keys) };
     let master_keys = Arc::new(ground::master_keys(settings)?);
-    let sealed_mail = Arc::new(SealedMail::new(Arc::clone(&master_keys), Arc::clone(&nature.random)));
     let mut metrics = Metrics::new().map_err(|error| StartError::Process(error.to_string()))?;
     metrics.prepare_routes(settings.routes.iter().map(|route| route.name.as_ref()));
     let metrics = Arc::new(metrics);
@@ -144,136 +121,32 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         serial,
     ));
 
-    let auditor = Auditor::new(
-        Arc::clone(&stores.audit),
-        Arc::new(audit_log(settings, &metrics)?),
-        Arc::clone(&nature.clock),
-        Arc::clone(&nature.random),
-    );
-    let guess_rules = guess_rules(settings);
-    let guesses_kept = guess_rules.longest_window();
-    let guard =
-        Arc::new(GuessGuard::new(Arc::clone(&stores.guesses), guess_rules, auditor.clone(), Arc::clone(&nature.clock)));
-    let mint = Arc::new(TokenMint::new(tokens.clone(), lifetimes(settings), Arc::clone(&nature.random)));
-    let django = settings.compatibility == Compatibility::Django;
-    let form = if django { CodeForm::Django } else { CodeForm::Exact };
-    let names = master_keys.keyed_digest("names of nobody");
-    let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), Arc::clone(&master_keys), form));
-    let notices =
-        Arc::new(Notices::new(Arc::clone(&mail_room.templates), Arc::clone(&sealed_mail), Arc::clone(&nature.clock)));
-    let password = Arc::new(PasswordConfirmation {
-        users: Arc::clone(&users) as _,
-        passwords: Arc::clone(&passwords),
-        guard: Arc::clone(&guard),
-        auditor: auditor.clone(),
-    });
-    let password_change = PasswordChangeDesk {
-        users: Arc::clone(&users) as _,
-        confirmation: Arc::clone(&password),
-        passwords: Arc::clone(&passwords),
-        notices: Arc::clone(&notices),
-        auditor: auditor.clone(),
-        clock: Arc::clone(&nature.clock),
-    };
-    let password_reset = PasswordResetDesk {
-        users: Arc::clone(&users) as _,
-        resets: Arc::clone(&stores.password_resets),
-        passwords: Arc::clone(&passwords),
-        guard: Arc::clone(&guard),
-        notices,
-        auditor: auditor.clone(),
-        clock: Arc::clone(&nature.clock),
-    };
-    let reset_requests = Arc::new(ResetRequests {
-        users: Arc::clone(&users) as _,
-        resets: Arc::clone(&stores.password_resets),
-        outbox: Arc::clone(&stores.outbox),
-        guard: Arc::clone(&guard),
-        sealed: sealed_mail,
-        templates: Arc::clone(&mail_room.templates),
-        link: settings.mail.reset_url.clone(),
-        auditor: auditor.clone(),
-        clock: Arc::clone(&nature.clock),
-        random: Arc::clone(&nature.random),
-    });
-    let send_mail = mail_room.send(Arc::clone(&stores.outbox), Arc::clone(&reset_requests) as _, nature);
-    let factor = Arc::new(FactorConfirmation {
-        codes,
-        guard: Arc::clone(&guard),
-        auditor: auditor.clone(),
-        clock: Arc::clone(&nature.clock),
-    });
-    let owner = Arc::new(OwnerCheck { password, factor: Arc::clone(&factor) });
-    let second_factors = SecondFactorDesk {
-        factors: Arc::clone(&stores.second_factors),
-        owner: Arc::clone(&owner),
-        factor: Arc::clone(&factor),
-        master_keys,
-        issuer: settings.second_factor.issuer.clone(),
-        disabling: if django { Disabling::PasswordAlone } else { Disabling::PasswordAndFactor },
-        auditor: auditor.clone(),
-        clock: Arc::clone(&nature.clock),
-        random: Arc::clone(&nature.random),
-    };
-    let recovery_codes = RecoveryCodeDesk {
-        factors: Arc::clone(&stores.second_factors),
-        owner,
-        auditor: auditor.clone(),
-        clock: Arc::clone(&nature.clock),
-        random: Arc::clone(&nature.random),
-    };
-    let sign_in = SignInDesk {
-        users: Arc::clone(&users) as _,
-        sign_ins: Arc::clone(&stores.sign_ins),
-        challenges: Arc::clone(&stores.challenges),
-        passwords: Arc::clone(&passwords),
-        factor,
-        guard,
-        names,
-        mint: Arc::clone(&mint),
-        auditor: auditor.clone(),
-        challenge_rules: ChallengeRules {
-            lifetime: settings.second_factor.challenge_lifetime,
-            attempts: settings.second_factor.challenge_attempts,
-            demanded: settings.second_factor.at_sign_in,
-        },
-        clock: Arc::clone(&nature.clock),
-        random: Arc::clone(&nature.random),
-    };
-    let sessions_desk = SessionDesk::new(
-        Arc::clone(&users) as _,
-        Arc::clone(&sessions) as _,
-        tokens,
-        mint,
-        auditor.clone(),
-        Arc::clone(&nature.clock),
-    );
-    let public_keys = PublicKeys { tokens: keyrings.tokens.clone(), assertions: keyrings.assertions.clone() };
     let remembering = Stores {
         users: Arc::clone(&users) as _,
         sessions: Arc::clone(&sessions) as _,
         api_keys: Arc::clone(&api_keys) as _,
         ..stores.clone()
     };
-    let services = Services {
-        strips_passwords: django,
-        code_form: form,
-        sign_in,
-        sessions: sessions_desk,
-        password_change,
-        password_reset,
-        reset_requests,
-        second_factors,
-        recovery_codes,
-        public_keys,
-        users: UserDesk {
-            users: ground::user_administration(settings, &remembering, Arc::clone(&passwords), auditor.clone(), nature),
-            second_factors: ground::second_factor_reset(&remembering, auditor.clone(), nature),
-        },
-        keys: key_desk(settings, &remembering, auditor.clone(), nature),
-        lockouts: ground::lockouts(&remembering, auditor.clone(), nature),
-        auditor,
+    let desks = desks::set_up(Footing {
+        settings,
+        nature,
+        stores: &remembering,
+        passwords: &passwords,
+        tokens: &tokens,
+        keyrings: &keyrings,
+        master_keys: &master_keys,
+        mail_room: &mail_room,
+        witness: Arc::new(audit_log(settings, &metrics)?),
+    });
+    let guesses_kept = desks.guess_rules.longest_window();
+    let send_mail = SendMail {
+        outbox: Arc::clone(&stores.outbox),
+        outgoing: desks.outgoing,
+        carrier: mail_room.carrier,
+        clock: Arc::clone(&nature.clock),
+        random: Arc::clone(&nature.random),
     };
+    let services = desks.services;
     let (api, table) = routes(settings, services, &runtimes.handlers)?;
 
     let recorder = Recorder {
@@ -287,7 +160,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let gateway = Gateway {
         sanitiser: Sanitiser::new(
             TrustedProxies::new(settings.trusted_proxies.clone()),
-            django,
+            settings.compatibility == Compatibility::Django,
             nature.random.as_ref(),
         ),
         table: Arc::new(table),
@@ -381,30 +254,10 @@ fn token_rules(settings: &Settings) -> TokenRules {
     }
 }
 
-fn key_desk(settings: &Settings, stores: &Stores, auditor: Auditor, nature: &Nature) -> KeyDesk {
-    let (clock, random) = (Arc::clone(&nature.clock), Arc::clone(&nature.random));
-    KeyDesk {
-        keys: KeyAdministration::new(Arc::clone(&stores.api_keys), auditor, clock, random),
-        users: Arc::clone(&stores.users),
-        roles: settings.roles.clone(),
-    }
-}
-
 const fn credential_rule(settings: &Settings) -> CredentialRule {
     match settings.compatibility {
         Compatibility::None => CredentialRule::AllPresented,
         Compatibility::Django => CredentialRule::Django,
-    }
-}
-
-const fn lifetimes(settings: &Settings) -> Lifetimes {
-    let tokens = &settings.tokens;
-    Lifetimes {
-        access: tokens.access_lifetime,
-        refresh: tokens.refresh_lifetime,
-        session: tokens.session_lifetime,
-        rotate: tokens.rotate,
-        reuse_grace: tokens.reuse_grace,
     }
 }
 
@@ -444,33 +297,4 @@ fn upstreams(configured: &[Upstream]) -> Vec<UpstreamSpec> {
             idle_timeout: upstream.idle_timeout,
         })
         .collect()
-}
-
-/// A proxy that is trusted speaks for many, also when it does not say for whom.
-fn guess_rules(settings: &Settings) -> GuessRules {
-    let lockout = &settings.lockout;
-    GuessRules {
-        account: lockout.account,
-        codes: lockout.codes,
-        address: lockout.address,
-        reset_requests: LockoutPolicy::requests(),
-        shared: lockout.shared_networks.iter().chain(&settings.trusted_proxies).copied().collect(),
-    }
-}
-
-fn audit_log(settings: &Settings, metrics: &Metrics) -> Result<AuditLog, StartError> {
-    line_log(&settings.log.audit, metrics.audit_log_dropped.clone()).map(AuditLog::new)
-}
-
-fn access_log(settings: &Settings, metrics: &Metrics) -> Result<AccessLog, StartError> {
-    line_log(&settings.log.access, metrics.access_log_dropped.clone())
-}
-
-fn line_log(place: &LogPlace, dropped: IntCounter) -> Result<LineLog, StartError> {
-    let opened = match place {
-        LogPlace::Off => Ok(LineLog::off(dropped)),
-        LogPlace::Stdout => LineLog::stdout(dropped),
-        LogPlace::File(path) => LineLog::file(path, dropped),
-    };
-    opened.map_err(|error| StartError::Log(error.to_string()))
 }

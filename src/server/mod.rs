@@ -1,10 +1,12 @@
-//! One process from start to drain. [`assemble`] is the only place where who-gets-whom is written.
+//! One process from start to drain. [`assemble`] is where who-gets-whom is written, and [`desks`] for the identity side.
 
 pub mod assemble;
+pub mod desks;
 pub mod explain;
 pub mod ground;
 pub mod key_reload;
 pub mod keyrings;
+pub mod logs;
 pub mod mail;
 pub mod rotation;
 pub mod run;

@@ -10,9 +10,11 @@ are made for it.
 
 import atexit
 import email
+import email.policy
 import itertools
 import json
 import os
+import re
 import subprocess
 import time
 import urllib.error
@@ -83,10 +85,9 @@ class Somebody:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             for file in MAIL.glob("*.eml"):
-                mail = email.message_from_bytes(file.read_bytes())
+                mail = email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
                 if self.email in mail["To"]:
-                    text = mail.get_payload(0) if mail.is_multipart() else mail
-                    return text.get_payload(decode=True).decode().split("#")[1].split()[0]
+                    return re.search(r"#token=(\S+)", mail.get_body(("plain",)).get_content())[1]
             time.sleep(0.05)
         raise TimeoutError("no mail with a link has come")
 

@@ -41,7 +41,7 @@ start() {
 		tokens: { access_lifetime: 1h }
 		# The caller's token is to open all that a key opens.
 		second_factor: { administration: false }
-		mail: { transport: { directory: "$work/mail" }, reset_url: "https://app.example.org/reset#{token}" }
+		mail: { transport: { directory: "$work/mail" } }
 		# Nothing is proxied here, but there has to be something to stand in front of.
 		upstreams: { nobody: { servers: ["127.0.0.1:1"] } }
 		routes: [{ path: /, upstream: nobody, access: { any: [jwt] } }]

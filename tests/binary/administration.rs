@@ -55,8 +55,9 @@ fn a_user_is_made_listed_and_shown_without_the_hash() {
     let create = ["users", "create", "--username", "anna", "--email", "anna@example.org", "--admin"];
     let create = [&create[..], &["--scope", "orders:read", "--scope", "orders:write", "--password-stdin"]].concat();
     let user = office.place.json(&create, PASSWORD);
-    let expected = BTreeSet::from(["id", "username", "email", "active", "admin", "scopes", "created_at"]);
-    assert_eq!(fields(&user), expected);
+    let expected = ["id", "username", "email", "first_name", "last_name", "active", "admin", "roles", "scopes"];
+    let times = ["created_at", "password_changed_at", "last_sign_in_at"];
+    assert_eq!(fields(&user), expected.into_iter().chain(times).collect());
     assert_eq!((&user["username"], &user["email"]), (&json!("anna"), &json!("anna@example.org")));
     assert_eq!((&user["active"], &user["admin"]), (&json!(true), &json!(true)));
     assert_eq!(user["scopes"], json!(["orders:read", "orders:write"]));
@@ -122,7 +123,8 @@ fn a_key_is_made_listed_and_shown_once() {
     let office = Office::open();
     let (key, text) = office.key(&["--owner", "billing", "--scope", "orders:read", "--expires-in", "90d"]);
     let expected = ["id", "prefix", "name", "owner", "scopes", "created_at", "expires_at"];
-    let expected: BTreeSet<&str> = expected.into_iter().chain(["revoked_at", "revoked_reason"]).collect();
+    let expected: BTreeSet<&str> =
+        expected.into_iter().chain(["revoked_at", "revoked_reason", "replaced_by"]).collect();
     assert_eq!(fields(&key), expected.iter().copied().chain(["key"]).collect());
     let seen = office.server.get("/", &[("X-API-Key", &text)]).seen();
     assert_eq!(seen.header("x-auth-user-id"), Some("service:billing"));

@@ -43,6 +43,26 @@ fn what_cannot_be_done_is_said_in_one_sentence_and_not_done() {
         ),
         (create("bert"), "portcullis-2026", "This password is too common."),
         (vec!["users", "set-password", "anna"], PASSWORD, "--password-stdin"),
+        ([create("bert"), vec!["--role", "nobody-knows"]].concat(), PASSWORD, "there is no role `nobody-knows`"),
+        ([create("bert"), vec!["--role", "admin"]].concat(), PASSWORD, "--admin"),
+        ([create("bert"), vec!["--role", "a b"]].concat(), PASSWORD, "a role's name is"),
+        ([create("bert"), vec!["--first-name", "a\nb"]].concat(), PASSWORD, "control characters"),
+        (vec!["users", "change", "nobody", "--admin"], "", "`nobody`"),
+        (vec!["users", "change", "anna", "--username", " "], "", "white space"),
+        (vec!["users", "change", "anna", "--email", "nowhere"], "", "e-mail address"),
+        (vec!["users", "change", "anna", "--role", "nobody-knows"], "", "there is no role `nobody-knows`"),
+        (vec!["users", "change", "anna", "--scope", "a b"], "", "scope"),
+        (vec!["users", "show", "nobody"], "", "`nobody`"),
+        (vec!["users", "sessions", "nobody"], "", "`nobody`"),
+        (vec!["users", "end-sessions", "nobody"], "", "`nobody`"),
+        (vec!["users", "unlock", "nobody"], "", "`nobody`"),
+        (vec!["users", "delete", "nobody"], "", "`nobody`"),
+        (vec!["keys", "show", "nothing"], "", "`nothing`"),
+        (vec!["keys", "change", "nothing", "--name", "x"], "", "`nothing`"),
+        (vec!["keys", "rotate", "nothing"], "", "`nothing`"),
+        (vec!["audit", "list", "--action", "nothing"], "", "there is no action `nothing`"),
+        (vec!["audit", "list", "--actor", "root"], "", "there is no actor `root`"),
+        (vec!["lockouts", "clear", "anna"], "", "lockouts list"),
         (key(""), "", "1 to 100 characters"),
         ([key("robot"), vec!["--owner", "user:nobody"]].concat(), "", "`nobody`"),
         ([key("robot"), vec!["--owner", "group:a"]].concat(), "", "an owner is"),
@@ -61,7 +81,7 @@ fn what_cannot_be_done_is_said_in_one_sentence_and_not_done() {
 #[test]
 fn what_is_no_command_is_explained_with_exit_code_two() {
     let place = place();
-    let lines: [&[&str]; 8] = [
+    let lines: [&[&str]; 16] = [
         &["user"],
         &["users"],
         &["serve", "--port", "1"],
@@ -71,6 +91,14 @@ fn what_is_no_command_is_explained_with_exit_code_two() {
         &["keys", "create", "--name", "robot", "--expires-in", "soon"],
         &["users", "list", "--output", "xml"],
         &["explain", "GET"],
+        &["users", "change", "anna", "--admin", "--no-admin"],
+        &["users", "change", "anna", "--role", "a", "--no-roles"],
+        &["users", "create", "--username", "bert", "--no-password", "--password-stdin"],
+        &["keys", "rotate", "x", "--overlap", "31d"],
+        &["keys", "change", "x", "--expires-in", "1d", "--never-expires"],
+        &["audit", "list", "--since", "yesterday"],
+        &["audit", "list", "--limit", "0"],
+        &["lockouts"],
     ];
     for arguments in lines {
         let Finished { code, stdout, stderr } = place.run(arguments);

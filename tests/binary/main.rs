@@ -7,14 +7,18 @@
 
 mod accounts;
 mod administration;
+mod audit;
 mod bad_start;
 mod commands;
 mod crash;
 mod documents;
 mod harness;
+mod keys;
 mod logs;
 mod mail;
 mod password_reset;
 mod quickstart;
+mod second_factors;
 mod signals;
 mod third_party;
+mod users;

@@ -5,7 +5,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
+mod administration_keys;
+mod administration_users;
 mod api_keys;
+mod audit;
+mod bad_input;
 mod contract_bodies;
 mod contract_common;
 mod contract_tokens;
@@ -13,12 +17,17 @@ mod contract_validation;
 mod credentials;
 mod draining;
 mod forwarding;
+mod grants;
 mod guessing;
+mod guessing_codes;
 mod harness;
 mod hosts;
 mod identity_headers;
+mod lockouts;
 mod logout;
+mod master_keys;
 mod native_tokens;
+mod notices;
 mod openapi;
 mod password_change;
 mod password_reset;
@@ -28,6 +37,11 @@ mod proxying;
 mod recording;
 mod reset_mail;
 mod routes;
+mod second_factor_changes;
+mod second_factor_imported;
+mod second_factor_required;
+mod second_factor_setup;
+mod second_factor_sign_in;
 mod session_management;
 mod sessions;
 mod signing;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use portcullis::domain::api_key::{ApiKey, ApiKeyId, KeyOwner, KeyQuery};
+use portcullis::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery};
 use portcullis::domain::clock::Timestamp;
 use portcullis::domain::digest::Digest;
+use portcullis::domain::invalidation::{Epoch, Invalidation};
 use portcullis::domain::scope::ScopeSet;
 use portcullis::storage::users::Insert;
 
@@ -115,4 +116,137 @@ pub async fn odd_texts_come_back_unchanged(world: &World) {
         let unchanged = found.name == text && found.owner == stored.owner && found.revoked == Some((at(10), text));
         assert!(unchanged, "text {number} changed");
     }
+}
+
+fn names(keys: &[ApiKey]) -> Vec<&str> {
+    keys.iter().map(|key| key.name.as_str()).collect()
+}
+
+pub async fn are_searched_literally_and_filtered(world: &World) {
+    let anna = insert_user(world, "anna").await;
+    for (number, name) in [(1, "100%"), (2, "a_b"), (3, "a\\b"), (4, "axb"), (5, "Export")] {
+        let owner = match number {
+            4 => KeyOwner::User(anna.id.clone()),
+            5 => KeyOwner::Service(anna.id.0.clone()),
+            _ => KeyOwner::Service("importer".to_owned()),
+        };
+        insert(world, &ApiKey { name: name.to_owned(), owner, ..api_key(number) }).await;
+    }
+    world.api_keys.revoke(&api_key(2).id, "lost", at(10), &change()).await.unwrap();
+    let search = |text: &str| KeyQuery { search: Some(text.to_owned()), ..every(None, 100) };
+    for (text, expected) in [
+        ("%", vec!["100%"]),
+        ("_", vec!["a_b"]),
+        ("\\", vec!["a\\b"]),
+        ("EXP", vec!["Export"]),
+        ("prefix05", vec!["Export"]),
+        ("PREFIX0", vec!["Export", "axb", "a\\b", "a_b", "100%"]),
+        ("refix0", vec![]),
+        ("prefix%", vec![]),
+    ] {
+        assert_eq!(names(&world.api_keys.list(&search(text)).await.unwrap()), expected, "{text}");
+    }
+    let owned = |owner| KeyQuery { owner: Some(owner), ..every(None, 100) };
+    let of_user = owned(KeyOwner::User(anna.id.clone()));
+    assert_eq!(names(&world.api_keys.list(&of_user).await.unwrap()), ["axb"], "a service of that name is another");
+    let of_service = owned(KeyOwner::Service("importer".to_owned()));
+    assert_eq!(names(&world.api_keys.list(&of_service).await.unwrap()), ["a\\b", "a_b", "100%"]);
+    let good = KeyQuery { revoked: false, ..of_service };
+    assert_eq!(names(&world.api_keys.list(&good).await.unwrap()), ["a\\b", "100%"]);
+}
+
+pub async fn changes_are_made_to_keys_that_are_not_revoked(world: &World) {
+    let key = api_key(1);
+    insert(world, &key).await;
+    insert(world, &api_key(2)).await;
+    let mut expected = key.clone();
+    for changes in [
+        KeyChanges { name: Some("another".to_owned()), ..KeyChanges::default() },
+        KeyChanges { scopes: Some(ScopeSet::default()), ..KeyChanges::default() },
+        KeyChanges { expires_at: Some(Some(at(50))), ..KeyChanges::default() },
+        KeyChanges::default(),
+        KeyChanges {
+            name: Some("x".to_owned()),
+            scopes: Some(ScopeSet::parse("a b").unwrap()),
+            expires_at: Some(None),
+        },
+    ] {
+        let before = world.invalidations.newest().await.unwrap();
+        assert!(world.api_keys.update(&key.id, &changes, at(5), &change()).await.unwrap());
+        expected = changes.applied_to(&expected);
+        assert_eq!(whole(&world.api_keys.find(&key.id).await.unwrap().unwrap()), whole(&expected), "{changes:?}");
+        assert_eq!(world.invalidated_after(before).await, [Invalidation::ApiKey(key.id.clone())]);
+    }
+    assert_eq!(whole(&world.api_keys.find(&api_key(2).id).await.unwrap().unwrap()), whole(&api_key(2)));
+    world.api_keys.revoke(&key.id, "lost", at(10), &change()).await.unwrap();
+    let before = world.invalidations.newest().await.unwrap();
+    let renamed = KeyChanges { name: Some("y".to_owned()), ..KeyChanges::default() };
+    for id in [&key.id, &ApiKeyId("none".to_owned())] {
+        assert!(!world.api_keys.update(id, &renamed, at(11), &change()).await.unwrap());
+    }
+    assert_eq!(world.api_keys.find(&key.id).await.unwrap().unwrap().name, "x");
+    assert_eq!(world.invalidations.newest().await.unwrap(), before);
+}
+
+/// The end of a key that is replaced at 10 by one that is made then, and works on until 20.
+async fn rotated(world: &World, number: u8, expires_at: Option<Timestamp>) -> (Option<Insert>, ApiKey) {
+    let old = ApiKey { expires_at, ..api_key(number) };
+    insert(world, &old).await;
+    let successor = ApiKey { created_at: at(10), ..api_key(number + 100) };
+    let done = world.api_keys.rotate(&old.id, at(20), &successor, &change()).await.unwrap();
+    (done, world.api_keys.find(&old.id).await.unwrap().unwrap())
+}
+
+pub async fn a_rotation_names_its_successor_and_ends_the_old_key(world: &World) {
+    for (number, expires_at, end) in [(1, None, at(20)), (2, Some(at(100)), at(20)), (3, Some(at(15)), at(15))] {
+        let (done, old) = rotated(world, number, expires_at).await;
+        assert_eq!(done, Some(Insert::Done));
+        let expected = ApiKey { expires_at: Some(end), replaced_by: Some(api_key(number + 100).id), ..api_key(number) };
+        assert_eq!(whole(&old), whole(&expected));
+        let successor = world.api_keys.find_by_digest(&api_key(number + 100).digest).await.unwrap().unwrap();
+        assert_eq!(whole(&successor), whole(&ApiKey { created_at: at(10), ..api_key(number + 100) }));
+    }
+    let told: Vec<Invalidation> = world.invalidated_after(Epoch(0)).await;
+    for number in [1, 101, 2, 102, 3, 103] {
+        assert!(told.contains(&Invalidation::ApiKey(api_key(number).id)), "{number}");
+    }
+    // Not again, not after its end, not once revoked, and not what is not there.
+    let (done, expired) = rotated(world, 4, Some(at(10))).await;
+    assert_eq!((done, expired.replaced_by), (None, None));
+    insert(world, &api_key(5)).await;
+    world.api_keys.revoke(&api_key(5).id, "lost", at(6), &change()).await.unwrap();
+    let successor = ApiKey { created_at: at(12), ..api_key(99) };
+    for id in [api_key(1).id, api_key(5).id, ApiKeyId("none".to_owned())] {
+        let done = world.api_keys.rotate(&id, at(20), &successor, &change()).await.unwrap();
+        assert_eq!(done, None, "{id}");
+    }
+    assert!(world.api_keys.find(&successor.id).await.unwrap().is_none());
+}
+
+pub async fn a_rotation_into_a_taken_key_changes_nothing(world: &World) {
+    insert(world, &api_key(1)).await;
+    insert(world, &api_key(2)).await;
+    let before = world.invalidations.newest().await.unwrap();
+    let taken = ApiKey { prefix: api_key(2).prefix, created_at: at(10), ..api_key(3) };
+    let done = world.api_keys.rotate(&api_key(1).id, at(20), &taken, &change()).await.unwrap();
+    assert_eq!(done, Some(Insert::Taken));
+    assert_eq!(whole(&world.api_keys.find(&api_key(1).id).await.unwrap().unwrap()), whole(&api_key(1)));
+    assert_eq!(world.invalidations.newest().await.unwrap(), before);
+}
+
+pub async fn of_parallel_rotations_one_is_made(world: &World) {
+    insert(world, &api_key(1)).await;
+    let rotations = (0..8_u8).map(|number| {
+        let keys = Arc::clone(&world.api_keys);
+        tokio::spawn(async move {
+            let successor = ApiKey { created_at: at(10), ..api_key(100 + number) };
+            keys.rotate(&api_key(1).id, at(20), &successor, &change()).await.unwrap()
+        })
+    });
+    let mut made = 0;
+    for rotation in rotations.collect::<Vec<_>>() {
+        made += u32::from(rotation.await.unwrap().is_some());
+    }
+    assert_eq!(made, 1);
+    assert_eq!(world.api_keys.list(&every(None, 100)).await.unwrap().len(), 2);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis::domain::audit::AuditQuery;
+use portcullis::domain::audit::{AuditAction, AuditQuery};
 use portcullis::domain::client_network::ClientNetwork;
 use portcullis::domain::clock::Timestamp;
 use portcullis::domain::digest::Digest;
@@ -12,7 +12,7 @@ use portcullis::domain::lockout::{Lockout, LockoutPolicy};
 use portcullis::domain::user::UserId;
 use portcullis::storage::guesses::{Extent, Forgiveness, Reserved};
 
-use crate::{World, at, change, odd_texts};
+use crate::{World, at, change, change_of, odd_texts};
 
 /// Three are free, then ten seconds and more; ten in all, forgotten after a thousand seconds.
 const POLICY: LockoutPolicy = LockoutPolicy {
@@ -211,4 +211,29 @@ pub async fn of_odd_subjects_are_kept_apart(world: &World) {
         let expected = Lockout { failures: 3, last_failure_at: Some(at(2)), blocked_until: Some(at(12)) };
         assert_eq!(lockout, expected);
     }
+}
+
+pub async fn are_forgotten_together_and_told_once(world: &World) {
+    let user = |id: &str| UserId(id.to_owned());
+    let subjects = [
+        GuessSubject::Account(user("a")),
+        GuessSubject::Codes(user("a")),
+        GuessSubject::ResetRequests(user("a")),
+        GuessSubject::Account(user("b")),
+    ];
+    let counted = [0, 2, 3];
+    for index in counted {
+        let subject = subjects[index].clone();
+        world.guesses.reserve(&[(subject, LockoutPolicy::account())], at(0)).await.unwrap().unwrap();
+    }
+    let unlock = change_of(AuditAction::Unlock, 1);
+    let of_anna = subjects.get(..3).unwrap();
+    assert!(world.guesses.unlock(of_anna, &unlock).await.unwrap(), "some of them were counted");
+    assert!(!world.guesses.unlock(of_anna, &change_of(AuditAction::Unlock, 2)).await.unwrap());
+    assert!(!world.guesses.unlock(&[], &change_of(AuditAction::Unlock, 3)).await.unwrap());
+    for (subject, there) in subjects.iter().zip([false, false, false, true]) {
+        assert_eq!(world.guesses.find(subject).await.unwrap().is_some(), there, "{subject}");
+    }
+    let told = world.audit.list(&AuditQuery { limit: 10, ..AuditQuery::default() }).await.unwrap();
+    assert_eq!(told, [unlock.audit]);
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod api_keys;
+mod audit;
 mod challenges;
 mod guesses;
 mod invalidations;
@@ -74,6 +75,11 @@ pub fn change() -> Change {
     Initiator::operator().did(AuditAction::UserChange, AuditOutcome::Done, at(0), &random).into()
 }
 
+/// What comes with a change, and can be told from what comes with another.
+pub fn change_of(action: AuditAction, secs: i64) -> Change {
+    Initiator::operator().did(action, AuditOutcome::Done, at(secs), &OsRandom::new()).into()
+}
+
 /// Text that was trouble somewhere.
 pub fn odd_texts() -> Vec<String> {
     vec![
@@ -115,6 +121,12 @@ macro_rules! contract {
                 a_new_password_ends_the_sessions
                 changes_to_nobody_change_nothing
                 a_better_hash_is_lost_when_the_password_changed
+                changes_are_made_one_by_one_and_all_at_once
+                a_change_that_cannot_be_made_changes_nothing
+                a_new_address_makes_links_void_and_another_name_does_not
+                switching_off_by_a_change_ends_what_disabling_ends
+                deleting_takes_everything_but_the_audit
+                are_searched_literally_and_filtered
                 a_user_with_very_many_sessions_can_be_disabled;
             sessions:
                 come_back_as_they_were_stored
@@ -139,13 +151,25 @@ macro_rules! contract {
                 are_forgotten_by_an_unlock_that_is_told
                 that_block_are_listed_the_longest_block_first
                 that_are_old_are_deleted_in_batches
-                of_odd_subjects_are_kept_apart;
+                of_odd_subjects_are_kept_apart
+                are_forgotten_together_and_told_once;
             api_keys:
                 come_back_as_they_were_stored
                 id_prefix_and_digest_are_unique
                 the_first_revocation_is_kept
                 are_listed_newest_first_in_pages
+                are_searched_literally_and_filtered
+                changes_are_made_to_keys_that_are_not_revoked
+                a_rotation_names_its_successor_and_ends_the_old_key
+                of_parallel_rotations_one_is_made
+                a_rotation_into_a_taken_key_changes_nothing
                 odd_texts_come_back_unchanged;
+            audit:
+                comes_back_as_it_was_stored
+                is_written_with_its_change_and_only_then
+                is_listed_newest_first_in_pages
+                is_found_by_each_filter_and_by_all_of_them
+                is_deleted_in_batches;
             signing_keys:
                 parallel_first_keys_agree
                 uses_and_algorithms_are_apart

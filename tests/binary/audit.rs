@@ -1,0 +1,72 @@
+//! The audit and lockouts on the command line.
+
+use serde_json::{Value, json};
+
+use crate::harness::{PASSWORD, Place, Upstream};
+
+fn actions(events: &Value) -> Vec<&str> {
+    events.as_array().unwrap().iter().map(|event| event["action"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn what_was_done_and_refused_is_listed_by_whom_and_when() {
+    let upstream = Upstream::start();
+    let place = Place::prepared(upstream.address(), "");
+    let server = place.serve();
+    let anna = place.create_user("anna");
+    place.create_user("bert");
+    server.tokens("anna");
+    server.sign_in("anna", "not the password");
+    let key = place.json(&["keys", "create", "--name", "x", "--owner", "user:bert"], "");
+    let list = |filters: &[&str]| place.json(&[&["audit", "list"], filters].concat(), "");
+    assert_eq!(actions(&list(&[])), ["key_create", "sign_in", "sign_in", "user_create", "user_create"]);
+    assert_eq!(actions(&list(&["--user", "anna"])), ["sign_in", "sign_in", "user_create"]);
+    assert_eq!(actions(&list(&["--user", anna["id"].as_str().unwrap(), "--done"])), ["sign_in", "user_create"]);
+    assert_eq!(actions(&list(&["--refused"])), ["sign_in"]);
+    assert_eq!(actions(&list(&["--action", "user_create"])), ["user_create", "user_create"]);
+    assert_eq!(actions(&list(&["--actor", "operator", "--limit", "1"])), ["key_create"]);
+    assert_eq!(actions(&list(&["--object", &format!("key:{}", key["id"].as_str().unwrap())])), ["key_create"]);
+    assert_eq!(list(&["--since", "1h"]).as_array().unwrap().len(), 5);
+    assert_eq!(list(&["--until", "1h"]), json!([]));
+    assert_eq!(list(&["--since", "2100-01-01T00:00:00Z"]), json!([]));
+    let refused = &list(&["--refused"])[0];
+    assert_eq!(list(&["--request", refused["request_id"].as_str().unwrap()])[0], *refused);
+    assert_eq!((&refused["outcome"], &refused["client"]), (&json!("refused"), &json!("127.0.0.1")));
+
+    let text = place.run(&["audit", "list", "--user", "anna"]).success().stdout.clone();
+    assert!(text.starts_with("TIME ") && text.lines().count() == 4, "{text}");
+    assert!(text.contains("refused: sign_in_refused") && !text.contains("not the password"), "{text}");
+    // Who is gone is found by the id.
+    place.run(&["users", "delete", "anna"]).success();
+    let gone = list(&["--user", anna["id"].as_str().unwrap()]);
+    assert_eq!(actions(&gone), ["user_delete", "sign_in", "sign_in", "user_create"]);
+    assert_eq!(list(&["--user", "anna"]), json!([]));
+}
+
+#[test]
+fn who_is_kept_waiting_is_listed_and_let_go_on() {
+    let upstream = Upstream::start();
+    let place = Place::prepared(upstream.address(), "lockout: { account: { free: 1, delay: 1m } }");
+    let server = place.serve();
+    let anna = place.create_user("anna");
+    assert_eq!(place.json(&["lockouts", "list"], ""), json!([]));
+    let shut_out = |name: &str| {
+        assert_eq!(server.sign_in(name, "not the password").status, 401);
+        assert_eq!(server.sign_in(name, PASSWORD).status, 429);
+    };
+    shut_out("anna");
+    let listed = place.json(&["lockouts", "list"], "");
+    let subject = format!("account:{}", anna["id"].as_str().unwrap());
+    assert_eq!((&listed[0]["subject"], &listed[0]["user_id"]), (&json!(subject), &anna["id"]));
+    assert!(place.run(&["lockouts", "list"]).success().stdout.contains(&subject));
+    assert_eq!(place.run(&["users", "unlock", "anna"]).success().stdout, "User anna can go on at once.\n");
+    assert_eq!(place.run(&["users", "unlock", "anna"]).success().stdout, "User anna was not kept waiting.\n");
+    assert_eq!(server.sign_in("anna", PASSWORD).status, 200);
+    shut_out("nobody");
+    let listed = place.json(&["lockouts", "list"], "");
+    let name = listed[0]["subject"].as_str().unwrap();
+    assert!(name.starts_with("name:") && listed.as_array().unwrap().len() == 1, "{listed}");
+    assert_eq!(place.json(&["lockouts", "clear", name], ""), json!({ "cleared": true }));
+    assert_eq!(place.json(&["lockouts", "clear", name], ""), json!({ "cleared": false }));
+    assert_eq!(place.json(&["lockouts", "list"], ""), json!([]));
+}
