@@ -11,7 +11,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::auditor::Auditor;
-use super::turns::{Turn, Turns};
+use super::lane::Turn;
+use super::turns::Turns;
 use crate::domain::audit::{AuditAction, Initiator};
 use crate::domain::client_network::ClientNetwork;
 use crate::domain::clock::Clock;

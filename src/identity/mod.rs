@@ -8,6 +8,7 @@ pub mod factor_confirmation;
 pub mod grants;
 pub mod guess_guard;
 pub mod key_desk;
+pub mod lane;
 pub mod lockouts;
 pub mod mail_templates;
 pub mod mail_values;
