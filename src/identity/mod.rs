@@ -21,6 +21,7 @@ pub mod password_reset;
 pub mod passwords;
 pub mod public_keys;
 pub mod recovery_codes;
+pub mod refusal_budget;
 pub mod resealing;
 pub mod reset_requests;
 pub mod second_factor_reset;
