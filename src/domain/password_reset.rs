@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn what_has_not_the_form_of_our_tokens_is_none() {
         let parse = |text: &str| ResetToken::parse(Secret::new(text.to_owned()));
-        let token = "Zz09-_aB".repeat(6)[..43].to_owned();
+        let token = format!("{}-_9", "Zz09-_aB".repeat(5));
         assert_eq!(parse(&token).unwrap().expose(), token);
         let short = "x".repeat(42);
         for text in
