@@ -30,23 +30,45 @@ impl Unreadable {
     }
 }
 
-/// Reads the fields of a request.
+/// Reads the fields of a request, in any form.
 pub async fn read(headers: &HeaderMap, bytes: Bytes) -> Result<Fields, Unreadable> {
     if bytes.is_empty() {
         return Ok(Fields::default());
     }
-    let sent = headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let sent = sent.unwrap_or_default();
-    let media = sent.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if headers.contains_key(CONTENT_ENCODING) {
-        return Err(unsupported(&sent));
-    }
-    match media.as_str() {
+    let Media { sent, essence } = media(headers)?;
+    match essence.as_str() {
         "application/json" => json_fields(&sent, &bytes),
         "application/x-www-form-urlencoded" => Ok(form_fields(&bytes)),
         "multipart/form-data" => multipart_fields(headers, bytes).await,
         _ => Err(unsupported(&sent)),
     }
+}
+
+/// As [`read`], for administration: JSON only. No client there expects forms, and a page elsewhere can make a browser send
+/// one without asking.
+pub fn read_json(headers: &HeaderMap, bytes: &Bytes) -> Result<Fields, Unreadable> {
+    if bytes.is_empty() {
+        return Ok(Fields::default());
+    }
+    let Media { sent, essence } = media(headers)?;
+    if essence == "application/json" { json_fields(&sent, bytes) } else { Err(unsupported(&sent)) }
+}
+
+/// What a body says it is.
+struct Media {
+    sent: String,
+    /// Type and subtype, without parameters, in lower case.
+    essence: String,
+}
+
+fn media(headers: &HeaderMap) -> Result<Media, Unreadable> {
+    let sent = headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let sent = sent.unwrap_or_default();
+    let essence = sent.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if headers.contains_key(CONTENT_ENCODING) {
+        return Err(unsupported(&sent));
+    }
+    Ok(Media { sent, essence })
 }
 
 fn unsupported(sent: &str) -> Unreadable {

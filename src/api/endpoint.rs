@@ -14,6 +14,10 @@ use crate::domain::access_policy::{AccessPolicy, Requirement};
 /// The order in which `Allow` names methods: that of Django REST framework, which clients compare with.
 const ORDER: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+const MULTIPART: &str = "multipart/form-data";
+
 pub struct Endpoint {
     /// Without trailing slash; both forms are served. `{id}` stands for one segment.
     pub path: String,
@@ -86,11 +90,13 @@ impl Endpoint {
     pub fn options(&self) -> Value {
         let description = self.operations.first().map(|operation| &operation.description);
         let paragraph = description.and_then(|d| d.description.as_deref()).and_then(|text| text.split("\n\n").next());
+        let forms = self.operations.iter().any(Operation::takes_forms);
+        let parses: &[&str] = if forms { &[JSON, FORM, MULTIPART] } else { &[JSON] };
         let mut value = json!({
             "name": description.and_then(|description| description.summary.as_deref()),
             "description": paragraph,
             "renders": ["application/json"],
-            "parses": ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"],
+            "parses": parses,
         });
         // As there, a partial change has no form of its own.
         let forms: Map<String, Value> = self

@@ -84,7 +84,7 @@ pub async fn create(
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Response<Body> {
-    let fields = match body::read(&headers, bytes).await {
+    let fields = match body::read_json(&headers, &bytes) {
         Ok(fields) => fields,
         Err(Unreadable(response)) => return *response,
     };
@@ -137,7 +137,7 @@ pub async fn change(
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Response<Body> {
-    let fields = match body::read(&headers, bytes).await {
+    let fields = match body::read_json(&headers, &bytes) {
         Ok(fields) => fields,
         Err(Unreadable(response)) => return *response,
     };
@@ -168,7 +168,7 @@ pub async fn rotate(
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Response<Body> {
-    let mut fields = match body::read(&headers, bytes).await {
+    let mut fields = match body::read_json(&headers, &bytes) {
         Ok(fields) => fields,
         Err(Unreadable(response)) => return *response,
     };
@@ -205,7 +205,7 @@ pub async fn revoke(
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Response<Body> {
-    let mut fields = match body::read(&headers, bytes).await {
+    let mut fields = match body::read_json(&headers, &bytes) {
         Ok(fields) => fields,
         Err(Unreadable(response)) => return *response,
     };

@@ -65,7 +65,7 @@ pub async fn clear(
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Response<Body> {
-    let mut fields = match body::read(&headers, bytes).await {
+    let mut fields = match body::read_json(&headers, &bytes) {
         Ok(fields) => fields,
         Err(Unreadable(response)) => return *response,
     };

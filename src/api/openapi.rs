@@ -126,7 +126,7 @@ fn complete(operation: &Operation, schemas: &BTreeMap<String, RefOr<Schema>>) ->
     let mut description = operation.description.clone();
     security::complete(&mut description, &operation.access);
     if let Some(RefOr::T(body)) = &mut description.request_body {
-        requests::complete(body, schemas);
+        requests::complete(body, schemas, operation.takes_forms());
     }
     answers::complete(&mut description, &operation.access, schemas);
     description
@@ -241,5 +241,12 @@ mod tests {
         let kinds: Vec<&String> = body.as_object().unwrap().keys().collect();
         assert_eq!(kinds, ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"]);
         assert_eq!(document["paths"]["/a/token/"]["post"]["requestBody"]["required"], true);
+        for (path, method) in
+            [("users/", "post"), ("users/{id}/", "patch"), ("keys/", "post"), ("lockouts/clear/", "post")]
+        {
+            let body = &document["paths"][format!("/a/{path}")][method]["requestBody"]["content"];
+            let kinds: Vec<&String> = body.as_object().expect(path).keys().collect();
+            assert_eq!(kinds, ["application/json"], "{path}: administration takes JSON only");
+        }
     }
 }

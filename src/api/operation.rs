@@ -36,6 +36,15 @@ impl Operation {
         let schemas = described.components.map(|components| components.schemas).unwrap_or_default();
         Some(Self { path, method, access, handler: on(filter, handler), description, schemas })
     }
+
+    /// Whether its body may be a form. Those of administration, which need scopes, are read by
+    /// [`super::body::read_json`].
+    pub fn takes_forms(&self) -> bool {
+        match &self.access {
+            AccessPolicy::Public => true,
+            AccessPolicy::Requires(requirement) => requirement.scopes.is_empty(),
+        }
+    }
 }
 
 fn only_method(item: PathItem) -> Option<(Method, MethodFilter, Description)> {

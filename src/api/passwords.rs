@@ -145,7 +145,7 @@ pub async fn confirm_reset(
     if let Err(faults) = fields.finish() {
         return refuse_with(Denial::InvalidFields, &faults);
     }
-    match services.password_reset.confirm(&token, password, &context.initiator(&headers)).await {
+    match services.password_reset.confirm(token, password, &context.initiator(&headers)).await {
         Ok(user) => {
             let done = answer::json(StatusCode::OK, &json!({ "message": "Password reset successfully" }));
             about(done, user.as_str())

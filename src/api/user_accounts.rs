@@ -86,7 +86,7 @@ pub async fn set_password(
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Response<Body> {
-    let mut fields = match body::read(&headers, bytes).await {
+    let mut fields = match body::read_json(&headers, &bytes) {
         Ok(fields) => fields,
         Err(Unreadable(response)) => return *response,
     };

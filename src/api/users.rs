@@ -81,7 +81,7 @@ pub async fn create(
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Response<Body> {
-    let fields = match body::read(&headers, bytes).await {
+    let fields = match body::read_json(&headers, &bytes) {
         Ok(fields) => fields,
         Err(Unreadable(response)) => return *response,
     };
@@ -136,7 +136,7 @@ pub async fn change(
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Response<Body> {
-    let fields = match body::read(&headers, bytes).await {
+    let fields = match body::read_json(&headers, &bytes) {
         Ok(fields) => fields,
         Err(Unreadable(response)) => return *response,
     };

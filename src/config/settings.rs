@@ -175,6 +175,8 @@ pub struct Mail {
 
 #[derive(Clone, Debug)]
 pub enum MailTransport {
+    /// No mail leaves: what would be sent is dropped.
+    None,
     /// For trying out: links that let their reader in are in the log.
     Log,
     Directory(PathBuf),

@@ -19,7 +19,7 @@ pub enum GuessSubject {
     Network(ClientNetwork),
     /// Password reset mails to a user.
     ResetRequests(UserId),
-    /// Password reset mails asked for from one network.
+    /// Password reset mails asked for from one network, and guesses at the tokens in them.
     ResetNetwork(ClientNetwork),
 }
 

@@ -11,7 +11,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::auditor::Auditor;
-use super::turns::{Turn, Turns};
+use super::lane::{Crowded, Turn};
+use super::turns::Turns;
 use crate::domain::audit::{AuditAction, Initiator};
 use crate::domain::client_network::ClientNetwork;
 use crate::domain::clock::Clock;
@@ -64,6 +65,12 @@ pub enum NotNow {
     Store(#[from] StoreError),
 }
 
+impl From<Crowded> for NotNow {
+    fn from(_: Crowded) -> Self {
+        Self::Crowded
+    }
+}
+
 /// A guess that was counted and may be made now.
 #[derive(Debug)]
 pub struct Counted {
@@ -87,6 +94,11 @@ impl One {
 }
 
 impl Counted {
+    /// Whether it counts against nobody: many share where it came from.
+    pub const fn is_empty(&self) -> bool {
+        self.counted.is_empty()
+    }
+
     /// What is taken back when the guess was right: all of the account's, for the owner has come, and this one of the
     /// network's. Knowing one account does not excuse guesses at others.
     pub fn forgiven(&self) -> Vec<Forgiveness> {
@@ -139,7 +151,7 @@ impl GuessGuard {
         let mut turns = Vec::with_capacity(2);
         for (subject, policy, most) in &subjects {
             let at_a_time = usize::try_from(policy.free.saturating_sub(1).clamp(1, *most)).unwrap_or(1);
-            turns.push(self.turns.take(&subject.to_string(), at_a_time).await.map_err(|_| NotNow::Crowded)?);
+            turns.push(self.turns.take(&subject.to_string(), at_a_time).await?);
         }
         let subjects: Vec<_> = subjects.into_iter().map(|(subject, policy, _)| (subject, policy)).collect();
         self.turn_away_blocked(&subjects).await?;

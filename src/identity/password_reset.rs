@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use super::auditor::Auditor;
 use super::guess_guard::{GuessGuard, NotNow};
+use super::lane::{Crowded, Lane};
 use super::mail_values::PasswordChange;
 use super::notices::{Notice, Notices};
 use super::passwords::{Passwords, Unfit};
+use super::refusal_budget::RefusalBudget;
 use crate::crypto::digest::sha256;
 use crate::domain::audit::{AuditAction, Initiator};
 use crate::domain::change::Change;
@@ -19,6 +21,7 @@ use crate::domain::denial::Denial;
 use crate::domain::digest::Digest;
 use crate::domain::guess_subject::GuessSubject;
 use crate::domain::password_policy::AboutUser;
+use crate::domain::password_reset::ResetToken;
 use crate::domain::secret::Secret;
 use crate::domain::user::{User, UserId};
 use crate::storage::StoreError;
@@ -30,6 +33,9 @@ pub struct PasswordResetDesk {
     pub resets: Arc<dyn PasswordResets>,
     pub passwords: Arc<Passwords>,
     pub guard: Arc<GuessGuard>,
+    /// Shared with those who ask for a link.
+    pub lane: Arc<Lane>,
+    pub uncounted_refusals: RefusalBudget,
     pub notices: Arc<Notices>,
     pub auditor: Auditor,
     pub clock: Arc<dyn Clock>,
@@ -45,7 +51,7 @@ pub enum ResetError {
     Unfit(#[from] Unfit),
     #[error("too many attempts")]
     Blocked(Duration),
-    #[error("too many passwords are waiting to be hashed")]
+    #[error("too many are waiting")]
     Busy,
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -61,22 +67,36 @@ impl From<NotNow> for ResetError {
     }
 }
 
+impl From<Crowded> for ResetError {
+    fn from(_: Crowded) -> Self {
+        Self::Busy
+    }
+}
+
 impl PasswordResetDesk {
     /// Sets the password of the token's user and ends all of the user's sessions. Gives who that is.
+    ///
+    /// Anybody may ask, so what was never mailed is told nowhere, and guesses are counted apart from those at sign-in: an
+    /// office must not be locked out by them.
     pub async fn confirm(
         &self,
-        token: &Secret<String>,
+        token: Secret<String>,
         password: Secret<String>,
         by: &Initiator,
     ) -> Result<UserId, ResetError> {
-        let counted = self.guard.count_network(GuessSubject::Network, by).await?;
+        let token = ResetToken::parse(token).ok_or(ResetError::Token)?;
+        let _turn = self.lane.take().await?;
+        let counted = self.guard.count_network(GuessSubject::ResetNetwork, by).await?;
         let digest = sha256(token.expose().as_bytes());
         let found = self.user_of(&digest).await;
         if !matches!(found, Ok(None)) {
             // Whoever has a token that holds does not guess, and what we cannot tell is nobody's fault but ours.
             self.guard.give_back(&counted).await;
         }
-        let Some(user) = found? else { return self.refuse(None, by).await };
+        let Some(user) = found? else {
+            let told = !counted.is_empty() || self.uncounted_refusals.take(self.clock.now());
+            return if told { self.refuse(None, by).await } else { Err(ResetError::Token) };
+        };
         self.passwords.check_fitness(&password, &AboutUser::from(user.as_ref()))?;
         let hash = self.passwords.hash(password).await.map_err(|_| ResetError::Busy)?;
         let notice = Notice::PasswordChanged(PasswordChange::Reset);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::auditor::Auditor;
 use super::guess_guard::{GuessGuard, NotNow};
+use super::lane::Lane;
 use super::mail_templates::Templates;
 use super::mail_values::{Occasion, PasswordReset as ResetValues};
 use super::outgoing::{Outgoing, PrepareError, Prepared, SealedMail};
@@ -41,6 +42,8 @@ pub struct ResetRequests {
     pub resets: Arc<dyn PasswordResets>,
     pub outbox: Arc<dyn Outbox>,
     pub guard: Arc<GuessGuard>,
+    /// Shared with those who hold a link.
+    pub lane: Arc<Lane>,
     pub sealed: Arc<SealedMail>,
     pub templates: Arc<Templates>,
     pub link: ResetLink,
@@ -61,6 +64,7 @@ struct Asked {
 impl ResetRequests {
     /// Takes a request. What comes of it is for the mail to tell.
     pub async fn ask(&self, email: &Email, by: &Initiator) -> Result<(), NotNow> {
+        let _turn = self.lane.take().await?;
         self.guard.count_network(GuessSubject::ResetNetwork, by).await?;
         if self.outbox.count().await? >= MOST_WAITING {
             return Err(NotNow::Crowded);

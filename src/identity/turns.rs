@@ -6,36 +6,26 @@
 //! hashing threads than that.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::lane::{Crowded, Lane, Queue, Turn};
 
 /// Who finds so many waiting, for whatever account, is told to come back.
 const MOST_WAITING: usize = 1024;
+/// The same for those who wait for one account or in one network: a crowd there turns away nobody elsewhere.
+const MOST_WAITING_IN_ONE: usize = 128;
 
-#[derive(Debug, Default)]
-pub struct Turns {
-    lanes: Mutex<HashMap<String, Weak<Semaphore>>>,
-    waiting: AtomicUsize,
-}
-
-/// Held while something is proven.
 #[derive(Debug)]
-pub struct Turn {
-    _permit: Option<OwnedSemaphorePermit>,
+pub struct Turns {
+    lanes: Mutex<HashMap<String, Weak<Lane>>>,
+    queue: Queue,
 }
 
-/// Too many wait already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Crowded;
-
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+impl Default for Turns {
+    fn default() -> Self {
+        Self { lanes: Mutex::default(), queue: Queue::new(MOST_WAITING) }
     }
 }
 
@@ -43,21 +33,14 @@ impl Turns {
     /// At most `at_a_time` have a turn in one lane, which must be fewer than the guesses that are free there.
     pub async fn take(&self, lane: &str, at_a_time: usize) -> Result<Turn, Crowded> {
         let lane = self.lane(lane, at_a_time);
-        if let Ok(permit) = Arc::clone(&lane).try_acquire_owned() {
-            return Ok(Turn { _permit: Some(permit) });
+        if let Some(turn) = lane.take_now() {
+            return Ok(turn);
         }
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MOST_WAITING {
-            drop(Waiting(&self.waiting));
-            return Err(Crowded);
-        }
-        let waiting = Waiting(&self.waiting);
-        // Nobody closes a lane, and if somebody did there would be no order to keep.
-        let permit = lane.acquire_owned().await.ok();
-        drop(waiting);
-        Ok(Turn { _permit: permit })
+        let _waiting = self.queue.join()?;
+        lane.take().await
     }
 
-    fn lane(&self, name: &str, at_a_time: usize) -> Arc<Semaphore> {
+    fn lane(&self, name: &str, at_a_time: usize) -> Arc<Lane> {
         let mut lanes = self.lanes.lock();
         if let Some(lane) = lanes.get(name).and_then(Weak::upgrade) {
             return lane;
@@ -66,7 +49,7 @@ impl Turns {
         if lanes.len() >= 64 && lanes.len().is_power_of_two() {
             lanes.retain(|_, lane| lane.strong_count() > 0);
         }
-        let lane = Arc::new(Semaphore::new(at_a_time));
+        let lane = Arc::new(Lane::new(at_a_time, MOST_WAITING_IN_ONE));
         lanes.insert(name.to_owned(), Arc::downgrade(&lane));
         lane
     }
@@ -88,7 +71,7 @@ mod tests {
             let turns = Arc::clone(&turns);
             async move { turns.take("a", 3).await.is_ok() }
         });
-        while turns.waiting.load(Ordering::Relaxed) == 0 {
+        while turns.queue.waiting() == 0 {
             tokio::task::yield_now().await;
         }
         assert!(!next.is_finished());
@@ -99,11 +82,35 @@ mod tests {
     #[tokio::test]
     async fn who_finds_a_lane_free_is_not_told_of_a_crowd_elsewhere() {
         let turns = Turns::default();
-        turns.waiting.store(MOST_WAITING, Ordering::Relaxed);
+        let _elsewhere: Vec<_> = (0..MOST_WAITING).map(|_| turns.queue.join().unwrap()).collect();
         let first = turns.take("a", 1).await.unwrap();
         assert_eq!(turns.take("a", 1).await.unwrap_err(), Crowded);
         drop(first);
         turns.take("a", 1).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_crowd_in_one_lane_turns_away_nobody_elsewhere() {
+        let turns = Arc::new(Turns::default());
+        let held = (turns.take("a", 1).await.unwrap(), turns.take("b", 1).await.unwrap());
+        let wait = |name: &'static str| {
+            let turns = Arc::clone(&turns);
+            tokio::spawn(async move { turns.take(name, 1).await.map(drop) })
+        };
+        let crowd: Vec<_> = (0..MOST_WAITING_IN_ONE).map(|_| wait("a")).collect();
+        while turns.queue.waiting() < MOST_WAITING_IN_ONE {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(turns.take("a", 1).await.unwrap_err(), Crowded);
+        let other = wait("b");
+        while turns.queue.waiting() <= MOST_WAITING_IN_ONE {
+            tokio::task::yield_now().await;
+        }
+        drop(held);
+        other.await.unwrap().unwrap();
+        for one in crowd {
+            one.await.unwrap().unwrap();
+        }
     }
 
     #[tokio::test]

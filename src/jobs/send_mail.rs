@@ -41,6 +41,8 @@ pub struct Tally {
     pub dropped: u32,
     pub put_off: u32,
     pub given_up: u32,
+    /// Because no way to send mail is configured.
+    pub unsendable: u32,
 }
 
 enum Fate {
@@ -49,6 +51,7 @@ enum Fate {
     Dropped,
     PutOff,
     GivenUp,
+    Unsendable,
 }
 
 /// Why an entry was not sent.
@@ -102,6 +105,7 @@ impl SendMail {
                         tracing::info!(id = %entry.id, kind = entry.kind.as_str(), "a mail was sent");
                         return Ok(Fate::Sent);
                     }
+                    Ok(Err(CarryError::NoTransport)) => return self.drop_unsendable(entry).await,
                     Ok(Err(CarryError::Temporary(reason))) => Failure::Temporary(reason),
                     Ok(Err(CarryError::Permanent(reason))) => Failure::Permanent(reason),
                     Err(_) => Failure::Temporary("it was not carried in time".to_owned()),
@@ -140,6 +144,16 @@ impl SendMail {
         }
     }
 
+    /// Not kept for later: links are over by the time that somebody configures a way.
+    async fn drop_unsendable(&self, entry: &OutboxEntry) -> Result<Fate> {
+        self.outbox.give_up(&entry.id).await?;
+        tracing::warn!(
+            id = %entry.id, kind = entry.kind.as_str(), setting = "mail.transport",
+            "a mail was dropped: no way to send mail is configured"
+        );
+        Ok(Fate::Unsendable)
+    }
+
     async fn give_up(&self, entry: &OutboxEntry, reason: &str) -> Result<Fate> {
         self.outbox.give_up(&entry.id).await?;
         tracing::warn!(
@@ -158,6 +172,7 @@ impl Tally {
             Fate::Dropped => &mut self.dropped,
             Fate::PutOff => &mut self.put_off,
             Fate::GivenUp => &mut self.given_up,
+            Fate::Unsendable => &mut self.unsendable,
         };
         *count = count.saturating_add(1);
     }

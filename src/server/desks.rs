@@ -1,6 +1,7 @@
 //! The identity side, put together: everything that the gateway's own endpoints ask.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::ground::{self, Nature, Stores};
 use super::keyrings::Keyrings;
@@ -17,6 +18,7 @@ use crate::identity::code_check::{CodeCheck, CodeForm};
 use crate::identity::factor_confirmation::FactorConfirmation;
 use crate::identity::guess_guard::{GuessGuard, GuessRules};
 use crate::identity::key_desk::KeyDesk;
+use crate::identity::lane::Lane;
 use crate::identity::notices::Notices;
 use crate::identity::outgoing::{Outgoing, SealedMail};
 use crate::identity::owner_check::OwnerCheck;
@@ -26,12 +28,20 @@ use crate::identity::password_reset::PasswordResetDesk;
 use crate::identity::passwords::Passwords;
 use crate::identity::public_keys::PublicKeys;
 use crate::identity::recovery_codes::RecoveryCodeDesk;
+use crate::identity::refusal_budget::RefusalBudget;
 use crate::identity::reset_requests::ResetRequests;
 use crate::identity::second_factors::{Disabling, SecondFactorDesk};
 use crate::identity::sessions::SessionDesk;
 use crate::identity::sign_in::{ChallengeRules, SignInDesk};
 use crate::identity::token_mint::{Lifetimes, TokenMint};
 use crate::identity::user_desk::UserDesk;
+
+/// Both routes of forgotten passwords write for anybody who asks, and hash nothing that would slow them down: together they
+/// get so many of the store's writers, and no more.
+const RESETS_AT_A_TIME: usize = 8;
+const RESETS_WAITING: usize = 64;
+/// How often a junk token from an address that many share is told.
+const UNCOUNTED_REFUSALS: Duration = Duration::from_secs(1);
 
 /// What the desks stand on.
 pub struct Footing<'a> {
@@ -91,11 +101,14 @@ pub fn set_up(footing: Footing<'_>) -> Desks {
         auditor: auditor.clone(),
         clock: Arc::clone(&nature.clock),
     };
+    let reset_lane = Arc::new(Lane::new(RESETS_AT_A_TIME, RESETS_WAITING));
     let password_reset = PasswordResetDesk {
         users: Arc::clone(&stores.users),
         resets: Arc::clone(&stores.password_resets),
         passwords: Arc::clone(passwords),
         guard: Arc::clone(&guard),
+        lane: Arc::clone(&reset_lane),
+        uncounted_refusals: RefusalBudget::new(UNCOUNTED_REFUSALS),
         notices: Arc::clone(&notices),
         auditor: auditor.clone(),
         clock: Arc::clone(&nature.clock),
@@ -105,6 +118,7 @@ pub fn set_up(footing: Footing<'_>) -> Desks {
         resets: Arc::clone(&stores.password_resets),
         outbox: Arc::clone(&stores.outbox),
         guard: Arc::clone(&guard),
+        lane: reset_lane,
         sealed: Arc::clone(&sealed_mail),
         templates: Arc::clone(&mail_room.templates),
         link: settings.mail.reset_url.clone(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::start_error::StartError;
 use crate::backends::mail::{
-    Composer, DirectoryCarrier, LogCarrier, SmtpCarrier, SmtpSettings, SmtpTls as CarrierTls, UnusableMail,
+    Composer, DirectoryCarrier, LogCarrier, NoCarrier, SmtpCarrier, SmtpSettings, SmtpTls as CarrierTls, UnusableMail,
 };
 use crate::config::settings::{Mail, MailTransport, Smtp, SmtpTls};
 use crate::identity::mail_templates::Templates;
@@ -53,6 +53,7 @@ pub fn templates(settings: &Mail) -> Result<Templates, StartError> {
 fn carrier(settings: &Mail) -> Result<Arc<dyn MailCarrier>, UnusableMail> {
     let composer = Composer::new(&settings.from)?;
     Ok(match &settings.transport {
+        MailTransport::None => Arc::new(NoCarrier),
         MailTransport::Log => Arc::new(LogCarrier),
         MailTransport::Directory(path) => Arc::new(DirectoryCarrier::new(path.clone(), composer)?),
         MailTransport::Smtp(smtp) => Arc::new(SmtpCarrier::new(smtp_settings(smtp), composer)?),

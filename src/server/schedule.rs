@@ -75,6 +75,7 @@ impl Schedule {
                         metrics.mail(MailOutcome::Sent, tally.sent);
                         metrics.mail(MailOutcome::PutOff, tally.put_off);
                         metrics.mail(MailOutcome::GivenUp, tally.given_up);
+                        metrics.mail(MailOutcome::Dropped, tally.unsendable);
                     }
                     Err(error) => tracing::warn!(%error, "the outbox could not be read or written"),
                 }

@@ -11,6 +11,9 @@ pub enum CarryError {
     /// It may go later.
     #[error("{0}")]
     Temporary(String),
+    /// No message is, because nothing is configured that would take one.
+    #[error("no way to send mail is configured")]
+    NoTransport,
     /// This message will never be taken.
     #[error("{0}")]
     Permanent(String),

@@ -56,16 +56,19 @@ pub enum MailOutcome {
     /// It failed for now.
     PutOff,
     GivenUp,
+    /// No way to send mail is configured.
+    Dropped,
 }
 
 impl MailOutcome {
-    const ALL: [Self; 3] = [Self::Sent, Self::PutOff, Self::GivenUp];
+    const ALL: [Self; 4] = [Self::Sent, Self::PutOff, Self::GivenUp, Self::Dropped];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Sent => "sent",
             Self::PutOff => "put_off",
             Self::GivenUp => "given_up",
+            Self::Dropped => "dropped",
         }
     }
 }

@@ -56,6 +56,15 @@ fn what_waits_from_before_is_sent_once_to_where_the_settings_say() {
     let place = Place::prepared(unused(), "");
     enqueue(&place);
     let server = place.serve();
+    eventually("the mail", || server.stderr().contains("a mail was dropped").then_some(()));
+    let said = server.stop().success().stderr.clone();
+    for secret in ["t0k3n", "anna@example.net", "Follow this", "Reset your password"] {
+        assert!(!said.contains(secret), "{secret} in {said}");
+    }
+
+    let place = Place::prepared(unused(), "mail: { transport: log }");
+    enqueue(&place);
+    let server = place.serve();
     eventually("the mail", || server.stderr().contains("a mail was sent").then_some(()));
     let said = server.stop().success().stderr.clone();
     let lines: Vec<&str> = said.lines().filter(|line| line.contains("t0k3n")).collect();
@@ -103,9 +112,12 @@ fn certificates_that_cannot_be_used_are_named() {
 }
 
 #[test]
-fn where_mail_goes_to_the_log_each_start_warns() {
+fn where_mail_goes_to_the_log_each_start_and_check_warn() {
     let warned = "mail is written to this log";
-    let ended = Place::prepared(unused(), "").serve().stop();
+    let place = Place::prepared(unused(), "mail: { transport: log }");
+    let json = place.json(&["check"], "");
+    assert_eq!(json["warnings"].as_array().unwrap().len(), 1, "{json}");
+    let ended = place.serve().stop();
     assert_eq!(ended.success().stderr.matches(warned).count(), 1, "{}", ended.stderr);
     let place = Place::prepared(unused(), "mail: { transport: { directory: out/mail } }");
     place.run(&["check"]).success();

@@ -133,13 +133,15 @@ fn servers_and_tls_are_read_from_both_forms() {
 }
 
 #[test]
-fn mail_goes_to_the_log_a_directory_or_a_server() {
+fn mail_goes_nowhere_to_the_log_a_directory_or_a_server() {
     let read = |text: &str| {
         let address = "from: \"Büro <a@b.example>\", reset_url: \"https://a.example/#{token}\"";
         accepted(&format!("mail: {{ {address}, transport: {text} }}")).mail
     };
     let mail = accepted("mail: { service: Shop, templates: texts }").mail;
-    assert!(matches!(mail.transport, MailTransport::Log));
+    assert!(matches!(mail.transport, MailTransport::None), "and to the log only if told so");
+    assert!(matches!(read("null").transport, MailTransport::None));
+    assert!(matches!(read("log").transport, MailTransport::Log));
     assert_eq!((mail.from.as_str(), mail.service.as_str()), ("portcullis@localhost", "Shop"));
     assert_eq!(mail.templates, Some("/nonexistent/texts".into()));
     let MailTransport::Directory(path) = read("{ directory: out/mail }").transport else { panic!("a directory") };
@@ -235,6 +237,11 @@ fn weakened_settings_are_warned_of() {
         ("limits: { head_timeout: 11s }", "limits.head_timeout"),
         ("limits: { unknown_keys_burst: 101 }", "limits.unknown_keys_burst"),
         ("log: { access: off }", "log.access"),
+        ("mail: { transport: log }", "mail.transport"),
+        (
+            "mail: { from: a@b.example, reset_url: \"https://a.example/#{token}\", transport: { smtp: { host: a.example, port: 587 } } }",
+            "mail.transport.smtp.port",
+        ),
         ("mail: { reset_url: \"http://a.example/#{token}\" }", "mail.reset_url"),
         ("mail: { reset_url: \"https://a.example/{token}\" }", "mail.reset_url"),
         (

@@ -218,13 +218,15 @@ fn a_body_that_is_none_is_refused_in_the_same_words_everywhere() {
             let found = world.ask(&operation, &[JSON], ignored.as_bytes()).comparable();
             assert_eq!((found.0, found.2), (empty.0, empty.2.clone()), "{what}");
         }
+        let administration = ["users/", "keys/", "lockouts/"].iter().any(|path| what.contains(path));
+        let forms = if administration { 415..416 } else { 200..410 };
         for malformed in [&b"garbage"[..], b"--b\r\n\r\nx\r\n--b--\r\n", b"--b", b"--b\r\nContent-Disposition: x"] {
             let reply = world.ask(&operation, &[("Content-Type", "multipart/form-data; boundary=b")], malformed);
-            assert!((400..410).contains(&reply.status), "{what}: {reply:?}");
+            assert!(reply.status >= 400 && forms.contains(&reply.status), "{what}: {reply:?}");
         }
         for form in [&b"&&=&%zz=%"[..], b"a=%ff%00", b"\xff\x00", b"=1"] {
             let reply = world.ask(&operation, &[("Content-Type", "application/x-www-form-urlencoded")], form);
-            assert!((200..410).contains(&reply.status), "{what}: {reply:?}");
+            assert!(forms.contains(&reply.status), "{what}: {reply:?}");
         }
     }
 }

@@ -415,10 +415,15 @@ fn one_network_may_ask_and_guess_so_often_and_others_are_not_kept_from_it() {
 
     let guess = |token: &str| json!({ "token": token, "new_password": NEW });
     for number in 0..3 {
-        assert_invalid(&from(&world, "203.0.113.7", CONFIRM, &guess(&format!("guess-{number}"))));
+        assert_invalid(&from(&world, "203.0.113.10", CONFIRM, &guess(&junk(number))));
     }
-    assert_eq!(from(&world, "203.0.113.7", CONFIRM, &guess("guess")).status, 429);
-    assert_eq!(from(&world, "203.0.113.7", CONFIRM, &guess(&link)).status, 429, "the right one as well");
+    assert_eq!(from(&world, "203.0.113.10", CONFIRM, &guess(&junk(3))).status, 429);
+    let told = world.audited(AuditAction::PasswordReset).len();
+    assert_eq!(told, 3, "and whoever is turned away writes nothing");
+    let credentials = json!({ "username": "anna", "password": PASSWORD });
+    let sign_in = from(&world, "203.0.113.10", "/api/v1/auth/token/", &credentials);
+    assert_eq!(sign_in.status, 200, "nobody is kept from signing in by it");
+    assert_eq!(from(&world, "203.0.113.10", CONFIRM, &guess(&link)).status, 429, "the right one as well");
     clock.advance(Duration::from_secs(60));
     let link = token(&world, "anna@example.org");
     for weak in 0..5 {
@@ -426,6 +431,40 @@ fn one_network_may_ask_and_guess_so_often_and_others_are_not_kept_from_it() {
         assert_eq!(from(&world, "203.0.113.9", CONFIRM, &weak).status, 400, "to choose badly is no guess");
     }
     assert_eq!(from(&world, "203.0.113.9", CONFIRM, &guess(&link)).status, 200);
+}
+
+/// Has the form of a token, and is nobody's.
+fn junk(number: usize) -> String {
+    format!("{number:0>43}")
+}
+
+#[test]
+fn what_was_never_mailed_is_neither_counted_nor_told() {
+    let extra = "trusted_proxies: [127.0.0.1]\nlockout: { address: { free: 1, delay: 1m } }".to_owned();
+    let (plan, _clock) = Plan { extra, ..Plan::default() }.mailing().timed();
+    let world = World::plan(plan);
+    let guess = |token: &str| json!({ "token": token, "new_password": NEW });
+    for token in ["x", &"x".repeat(42), &"x".repeat(44), &format!("{}+", "x".repeat(42))] {
+        assert_invalid(&from(&world, "203.0.113.7", CONFIRM, &guess(token)));
+    }
+    assert!(world.audited(AuditAction::PasswordReset).is_empty());
+    assert_invalid(&from(&world, "203.0.113.7", CONFIRM, &guess(&junk(1))));
+    assert_eq!(from(&world, "203.0.113.7", CONFIRM, &guess(&junk(2))).status, 429);
+}
+
+#[test]
+fn junk_from_addresses_that_are_not_counted_is_told_once_a_second() {
+    let (world, clock) = timed();
+    for told in 1..=3 {
+        for number in 0..10 {
+            assert_invalid(&confirm(&world, &junk(number), NEW));
+        }
+        assert_eq!(world.audited(AuditAction::PasswordReset).len(), told);
+        clock.advance(Duration::from_secs(1));
+    }
+    world.user_mailed_at("anna", "anna@example.org");
+    let link = token(&world, "anna@example.org");
+    assert_eq!(confirm(&world, &link, NEW).status, 200, "whoever has a link is not kept waiting");
 }
 
 #[test]

@@ -11,8 +11,8 @@ use super::examples;
 const JSON: &str = "application/json";
 const FORMS: [&str; 2] = ["application/x-www-form-urlencoded", "multipart/form-data"];
 
-/// Every body is read in any of the three, but a form holds plain values only.
-pub fn complete(body: &mut RequestBody, schemas: &BTreeMap<String, RefOr<Schema>>) {
+/// A form holds plain values only.
+pub fn complete(body: &mut RequestBody, schemas: &BTreeMap<String, RefOr<Schema>>, takes_forms: bool) {
     examples::complete(body.content.values_mut(), schemas);
     let Some(RefOr::T(content)) = body.content.get(JSON).cloned() else { return };
     let demands = content.schema.as_ref().and_then(|schema| match examples::resolve(schema, schemas) {
@@ -23,7 +23,7 @@ pub fn complete(body: &mut RequestBody, schemas: &BTreeMap<String, RefOr<Schema>
     if demands == Some(false) {
         body.required = Some(Required::False);
     }
-    if content.schema.as_ref().is_some_and(|schema| is_flat(schema, schemas)) {
+    if takes_forms && content.schema.as_ref().is_some_and(|schema| is_flat(schema, schemas)) {
         for form in FORMS {
             body.content.insert(form.to_owned(), RefOr::T(content.clone()));
         }

@@ -6,6 +6,7 @@
 mod composer;
 mod directory;
 mod log;
+mod nowhere;
 mod smtp;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 pub use composer::Composer;
 pub use directory::DirectoryCarrier;
 pub use log::LogCarrier;
+pub use nowhere::NoCarrier;
 pub use smtp::{SmtpCarrier, SmtpSettings, SmtpTls};
 
 /// Why mail cannot be carried as the settings say.

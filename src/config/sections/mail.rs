@@ -23,7 +23,7 @@ const SERVICE_LENGTH: usize = 100;
 pub fn read(mut section: Section<'_>) -> Option<Mail> {
     let transport = match section.optional("transport") {
         Some(value) => transport(&value),
-        None => Some(MailTransport::Log),
+        None => Some(MailTransport::None),
     };
     let from = from(&mut section);
     let service = service(&mut section);
@@ -80,7 +80,11 @@ fn reset_url(section: &mut Section<'_>) -> Option<ResetLink> {
 fn transport(value: &Value<'_>) -> Option<MailTransport> {
     if !value.is_mapping() {
         return match value.text()?.as_str() {
-            "log" => Some(MailTransport::Log),
+            "log" => {
+                let problem = "whoever reads the log can follow the links in mails and set passwords";
+                value.warn(problem, "write it for trying out only; otherwise { directory: PATH } or { smtp: … }");
+                Some(MailTransport::Log)
+            }
             _ => {
                 value.fault(format!("{} is no way to send mail", value.written()), TRANSPORTS);
                 None
@@ -116,6 +120,9 @@ fn smtp(mut section: Section<'_>) -> Option<Smtp> {
         SmtpTls::None => 25,
     };
     let port = section.integer("port", default_port, 1..=u16::MAX);
+    if (tls, port) == (SmtpTls::Implicit, 587) {
+        section.warn("port", "servers expect STARTTLS there", "write tls: starttls, or port 465");
+    }
     let ca = section.optional("ca").and_then(|value| {
         let path = value.file_path()?;
         if !path.is_file() {

@@ -185,6 +185,16 @@ async fn what_waits_is_sent_once() {
 }
 
 #[tokio::test]
+async fn without_a_way_to_send_it_a_mail_is_dropped_and_not_tried_again() {
+    let world = World::new(Postman::default());
+    world.enqueue("a", MailKind::PasswordReset, "hello").await;
+    world.answer(Err(CarryError::NoTransport));
+    assert_eq!(world.run().await, Tally { unsendable: 1, ..Tally::default() });
+    assert_eq!(world.shelf.count().await.unwrap(), 0);
+    assert_eq!(world.run().await, Tally::default());
+}
+
+#[tokio::test]
 async fn two_nodes_do_not_send_the_same() {
     let world = World::new(Postman::default());
     for number in 0..50 {
