@@ -55,7 +55,7 @@ impl RequestContext {
 }
 
 impl RequestContext {
-    /// Who administers, with the scopes of what was shown: of a key, the key's own.
+    /// Who administers, with the scopes of what was shown: of a key, those of its own that count now.
     pub fn administrator(&self, headers: &HeaderMap) -> Administrator {
         let scopes = self.permit.principal().map(|principal| principal.scopes.clone()).unwrap_or_default();
         Administrator { by: self.initiator(headers), scopes }

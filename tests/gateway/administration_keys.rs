@@ -360,3 +360,23 @@ fn another_node_hears_of_a_changed_key() {
     world.by_scopes(ALL).patch(&format!("keys/{}/", key.id), &json!({ "scopes": [] })).done();
     eventually("the other node to hear of it", || (ask() == 403).then_some(()));
 }
+
+#[test]
+fn a_demoted_administrators_key_administers_no_longer_and_does_the_rest() {
+    let world = World::plan(plan());
+    let root = world.user_with("root", true, "users:read");
+    let held = format!("{ALL} sessions:write");
+    let (_, secret) = world.key_of(KeyOwner::User(root.id.clone()), &held, None);
+    let key = world.by_key(&secret);
+    key.post("users/", &json!({ "username": "before" })).done();
+    let admin = world.by_scopes(&held);
+    admin.patch(&format!("users/{}/", root.id), &json!({ "is_admin": false })).done();
+    key.post("users/", &json!({ "username": "after" })).assert_refused(403, "permission_denied");
+    key.post("keys/", &json!({ "name": "x", "owner": "robot" })).assert_refused(403, "permission_denied");
+    key.get("keys/").assert_refused(403, "permission_denied");
+    key.get("audit/").assert_refused(403, "permission_denied");
+    key.get("users/").done();
+    assert_eq!(status(&world, "/read", &secret), 200, "an operator gave the key more than its owner has");
+    admin.patch(&format!("users/{}/", root.id), &json!({ "is_admin": true })).done();
+    key.post("users/", &json!({ "username": "after" })).done();
+}
