@@ -260,7 +260,7 @@ pub fn refused(error: UserError) -> Response<Body> {
     let invalid = |field: &str, faults: Vec<String>| refuse_with(Denial::InvalidFields, &json!({ field: faults }));
     match error {
         UserError::Taken => invalid("username", vec!["A user with that username already exists.".to_owned()]),
-        UserError::Unknown(_) => refuse(Denial::ObjectNotFound),
+        UserError::Unknown(_) | UserError::Ambiguous { .. } => refuse(Denial::ObjectNotFound),
         UserError::UnknownRole(name) => invalid("roles", vec![format!("\"{name}\" is not a valid choice.")]),
         UserError::Password(unfit) => invalid("password", unfit.sentences()),
         UserError::Beyond(_) => refuse(Denial::ScopeMissing),

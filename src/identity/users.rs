@@ -75,6 +75,9 @@ pub enum UserError {
     Taken,
     #[error("there is no user named or numbered `{0}`")]
     Unknown(String),
+    /// The one user is known by their name here, the other by their id.
+    #[error("`{text}` is the id of the user named `{by_id}` and the name of the user numbered `{by_name}`")]
+    Ambiguous { text: String, by_id: String, by_name: UserId },
     #[error("there is no role `{0}` in the configuration")]
     UnknownRole(RoleName),
     #[error("{0}")]
@@ -154,11 +157,16 @@ impl UserAdministration {
         }
     }
 
-    /// By name, or by id when no name fits.
+    /// By id or by name. What fits two users finds neither: whoever chose their name so is not to be taken for the other.
     pub async fn find(&self, name_or_id: &str) -> Result<User, UserError> {
-        match self.users.find_by_username(name_or_id).await? {
-            Some(user) => Ok(user),
-            None => self.find_by_id(&UserId(name_or_id.to_owned())).await,
+        let by_id = self.users.find_fresh(&UserId(name_or_id.to_owned())).await?.map(Arc::unwrap_or_clone);
+        let by_name = self.users.find_by_username(name_or_id).await?;
+        match (by_id, by_name) {
+            (Some(by_id), Some(by_name)) if by_id.id != by_name.id => {
+                Err(UserError::Ambiguous { text: name_or_id.to_owned(), by_id: by_id.username, by_name: by_name.id })
+            }
+            (Some(user), _) | (None, Some(user)) => Ok(user),
+            (None, None) => Err(UserError::Unknown(name_or_id.to_owned())),
         }
     }
 

@@ -256,7 +256,7 @@ fn who_lost_their_rights_administers_no_more() {
 #[test]
 fn whatever_is_in_the_body_nobody_becomes_somebody_else() {
     let world = World::plan(plan());
-    let plain = world.user("plain");
+    let plain = world.user_with_id("45", "plain");
     let who = world.by_scopes("users:read users:write");
     let body = json!({
         "username": "new", "id": plain.id.as_str(), "password_hash": "x", "created_at": "2020-01-01T00:00:00Z",
