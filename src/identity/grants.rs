@@ -6,6 +6,7 @@
 
 use crate::domain::api_key::ApiKey;
 use crate::domain::audit::{Actor, Initiator};
+use crate::domain::clock::Timestamp;
 use crate::domain::role::Roles;
 use crate::domain::scope::ScopeSet;
 use crate::domain::user::{User, UserId};
@@ -15,6 +16,8 @@ use crate::domain::user::{User, UserId};
 pub struct Administrator {
     pub by: Initiator,
     pub scopes: ScopeSet,
+    /// When the key ends by which the administrator acts; what such a key makes ends with it.
+    pub key_expires_at: Option<Timestamp>,
 }
 
 /// It takes more than the administrator holds.
@@ -37,6 +40,11 @@ impl Administrator {
     pub fn reach_key(&self, key: &ApiKey, owner: Option<&User>, roles: &Roles) -> Result<(), Beyond> {
         self.hold(&key.scopes)?;
         owner.map_or(Ok(()), |owner| self.reach_user(owner, roles))
+    }
+
+    /// The end of a key that is to end then: no later than the one by which the administrator acts.
+    pub fn expiry_within(&self, wanted: Option<Timestamp>) -> Option<Timestamp> {
+        self.key_expires_at.into_iter().chain(wanted).min()
     }
 
     /// May somebody be made who holds these?

@@ -625,11 +625,12 @@ fn pages_neither_repeat_nor_hide_anybody_while_others_come_and_go() {
 
 #[test]
 fn a_name_that_is_the_id_of_another_user_finds_neither() {
-    let world = World::plan(plan());
+    let world = World::plan(Plan::default());
     let (anna, imported) = (world.user("anna"), world.user_with_id("anna", "imported"));
     let find = |text: &str| world.wait(world.administration.users.find(text));
     let message = find("anna").unwrap_err().to_string();
-    let expected = format!("`anna` is the id of the user named `imported` and the name of the user numbered `{}`", anna.id);
+    let expected =
+        format!("`anna` is the id of the user named `imported` and the name of the user numbered `{}`", anna.id);
     assert_eq!(message, expected);
     assert_eq!(find("imported").unwrap().id, imported.id);
     assert_eq!(find(anna.id.as_str()).unwrap().username, "anna");

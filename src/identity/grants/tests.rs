@@ -59,7 +59,7 @@ fn key(owner: KeyOwner, held: ScopeSet) -> ApiKey {
 }
 
 fn administrator(actor: Actor, held: ScopeSet) -> Administrator {
-    Administrator { by: Initiator::without_request(actor), scopes: held }
+    Administrator { by: Initiator::without_request(actor), scopes: held, key_expires_at: None }
 }
 
 #[test]
