@@ -16,7 +16,7 @@ use super::fields::Fields;
 use super::fields::typed::sentence;
 use super::object_id::ObjectId;
 use super::paging::{self, Page};
-use super::refusal::{refuse, refuse_saying, refuse_with};
+use super::refusal::{refuse, refuse_saying, refuse_scopes, refuse_with};
 use super::schema;
 use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery, PresentedKey};
 use crate::domain::audit::{Actor, Initiator};
@@ -338,7 +338,7 @@ fn refused(error: KeyError) -> Response<Body> {
         KeyError::AlreadyRevoked(_) | KeyError::NotRotatable(_) => {
             refuse_saying(Denial::InvalidFields, &sentence(&error.to_string()))
         }
-        KeyError::Beyond(_) => refuse(Denial::ScopeMissing),
+        KeyError::Beyond(beyond) => refuse_scopes(&beyond.asked),
         KeyError::Exhausted => refuse(Denial::Internal),
         KeyError::Store(_) => refuse(Denial::Unavailable),
     }

@@ -33,8 +33,8 @@ impl KeyDesk {
         if let (None, Some(id)) = (&owner, new.owner.user()) {
             return Err(KeyError::UnknownOwner(id.to_string()));
         }
-        let held = who.hold(&new.scopes).and_then(|()| match &owner {
-            Some(owner) => who.reach_user(owner, &self.roles),
+        let held = who.hold_asked(&new.scopes).and_then(|()| match &owner {
+            Some(owner) => who.act_as(owner, &self.roles),
             None => Ok(()),
         });
         if let Err(beyond) = held {
@@ -48,7 +48,7 @@ impl KeyDesk {
     pub async fn change(&self, id: &ApiKeyId, changes: KeyChanges, who: &Administrator) -> Result<ApiKey, KeyError> {
         let key = self.reach(id, who, AuditAction::KeyChange).await?;
         if let Some(scopes) = &changes.scopes
-            && let Err(beyond) = who.hold(scopes)
+            && let Err(beyond) = who.hold_asked(scopes)
         {
             let event = self.refusal(who, AuditAction::KeyChange).on_key(&key.id);
             return Err(self.refuse(event, key.owner.user().cloned(), beyond).await);
