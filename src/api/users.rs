@@ -266,6 +266,6 @@ pub fn refused(error: UserError) -> Response<Body> {
         UserError::Beyond(beyond) => refuse_scopes(&beyond.asked),
         UserError::Oneself(_) => refuse_saying(Denial::InvalidFields, &sentence(&error.to_string())),
         UserError::Busy => refuse(Denial::Busy),
-        UserError::Store(_) => refuse(Denial::Unavailable),
+        UserError::Outdated | UserError::Store(_) => refuse(Denial::Unavailable),
     }
 }

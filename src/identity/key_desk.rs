@@ -62,8 +62,15 @@ impl KeyDesk {
     }
 
     pub async fn rotate(&self, id: &ApiKeyId, overlap: Duration, who: &Administrator) -> Result<Rotated, KeyError> {
-        let key = self.reach(id, who, AuditAction::KeyRotate).await?;
-        self.keys.rotate(&key, overlap, who.expiry_within(key.expires_at), &who.by).await
+        let attempt = async || {
+            let key = self.reach(id, who, AuditAction::KeyRotate).await?;
+            self.keys.rotate(&key, overlap, who.expiry_within(key.expires_at), &who.by).await
+        };
+        match attempt().await {
+            // Its scopes may have changed since it was judged. If so, it is judged by the new ones.
+            Err(KeyError::NotRotatable(_)) => attempt().await,
+            done => done,
+        }
     }
 
     /// The key as it is now. One that was revoked before keeps its first reason.

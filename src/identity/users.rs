@@ -10,7 +10,7 @@ use super::notices::{Notice, Notices};
 use super::passwords::{Passwords, Unfit};
 use crate::domain::audit::{AuditAction, AuditEvent, Initiator};
 use crate::domain::change::Change;
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::password_policy::AboutUser;
 use crate::domain::random::{self, Random};
 use crate::domain::role::{RoleName, RoleSet, Roles};
@@ -87,6 +87,8 @@ pub enum UserError {
     /// What nobody may do to their own account here; what it is.
     #[error("you cannot {0}")]
     Oneself(&'static str),
+    #[error("the user was changed by somebody else at the same time")]
+    Outdated,
     #[error("too many passwords are waiting to be hashed")]
     Busy,
     #[error(transparent)]
@@ -229,23 +231,47 @@ impl UserAdministration {
 
     /// Sets a password and ends all of the user's sessions.
     pub async fn give_password(&self, user: &User, password: Secret<String>, by: &Initiator) -> Result<(), UserError> {
+        let hash = self.hash_for(user, password).await?;
+        if self.put_password(user, hash, None, by).await? {
+            Ok(())
+        } else {
+            Err(UserError::Unknown(user.id.to_string()))
+        }
+    }
+
+    /// The hash of a password that is fit for this user.
+    pub async fn hash_for(&self, user: &User, password: Secret<String>) -> Result<PasswordHash, UserError> {
         self.passwords.check_fitness(&password, &AboutUser::from(user))?;
-        let hash = self.passwords.hash(password).await.map_err(|_| UserError::Busy)?;
+        self.passwords.hash(password).await.map_err(|_| UserError::Busy)
+    }
+
+    /// As [`UserAdministration::give_password`], of a password that is hashed already. `false` when there is no such user,
+    /// or their password was not last changed when it is said.
+    pub async fn put_password(
+        &self,
+        user: &User,
+        password: PasswordHash,
+        only_if_changed_at: Option<Timestamp>,
+        by: &Initiator,
+    ) -> Result<bool, UserError> {
         let now = self.clock.now();
         let setting = PasswordSetting {
             user_id: user.id.clone(),
-            password: hash,
+            password,
             at: now,
             keep: None,
             tokens_valid_from: Kept::NOTHING.tokens_valid_from(now),
-            only_if_changed_at: None,
+            only_if_changed_at,
         };
         let notice = Notice::PasswordChanged(PasswordChange::SetByAdministrator);
         let change = self
             .change_of(user, self.auditor.done(by, AuditAction::UserPasswordSet))
             .mailing(self.notices.about(user, notice, by));
         let done = self.users.set_password(&setting, &change).await?;
-        self.witness(done, user, &change)
+        if done {
+            self.auditor.witness(&change);
+        }
+        Ok(done)
     }
 
     /// The live sessions of a user, the newest first.
