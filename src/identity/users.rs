@@ -106,7 +106,13 @@ impl UserAdministration {
             self.passwords.check_fitness(&password, &AboutUser::from(&user))?;
             user.password = self.passwords.hash(password).await.map_err(|_| UserError::Busy)?;
         }
-        let nothing = User { is_admin: false, roles: RoleSet::default(), scopes: ScopeSet::default(), ..user.clone() };
+        let nothing = User {
+            username: String::new(),
+            is_admin: false,
+            roles: RoleSet::default(),
+            scopes: ScopeSet::default(),
+            ..user.clone()
+        };
         let event = self.auditor.done(by, AuditAction::UserCreate).about(&user.id);
         let change = Change::from(event.saying(difference(&nothing, &user).text()));
         match self.users.insert(&user, &change).await? {
@@ -289,7 +295,8 @@ impl UserAdministration {
 
     /// Deletes a user with all that is the user's.
     pub async fn delete(&self, user: &User, by: &Initiator) -> Result<(), UserError> {
-        let change = self.change_of(user, self.auditor.done(by, AuditAction::UserDelete));
+        let event = self.auditor.done(by, AuditAction::UserDelete).saying(format!("username [{}]", user.username));
+        let change = self.change_of(user, event);
         let done = self.users.delete(&user.id, self.clock.now(), &change).await?;
         self.witness(done, user, &change)
     }
@@ -320,10 +327,11 @@ impl UserAdministration {
     }
 }
 
-/// Names and addresses are the user's own, and somebody types a password there sooner or later: they are not told.
+/// Of a user who is gone only their name says who they were. Addresses and other names are the user's own, and somebody
+/// types a password there sooner or later: they are not told.
 fn difference(before: &User, after: &User) -> Difference {
     Difference::default()
-        .field("username", &before.username, &after.username)
+        .values("username", &before.username, &after.username)
         .field("email", &before.email, &after.email)
         .field("first_name", &before.first_name, &after.first_name)
         .field("last_name", &before.last_name, &after.last_name)
