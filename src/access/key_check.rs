@@ -14,6 +14,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::denial::Denial;
 use crate::domain::digest::Digest;
 use crate::domain::principal::{Assurance, Method, Principal, Subject};
+use crate::domain::role::Roles;
 use crate::domain::user::User;
 use crate::storage::api_keys::ApiKeys;
 use crate::storage::users::Users;
@@ -27,6 +28,7 @@ const REPEATED: Duration = Duration::from_millis(900);
 pub struct KeyCheck {
     keys: Arc<dyn ApiKeys>,
     users: Arc<dyn Users>,
+    roles: Roles,
     budget: MissBudget,
     derived: Cache<Digest, Derived>,
     unknown: Cache<Digest, Timestamp>,
@@ -42,8 +44,14 @@ struct Derived {
 }
 
 impl KeyCheck {
-    pub fn new(keys: Arc<dyn ApiKeys>, users: Arc<dyn Users>, budget: MissBudget, serial: Arc<Serial>) -> Self {
-        Self { keys, users, budget, derived: Cache::new(PRINCIPALS), unknown: Cache::new(UNKNOWN), serial }
+    pub fn new(
+        keys: Arc<dyn ApiKeys>,
+        users: Arc<dyn Users>,
+        roles: Roles,
+        budget: MissBudget,
+        serial: Arc<Serial>,
+    ) -> Self {
+        Self { keys, users, roles, budget, derived: Cache::new(PRINCIPALS), unknown: Cache::new(UNKNOWN), serial }
     }
 
     pub async fn check(&self, key: &PresentedKey, client: IpAddr, now: Timestamp) -> Result<Arc<Principal>, Denial> {
@@ -96,7 +104,7 @@ impl KeyCheck {
         let principal = Arc::new(Principal {
             subject,
             method: Method::ApiKey,
-            scopes: key.scopes.clone(),
+            scopes: owner.as_ref().map_or_else(|| key.scopes.clone(), |owner| key.scopes_of(owner, &self.roles)),
             key_id: Some(key.id.clone()),
             session_id: None,
             amr: Vec::new(),

@@ -16,7 +16,7 @@ use super::fields::Fields;
 use super::fields::typed::sentence;
 use super::object_id::ObjectId;
 use super::paging::{self, Page};
-use super::refusal::{refuse, refuse_saying, refuse_with};
+use super::refusal::{refuse, refuse_saying, refuse_scopes, refuse_with};
 use super::schema;
 use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery, PresentedKey};
 use crate::domain::audit::{Actor, Initiator};
@@ -35,6 +35,7 @@ const REASON: usize = 200;
 /// A hundred years.
 const LONGEST: u64 = 3_155_760_000;
 const DAY: u64 = 86_400;
+const EITHER: &str = "Give either expires_in or expires_at.";
 
 /// List keys
 ///
@@ -73,6 +74,8 @@ pub async fn list(State(services): State<Arc<Services>>, uri: Uri) -> Response<B
 /// Create key
 ///
 /// Makes an API key, which may do no more than the caller may. The key itself is in this answer and nowhere else.
+///
+/// What is made by a key that expires, expires with it at the latest.
 #[utoipa::path(
     post, path = "keys/", operation_id = "create_api_key", tag = "API keys",
     request_body = schema::api_keys::NewApiKey,
@@ -119,6 +122,8 @@ pub async fn show(State(services): State<Arc<Services>>, ObjectId(id): ObjectId)
 ///
 /// Changes what is sent, and nothing else. The key itself stays the same.
 ///
+/// A key that expires puts off no end of a key to later than its own.
+///
 /// Nobody changes a key that may do more than they may, nor makes one of which that is true. A revoked key stays as it is.
 #[utoipa::path(
     patch, path = "keys/{id}/", operation_id = "change_api_key", tag = "API keys",
@@ -141,7 +146,7 @@ pub async fn change(
         Ok(fields) => fields,
         Err(Unreadable(response)) => return *response,
     };
-    match changes(fields) {
+    match changes(fields, services.auditor.now()) {
         Ok(changes) => answered(services.keys.change(&ApiKeyId(id), changes, &context.administrator(&headers)).await),
         Err(faults) => refuse_with(Denial::InvalidFields, &faults),
     }
@@ -149,8 +154,10 @@ pub async fn change(
 
 /// Rotate key
 ///
-/// Makes a key in the place of another: for the same owner, with the same scopes, for as long as the old one was made for.
-/// Both work until the overlap is over.
+/// Makes a key in the place of another: for the same owner, with the same scopes, until the time at which the old one would
+/// have expired. Both work until the overlap is over.
+///
+/// What is made by a key that expires, expires with it at the latest. A later time takes a change of the new key.
 #[utoipa::path(
     post, path = "keys/{id}/rotate/", operation_id = "rotate_api_key", tag = "API keys",
     params(("id" = String, Path, description = "The key's id", example = "5b3a1c9e-2d4f-4b6a-8c0d-1e2f3a4b5c6d")),
@@ -243,18 +250,25 @@ fn expiry(fields: &mut Fields) -> Expiry {
         (Some(secs), None) => Expiry::In(Duration::from_secs(secs)),
         (None, Some(time)) => Expiry::At(time),
         (Some(_), Some(_)) => {
-            fields.fault("expires_at", "Give either expires_in or expires_at.");
+            fields.fault("expires_at", EITHER);
             Expiry::Never
         }
     }
 }
 
-fn changes(mut fields: Fields) -> Result<KeyChanges, Value> {
+fn changes(mut fields: Fields, now: Timestamp) -> Result<KeyChanges, Value> {
+    let never = fields.is_null("expires_at");
     let changes = KeyChanges {
         name: fields.filled_line("name", NAME),
         scopes: scopes(&mut fields),
-        expires_at: if fields.is_null("expires_at") { Some(None) } else { fields.time("expires_at").map(Some) },
+        expires_at: match expiry(&mut fields) {
+            Expiry::Never => never.then_some(None),
+            expiry => Some(expiry.from_now(now)),
+        },
     };
+    if never && changes.expires_at.is_some_and(|at| at.is_some()) {
+        fields.fault("expires_at", EITHER);
+    }
     fields.finish()?;
     Ok(changes)
 }
@@ -324,7 +338,7 @@ fn refused(error: KeyError) -> Response<Body> {
         KeyError::AlreadyRevoked(_) | KeyError::NotRotatable(_) => {
             refuse_saying(Denial::InvalidFields, &sentence(&error.to_string()))
         }
-        KeyError::Beyond(_) => refuse(Denial::ScopeMissing),
+        KeyError::Beyond(beyond) => refuse_scopes(&beyond.asked),
         KeyError::Exhausted => refuse(Denial::Internal),
         KeyError::Store(_) => refuse(Denial::Unavailable),
     }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::answer::{self, Refused};
 use crate::domain::denial::Denial;
+use crate::domain::scope::{Scope, ScopeSet};
 
 /// RFC 9110 11.6.1; the text is what existing clients compare with.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"api\"");
@@ -201,6 +202,15 @@ pub fn throttled_body(secs: u64) -> Value {
 /// status than 400, whatever was wrong.
 pub fn refuse_change(denial: Denial) -> Response<Body> {
     refuse_as(StatusCode::BAD_REQUEST, denial, &json!({ "error": detail(denial), "code": denial.code() }))
+}
+
+/// Scopes that were asked for and are not the caller's to give. The sentence and the code are those of any missing scope.
+pub fn refuse_scopes(asked: &ScopeSet) -> Response<Body> {
+    let mut body = body(Denial::ScopeMissing);
+    if let (false, Some(body)) = (asked.is_empty(), body.as_object_mut()) {
+        body.insert("missing_scopes".to_owned(), asked.iter().map(Scope::as_str).collect());
+    }
+    refuse_with(Denial::ScopeMissing, &body)
 }
 
 /// A refusal in other words than the usual ones.

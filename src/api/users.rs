@@ -15,7 +15,7 @@ use super::fields::Fields;
 use super::fields::typed::sentence;
 use super::object_id::ObjectId;
 use super::paging::{self, Page};
-use super::refusal::{refuse, refuse_saying, refuse_with};
+use super::refusal::{refuse, refuse_saying, refuse_scopes, refuse_with};
 use super::schema;
 use crate::domain::denial::Denial;
 use crate::domain::role::{ADMIN, RoleName, RoleSet};
@@ -260,12 +260,12 @@ pub fn refused(error: UserError) -> Response<Body> {
     let invalid = |field: &str, faults: Vec<String>| refuse_with(Denial::InvalidFields, &json!({ field: faults }));
     match error {
         UserError::Taken => invalid("username", vec!["A user with that username already exists.".to_owned()]),
-        UserError::Unknown(_) => refuse(Denial::ObjectNotFound),
+        UserError::Unknown(_) | UserError::Ambiguous { .. } => refuse(Denial::ObjectNotFound),
         UserError::UnknownRole(name) => invalid("roles", vec![format!("\"{name}\" is not a valid choice.")]),
         UserError::Password(unfit) => invalid("password", unfit.sentences()),
-        UserError::Beyond(_) => refuse(Denial::ScopeMissing),
+        UserError::Beyond(beyond) => refuse_scopes(&beyond.asked),
         UserError::Oneself(_) => refuse_saying(Denial::InvalidFields, &sentence(&error.to_string())),
         UserError::Busy => refuse(Denial::Busy),
-        UserError::Store(_) => refuse(Denial::Unavailable),
+        UserError::Outdated | UserError::Store(_) => refuse(Denial::Unavailable),
     }
 }

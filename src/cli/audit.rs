@@ -38,13 +38,17 @@ fn query(desk: &Desk, filter: AuditFilter) -> Result<AuditQuery, Failure> {
     })
 }
 
-/// Who is gone has an id still, and nothing else.
+/// Who is gone has an id still, and nothing else. One of whom nothing is told either never was: it is misspelt.
 fn read_user(desk: &Desk, name_or_id: String) -> Result<UserId, Failure> {
-    match desk.runtime.block_on(desk.administration.users.find(&name_or_id)) {
-        Ok(user) => Ok(user.id),
-        Err(UserError::Unknown(_)) => Ok(UserId(name_or_id)),
-        Err(error) => Err(error.into()),
-    }
+    let unknown = match desk.runtime.block_on(desk.administration.users.find(&name_or_id)) {
+        Ok(user) => return Ok(user.id),
+        Err(error @ UserError::Unknown(_)) => error,
+        Err(error) => return Err(error.into()),
+    };
+    let id = UserId(name_or_id);
+    let any = AuditQuery { user: Some(id.clone()), limit: 1, ..AuditQuery::default() };
+    let told = desk.runtime.block_on(desk.administration.auditor.list(&any)).map_err(UserError::Store)?;
+    if told.is_empty() { Err(unknown.into()) } else { Ok(id) }
 }
 
 fn choice<T>(text: &str, what: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, Failure> {

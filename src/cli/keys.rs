@@ -49,7 +49,8 @@ pub fn run(desk: &Desk, command: Keys, format: OutputFormat) -> Result<(), Failu
             print(format, &format!("Changed key {} ({}).\n", key.id, key.name), &to_json(&key));
         }
         Keys::Rotate { key, overlap } => {
-            let rotated = wait.block_on(keys.rotate(&find(&key)?, overlap, &by))?;
+            let key = find(&key)?;
+            let rotated = wait.block_on(keys.rotate(&key, overlap, key.expires_at, &by))?;
             let (old, new, secret) = (&rotated.old, &rotated.new, &rotated.secret);
             let text = format!(
                 "Created key {} in the place of {}, which works until {}. This is the key; it is not shown again:\n{}\n",

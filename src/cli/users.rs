@@ -37,7 +37,11 @@ pub fn run(desk: &Desk, command: Users, format: OutputFormat) -> Result<(), Fail
         }
         Users::Change(change) => {
             let user = find(&change.user)?;
-            let user = wait.block_on(users.change(&user, &changes(change)?, &by))?;
+            let changes = changes(change)?;
+            if changes == UserChanges::default() {
+                return Err(input("say what is to be different; `users change --help` lists what can be"));
+            }
+            let user = wait.block_on(users.change(&user, &changes, &by))?;
             print(format, &format!("Changed user {}.\n", user.username), &to_json(&user));
         }
         Users::Disable { user } => {
@@ -56,11 +60,17 @@ pub fn run(desk: &Desk, command: Users, format: OutputFormat) -> Result<(), Fail
         }
         Users::ResetSecondFactor { user } => {
             let user = find(&user)?;
-            let reset = wait.block_on(desk.administration.second_factors.reset(&user.id, &by));
+            let factors = &desk.administration.second_factors;
+            let devices = wait.block_on(factors.factors.of_user(&user.id)).map_err(UserError::Store)?;
+            let reset = wait.block_on(factors.reset(&user.id, &by));
             if !reset.map_err(UserError::Store)? {
                 return Err(UserError::Unknown(user.username).into());
             }
-            let text = format!("The second factor of user {} is gone, and all sessions have ended.\n", user.username);
+            let text = if devices.is_empty() {
+                format!("User {} had no second factor; all sessions have ended.\n", user.username)
+            } else {
+                format!("The second factor of user {} is gone, and all sessions have ended.\n", user.username)
+            };
             print(format, &text, &to_json(&user));
         }
         Users::Sessions { user } => {

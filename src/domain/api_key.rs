@@ -8,9 +8,10 @@ use std::fmt;
 use super::clock::Timestamp;
 use super::digest::Digest;
 use super::random::{self, Random};
-use super::scope::ScopeSet;
+use super::role::{ADMINISTRATION, Roles};
+use super::scope::{Scope, ScopeSet};
 use super::secret::Secret;
-use super::user::UserId;
+use super::user::{User, UserId};
 
 const BRAND: &str = "pk_";
 const PREFIX_LENGTH: usize = 8;
@@ -101,6 +102,15 @@ pub struct ApiKey {
 impl ApiKey {
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
+    }
+
+    /// What a key of this owner lets its holder do now. Scopes that administer count for as long as the owner holds them,
+    /// or whoever stops being an administrator would stay one by a key. Other scopes are the key's own: an operator may
+    /// have given it more than its owner has.
+    pub fn scopes_of(&self, owner: &User, roles: &Roles) -> ScopeSet {
+        let held = owner.all_scopes(roles);
+        let counts = |scope: &Scope| held.contains(scope) || !ADMINISTRATION.contains(&scope.as_str());
+        self.scopes.iter().filter(|scope| counts(scope)).cloned().collect()
     }
 }
 

@@ -19,6 +19,10 @@ pub struct InvalidRoleName;
 /// Of those who administer. It is stored as a flag of its own, and is never in a [`RoleSet`].
 pub const ADMIN: &str = "admin";
 
+/// The scopes that the gateway's own administration takes; the role [`ADMIN`] gives them unless it is configured otherwise.
+pub const ADMINISTRATION: [&str; 6] =
+    ["users:read", "users:write", "keys:read", "keys:write", "sessions:write", "audit:read"];
+
 impl RoleName {
     pub fn parse(text: &str) -> Result<Self, InvalidRoleName> {
         let fits = (1..=64).contains(&text.len());

@@ -128,6 +128,8 @@ pub enum InvalidUsername {
     Characters,
     #[error("a user name does not begin with `service:`, which is how services are named to backends")]
     Service,
+    #[error("a user name does not look like an id")]
+    Id,
 }
 
 /// A user name that may be stored. Compared exactly: case-sensitive, without Unicode normalisation, as the
@@ -146,12 +148,22 @@ impl Username {
         if text.starts_with("service:") {
             return Err(InvalidUsername::Service);
         }
+        if looks_like_id(text) {
+            return Err(InvalidUsername::Id);
+        }
         Ok(Self(text.to_owned()))
     }
 
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Like the ids that are made here, in either case: a UUID with its hyphens (RFC 9562, section 4).
+fn looks_like_id(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
+        && groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -91,6 +91,10 @@ impl KeyAdministration {
         Self { keys, auditor, clock, random }
     }
 
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Makes a key. The second value is the key itself, which exists nowhere else from here on.
     pub async fn create(&self, new: NewKey, by: &Initiator) -> Result<(ApiKey, PresentedKey), KeyError> {
         let now = self.clock.now();
@@ -187,11 +191,16 @@ impl KeyAdministration {
         Ok(after)
     }
 
-    /// Makes a successor that lives as long as the old key was to live, and lets the old one work on for `overlap`.
-    pub async fn rotate(&self, key: &ApiKey, overlap: Duration, by: &Initiator) -> Result<Rotated, KeyError> {
+    /// Makes a successor that works until `expires_at`, and lets the old one work on for `overlap`.
+    pub async fn rotate(
+        &self,
+        key: &ApiKey,
+        overlap: Duration,
+        expires_at: Option<Timestamp>,
+        by: &Initiator,
+    ) -> Result<Rotated, KeyError> {
         let now = self.clock.now();
         let old_until = now.plus(overlap);
-        let expires_at = key.expires_at.map(|end| now.plus(end.since(key.created_at)));
         for _ in 0..TRIES {
             let (new, secret) = self.generate(&key.name, &key.owner, &key.scopes, now, expires_at);
             let event = self.auditor.done(by, AuditAction::KeyRotate).saying(format!("replaced by key:{}", new.id));

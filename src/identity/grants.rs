@@ -6,6 +6,7 @@
 
 use crate::domain::api_key::ApiKey;
 use crate::domain::audit::{Actor, Initiator};
+use crate::domain::clock::Timestamp;
 use crate::domain::role::Roles;
 use crate::domain::scope::ScopeSet;
 use crate::domain::user::{User, UserId};
@@ -15,12 +16,17 @@ use crate::domain::user::{User, UserId};
 pub struct Administrator {
     pub by: Initiator,
     pub scopes: ScopeSet,
+    /// When the key ends by which the administrator acts; what such a key makes ends with it.
+    pub key_expires_at: Option<Timestamp>,
 }
 
 /// It takes more than the administrator holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
 #[error("this takes scopes that the caller does not hold")]
-pub struct Beyond;
+pub struct Beyond {
+    /// Those of them that the administrator asked for by name. What others hold is not told.
+    pub asked: ScopeSet,
+}
 
 impl Administrator {
     /// Whether this user is the one who acts, by a token or by a key.
@@ -33,15 +39,33 @@ impl Administrator {
         self.hold(&user.all_scopes(roles))
     }
 
+    /// May a key be made that acts as this user? For anybody else it is as good as a password of theirs, and takes what
+    /// setting one takes.
+    pub fn act_as(&self, user: &User, roles: &Roles) -> Result<(), Beyond> {
+        let administers_users = self.scopes.iter().any(|scope| scope.as_str() == "users:write");
+        if administers_users || self.is(&user.id) { self.reach_user(user, roles) } else { Err(Beyond::default()) }
+    }
+
     /// May a key be, or be made, as this one is? A key of a user acts as its owner.
     pub fn reach_key(&self, key: &ApiKey, owner: Option<&User>, roles: &Roles) -> Result<(), Beyond> {
         self.hold(&key.scopes)?;
         owner.map_or(Ok(()), |owner| self.reach_user(owner, roles))
     }
 
+    /// The end of a key that is to end then: no later than the one by which the administrator acts.
+    pub fn expiry_within(&self, wanted: Option<Timestamp>) -> Option<Timestamp> {
+        self.key_expires_at.into_iter().chain(wanted).min()
+    }
+
     /// May somebody be made who holds these?
     pub fn hold(&self, scopes: &ScopeSet) -> Result<(), Beyond> {
-        if self.scopes.contains_all(scopes) { Ok(()) } else { Err(Beyond) }
+        if self.scopes.contains_all(scopes) { Ok(()) } else { Err(Beyond::default()) }
+    }
+
+    /// As [`Administrator::hold`], of scopes that the administrator named.
+    pub fn hold_asked(&self, scopes: &ScopeSet) -> Result<(), Beyond> {
+        let asked: ScopeSet = scopes.iter().filter(|scope| !self.scopes.contains(scope)).cloned().collect();
+        if asked.is_empty() { Ok(()) } else { Err(Beyond { asked }) }
     }
 }
 

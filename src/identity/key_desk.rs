@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::api_keys::{KeyAdministration, KeyError, NewKey, Rotated};
+use super::api_keys::{Expiry, KeyAdministration, KeyError, NewKey, Rotated};
 use super::grants::{Administrator, Beyond};
 use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery, PresentedKey};
 use crate::domain::audit::{AuditAction, AuditEvent};
@@ -33,31 +33,44 @@ impl KeyDesk {
         if let (None, Some(id)) = (&owner, new.owner.user()) {
             return Err(KeyError::UnknownOwner(id.to_string()));
         }
-        let held = who.hold(&new.scopes).and_then(|()| match &owner {
-            Some(owner) => who.reach_user(owner, &self.roles),
+        let held = who.hold_asked(&new.scopes).and_then(|()| match &owner {
+            Some(owner) => who.act_as(owner, &self.roles),
             None => Ok(()),
         });
         if let Err(beyond) = held {
             let event = self.refusal(who, AuditAction::KeyCreate);
             return Err(self.refuse(event, new.owner.user().cloned(), beyond).await);
         }
-        self.keys.create(new, &who.by).await
+        let expiry = who.expiry_within(new.expiry.from_now(self.keys.now())).map_or(Expiry::Never, Expiry::At);
+        self.keys.create(NewKey { expiry, ..new }, &who.by).await
     }
 
     pub async fn change(&self, id: &ApiKeyId, changes: KeyChanges, who: &Administrator) -> Result<ApiKey, KeyError> {
         let key = self.reach(id, who, AuditAction::KeyChange).await?;
         if let Some(scopes) = &changes.scopes
-            && let Err(beyond) = who.hold(scopes)
+            && let Err(beyond) = who.hold_asked(scopes)
         {
             let event = self.refusal(who, AuditAction::KeyChange).on_key(&key.id);
             return Err(self.refuse(event, key.owner.user().cloned(), beyond).await);
         }
-        self.keys.change(&key, changes, &who.by).await
+        // By a key that ends, no key is made to live longer than either does now: not that key itself, above all.
+        let expires_at = changes.expires_at.map(|wanted| match (key.expires_at, who.key_expires_at) {
+            (Some(own), Some(limit)) => wanted.into_iter().chain([own.max(limit)]).min(),
+            _ => wanted,
+        });
+        self.keys.change(&key, KeyChanges { expires_at, ..changes }, &who.by).await
     }
 
     pub async fn rotate(&self, id: &ApiKeyId, overlap: Duration, who: &Administrator) -> Result<Rotated, KeyError> {
-        let key = self.reach(id, who, AuditAction::KeyRotate).await?;
-        self.keys.rotate(&key, overlap, &who.by).await
+        let attempt = async || {
+            let key = self.reach(id, who, AuditAction::KeyRotate).await?;
+            self.keys.rotate(&key, overlap, who.expiry_within(key.expires_at), &who.by).await
+        };
+        match attempt().await {
+            // Its scopes may have changed since it was judged. If so, it is judged by the new ones.
+            Err(KeyError::NotRotatable(_)) => attempt().await,
+            done => done,
+        }
     }
 
     /// The key as it is now. One that was revoked before keeps its first reason.

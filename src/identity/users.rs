@@ -10,7 +10,7 @@ use super::notices::{Notice, Notices};
 use super::passwords::{Passwords, Unfit};
 use crate::domain::audit::{AuditAction, AuditEvent, Initiator};
 use crate::domain::change::Change;
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::password_policy::AboutUser;
 use crate::domain::random::{self, Random};
 use crate::domain::role::{RoleName, RoleSet, Roles};
@@ -75,6 +75,9 @@ pub enum UserError {
     Taken,
     #[error("there is no user named or numbered `{0}`")]
     Unknown(String),
+    /// The one user is known by their name here, the other by their id.
+    #[error("`{text}` is the id of the user named `{by_id}` and the name of the user numbered `{by_name}`")]
+    Ambiguous { text: String, by_id: String, by_name: UserId },
     #[error("there is no role `{0}` in the configuration")]
     UnknownRole(RoleName),
     #[error("{0}")]
@@ -84,6 +87,8 @@ pub enum UserError {
     /// What nobody may do to their own account here; what it is.
     #[error("you cannot {0}")]
     Oneself(&'static str),
+    #[error("the user was changed by somebody else at the same time")]
+    Outdated,
     #[error("too many passwords are waiting to be hashed")]
     Busy,
     #[error(transparent)]
@@ -101,7 +106,13 @@ impl UserAdministration {
             self.passwords.check_fitness(&password, &AboutUser::from(&user))?;
             user.password = self.passwords.hash(password).await.map_err(|_| UserError::Busy)?;
         }
-        let nothing = User { is_admin: false, roles: RoleSet::default(), scopes: ScopeSet::default(), ..user.clone() };
+        let nothing = User {
+            username: String::new(),
+            is_admin: false,
+            roles: RoleSet::default(),
+            scopes: ScopeSet::default(),
+            ..user.clone()
+        };
         let event = self.auditor.done(by, AuditAction::UserCreate).about(&user.id);
         let change = Change::from(event.saying(difference(&nothing, &user).text()));
         match self.users.insert(&user, &change).await? {
@@ -154,11 +165,16 @@ impl UserAdministration {
         }
     }
 
-    /// By name, or by id when no name fits.
+    /// By id or by name. What fits two users finds neither: whoever chose their name so is not to be taken for the other.
     pub async fn find(&self, name_or_id: &str) -> Result<User, UserError> {
-        match self.users.find_by_username(name_or_id).await? {
-            Some(user) => Ok(user),
-            None => self.find_by_id(&UserId(name_or_id.to_owned())).await,
+        let by_id = self.users.find_fresh(&UserId(name_or_id.to_owned())).await?.map(Arc::unwrap_or_clone);
+        let by_name = self.users.find_by_username(name_or_id).await?;
+        match (by_id, by_name) {
+            (Some(by_id), Some(by_name)) if by_id.id != by_name.id => {
+                Err(UserError::Ambiguous { text: name_or_id.to_owned(), by_id: by_id.username, by_name: by_name.id })
+            }
+            (Some(user), _) | (None, Some(user)) => Ok(user),
+            (None, None) => Err(UserError::Unknown(name_or_id.to_owned())),
         }
     }
 
@@ -221,23 +237,47 @@ impl UserAdministration {
 
     /// Sets a password and ends all of the user's sessions.
     pub async fn give_password(&self, user: &User, password: Secret<String>, by: &Initiator) -> Result<(), UserError> {
+        let hash = self.hash_for(user, password).await?;
+        if self.put_password(user, hash, None, by).await? {
+            Ok(())
+        } else {
+            Err(UserError::Unknown(user.id.to_string()))
+        }
+    }
+
+    /// The hash of a password that is fit for this user.
+    pub async fn hash_for(&self, user: &User, password: Secret<String>) -> Result<PasswordHash, UserError> {
         self.passwords.check_fitness(&password, &AboutUser::from(user))?;
-        let hash = self.passwords.hash(password).await.map_err(|_| UserError::Busy)?;
+        self.passwords.hash(password).await.map_err(|_| UserError::Busy)
+    }
+
+    /// As [`UserAdministration::give_password`], of a password that is hashed already. `false` when there is no such user,
+    /// or their password was not last changed when it is said.
+    pub async fn put_password(
+        &self,
+        user: &User,
+        password: PasswordHash,
+        only_if_changed_at: Option<Timestamp>,
+        by: &Initiator,
+    ) -> Result<bool, UserError> {
         let now = self.clock.now();
         let setting = PasswordSetting {
             user_id: user.id.clone(),
-            password: hash,
+            password,
             at: now,
             keep: None,
             tokens_valid_from: Kept::NOTHING.tokens_valid_from(now),
-            only_if_changed_at: None,
+            only_if_changed_at,
         };
         let notice = Notice::PasswordChanged(PasswordChange::SetByAdministrator);
         let change = self
             .change_of(user, self.auditor.done(by, AuditAction::UserPasswordSet))
             .mailing(self.notices.about(user, notice, by));
         let done = self.users.set_password(&setting, &change).await?;
-        self.witness(done, user, &change)
+        if done {
+            self.auditor.witness(&change);
+        }
+        Ok(done)
     }
 
     /// The live sessions of a user, the newest first.
@@ -255,7 +295,8 @@ impl UserAdministration {
 
     /// Deletes a user with all that is the user's.
     pub async fn delete(&self, user: &User, by: &Initiator) -> Result<(), UserError> {
-        let change = self.change_of(user, self.auditor.done(by, AuditAction::UserDelete));
+        let event = self.auditor.done(by, AuditAction::UserDelete).saying(format!("username [{}]", user.username));
+        let change = self.change_of(user, event);
         let done = self.users.delete(&user.id, self.clock.now(), &change).await?;
         self.witness(done, user, &change)
     }
@@ -286,10 +327,11 @@ impl UserAdministration {
     }
 }
 
-/// Names and addresses are the user's own, and somebody types a password there sooner or later: they are not told.
+/// Of a user who is gone only their name says who they were. Addresses and other names are the user's own, and somebody
+/// types a password there sooner or later: they are not told.
 fn difference(before: &User, after: &User) -> Difference {
     Difference::default()
-        .field("username", &before.username, &after.username)
+        .values("username", &before.username, &after.username)
         .field("email", &before.email, &after.email)
         .field("first_name", &before.first_name, &after.first_name)
         .field("last_name", &before.last_name, &after.last_name)

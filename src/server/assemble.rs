@@ -113,6 +113,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         KeyCheck::new(
             Arc::clone(&api_keys) as _,
             Arc::clone(&users) as _,
+            settings.roles.clone(),
             MissBudget::new(settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst),
             Arc::clone(&serial),
         ),

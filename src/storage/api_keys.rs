@@ -29,7 +29,8 @@ pub trait ApiKeys: Send + Sync {
     async fn update(&self, id: &ApiKeyId, changes: &KeyChanges, now: Timestamp, change: &Change) -> Result<bool>;
 
     /// Stores a successor, and lets the old key end at `old_until` unless it ends before, in one transaction. `None` when
-    /// the old key is unknown, revoked or expired, or has a successor already.
+    /// the old key is unknown, revoked or expired, has a successor already, or no longer the successor's scopes: whoever
+    /// judged it by those judged another key.
     async fn rotate(
         &self,
         old: &ApiKeyId,

@@ -40,7 +40,10 @@ fn what_was_done_and_refused_is_listed_by_whom_and_when() {
     place.run(&["users", "delete", "anna"]).success();
     let gone = list(&["--user", anna["id"].as_str().unwrap()]);
     assert_eq!(actions(&gone), ["user_delete", "sign_in", "sign_in", "user_create"]);
-    assert_eq!(list(&["--user", "anna"]), json!([]));
+    assert_eq!(gone[0]["detail"], "username [anna]");
+    assert_eq!(gone[3]["detail"], "username [] -> [anna]");
+    let unknown = place.run(&["audit", "list", "--user", "anna"]);
+    assert_eq!(unknown.refusal(), "there is no user named or numbered `anna`");
 }
 
 #[test]

@@ -94,6 +94,8 @@ fn a_second_factor_is_taken_away_from_who_has_lost_it() {
     let reset = office.place.json(&["users", "reset-2fa", user["id"].as_str().unwrap()], "");
     assert_eq!(reset, user);
     eventually("the sessions to end", || (office.server.get_with_token("/", &access).status == 401).then_some(()));
+    let none = office.place.run(&["users", "reset-2fa", "anna"]);
+    assert_eq!(none.success().stdout, "User anna had no second factor; all sessions have ended.\n");
     let unknown = office.place.run(&["users", "reset-2fa", "nobody"]);
     assert_eq!(unknown.refusal(), "there is no user named or numbered `nobody`");
 }

@@ -55,6 +55,8 @@ fn what_is_given_is_changed_and_the_rest_stays() {
         assert_eq!(changed, expected, "{arguments:?}");
         eventually("the change to be heard of", || (scopes(&server, &access) == carried).then_some(()));
     }
+    let nothing = place.run(&["users", "change", "Anna"]);
+    assert_eq!(nothing.refusal(), "say what is to be different; `users change --help` lists what can be");
     let text = place.run(&["users", "show", "Anna"]).success().stdout.clone();
     for (field, value) in [("last name", "Arendt"), ("admin", "no"), ("active", "yes")] {
         assert!(text.lines().any(|line| line.starts_with(field) && line.ends_with(value)), "{text}");

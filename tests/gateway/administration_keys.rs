@@ -112,6 +112,17 @@ fn what_does_not_fit_is_told_field_by_field_and_nothing_is_written() {
         }
     }
     for (field, value, sentence) in [
+        ("expires_in", json!(0), "Ensure this value is greater than or equal to 1."),
+        ("expires_in", json!("60"), "A valid integer is required."),
+    ] {
+        let reply = admin.patch(&format!("keys/{}/", key.id), &json!({ (field): value }));
+        assert_eq!((reply.status, reply.json()), (400, json!({ (field): [sentence] })), "{field} {value}");
+    }
+    for end in [json!(null), json!("2030-01-01T00:00:00Z")] {
+        let reply = admin.patch(&format!("keys/{}/", key.id), &json!({ "expires_in": 60, "expires_at": end }));
+        assert_eq!(reply.json(), json!({ "expires_at": ["Give either expires_in or expires_at."] }));
+    }
+    for (field, value, sentence) in [
         ("owner", json!(""), "This field may not be blank."),
         ("owner", json!("group:x"), owner),
         ("owner", json!("user:"), owner),
@@ -163,6 +174,9 @@ fn a_change_counts_from_the_next_request_on() {
     read().seen();
     clock.advance(Duration::from_secs(30));
     read().assert_refused(401, "key_not_valid");
+    let later = admin.patch(&path, &json!({ "expires_in": 90, "name": "renamed" })).done();
+    assert_eq!(later["expires_at"], "2027-01-15T08:02:00.000000Z");
+    assert_eq!(admin.patch(&path, &json!({ "expires_in": null })).done(), later);
     let alive = admin.patch(&path, &json!({ "expires_at": null })).done();
     assert_eq!((&alive["expires_at"], &alive["name"]), (&Value::Null, &json!("renamed")));
     read().seen();
@@ -217,7 +231,7 @@ fn a_rotated_key_works_on_until_the_overlap_is_over() {
         (&after["name"], &after["owner"], &after["scopes"]),
         (&json!("export"), &json!("reports"), &json!(["orders:read"]))
     );
-    assert_eq!(after["expires_at"], "2027-01-26T08:00:00.000000Z", "ten days, as the first one was made for");
+    assert_eq!(after["expires_at"], "2027-01-25T08:00:00.000000Z", "when the first one would have expired");
     assert_eq!(admin.get(&format!("keys/{id}/")).done(), *before);
     assert_eq!((status(&world, "/read", old), status(&world, "/read", &new)), (200, 200));
     admin.post(&format!("keys/{id}/rotate/"), &json!({})).assert_refused(400, "invalid");
@@ -359,4 +373,57 @@ fn another_node_hears_of_a_changed_key() {
     eventually("the other node to know the key", || (ask() == 200).then_some(()));
     world.by_scopes(ALL).patch(&format!("keys/{}/", key.id), &json!({ "scopes": [] })).done();
     eventually("the other node to hear of it", || (ask() == 403).then_some(()));
+}
+
+#[test]
+fn a_demoted_administrators_key_administers_no_longer_and_does_the_rest() {
+    let world = World::plan(plan());
+    let root = world.user_with("root", true, "users:read");
+    let held = format!("{ALL} sessions:write");
+    let (_, secret) = world.key_of(KeyOwner::User(root.id.clone()), &held, None);
+    let key = world.by_key(&secret);
+    key.post("users/", &json!({ "username": "before" })).done();
+    let admin = world.by_scopes(&held);
+    admin.patch(&format!("users/{}/", root.id), &json!({ "is_admin": false })).done();
+    key.post("users/", &json!({ "username": "after" })).assert_refused(403, "permission_denied");
+    key.post("keys/", &json!({ "name": "x", "owner": "robot" })).assert_refused(403, "permission_denied");
+    key.get("keys/").assert_refused(403, "permission_denied");
+    key.get("audit/").assert_refused(403, "permission_denied");
+    key.get("users/").done();
+    assert_eq!(status(&world, "/read", &secret), 200, "an operator gave the key more than its owner has");
+    admin.patch(&format!("users/{}/", root.id), &json!({ "is_admin": true })).done();
+    key.post("users/", &json!({ "username": "after" })).done();
+}
+
+#[test]
+fn what_a_key_makes_ends_with_it_at_the_latest() {
+    let (plan, clock) = plan().timed();
+    let world = World::plan(plan);
+    let service = || KeyOwner::Service("robot".to_owned());
+    let (own, secret) = world.key_of(service(), ALL, Some(60 * DAY));
+    let (endless, _) = world.key_of(service(), "", None);
+    let (long, _) = world.key_of(service(), "", Some(90 * DAY));
+    let end = own.expires_at.unwrap().rfc3339();
+    let by_key = world.by_key(&secret);
+    let make = |body: Value| by_key.post("keys/", &body).done()["expires_at"].clone();
+    assert_eq!(make(json!({ "name": "x" })), end);
+    assert_eq!(make(json!({ "name": "x", "expires_in": 100 * 86_400 })), end);
+    assert_eq!(make(json!({ "name": "x", "expires_at": "2100-01-01T00:00:00Z" })), end);
+    assert_eq!(make(json!({ "name": "x", "expires_in": 60 })), "2027-01-15T08:01:00.000000Z");
+
+    let change = |key: &str, to: Value| {
+        by_key.patch(&format!("keys/{key}/"), &json!({ "expires_at": to })).done()["expires_at"].clone()
+    };
+    let (own, long_end) = (own.id.as_str(), long.expires_at.unwrap().rfc3339());
+    assert_eq!(change(own, json!(null)), end);
+    assert_eq!(change(own, json!("2100-01-01T00:00:00Z")), end);
+    assert_eq!(change(long.id.as_str(), json!(null)), long_end);
+    assert_eq!(change(long.id.as_str(), json!("2027-01-16T08:00:00Z")), "2027-01-16T08:00:00.000000Z");
+    assert_eq!(change(endless.id.as_str(), json!(null)), Value::Null);
+
+    clock.advance(DAY);
+    let rotate =
+        |key: &str| by_key.post(&format!("keys/{key}/rotate/"), &json!({})).done()["new"]["expires_at"].clone();
+    assert_eq!(rotate(endless.id.as_str()), end);
+    assert_eq!(rotate(own), end, "not for another sixty days");
 }

@@ -126,6 +126,7 @@ fn what_does_not_fit_is_told_field_by_field_and_nothing_is_written() {
             json!("service:x"),
             "A user name does not begin with `service:`, which is how services are named to backends.",
         ),
+        ("username", json!("0197c1a2-6F5E-7d3c-9b1a-2f4e6d8c0a1b"), "A user name does not look like an id."),
         ("username", json!("anna"), "A user with that username already exists."),
         ("email", json!("nowhere"), "Enter a valid email address."),
         ("email", json!("a@b@c"), "Enter a valid email address."),
@@ -624,4 +625,20 @@ fn pages_neither_repeat_nor_hide_anybody_while_others_come_and_go() {
     assert_eq!(admin.get("users/?nothing=x&limit=1").status, 200);
     let keys = admin.get("keys/?limit=1");
     assert_eq!(keys.status, 200);
+}
+
+#[test]
+fn a_name_that_is_the_id_of_another_user_finds_neither() {
+    let world = World::plan(Plan::default());
+    let (anna, imported) = (world.user("anna"), world.user_with_id("anna", "imported"));
+    let find = |text: &str| world.wait(world.administration.users.find(text));
+    let message = find("anna").unwrap_err().to_string();
+    let expected =
+        format!("`anna` is the id of the user named `imported` and the name of the user numbered `{}`", anna.id);
+    assert_eq!(message, expected);
+    assert_eq!(find("imported").unwrap().id, imported.id);
+    assert_eq!(find(anna.id.as_str()).unwrap().username, "anna");
+    let same = world.user_with_id("same", "same");
+    assert_eq!(find("same").unwrap().id, same.id);
+    assert_eq!(find("nobody").unwrap_err().to_string(), "there is no user named or numbered `nobody`");
 }

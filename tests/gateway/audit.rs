@@ -57,6 +57,22 @@ fn every_change_is_one_row_and_one_line_that_tells_what_changed() {
         (
             "PATCH",
             at(""),
+            json!({ "username": "bert", "last_name": "B" }),
+            "user_change",
+            "username [anna] -> [bert]; last_name".into(),
+            String::new(),
+        ),
+        (
+            "PATCH",
+            at(""),
+            json!({ "username": "anna" }),
+            "user_change",
+            "username [bert] -> [anna]".into(),
+            String::new(),
+        ),
+        (
+            "PATCH",
+            at(""),
             json!({ "email": "anna@example.org", "first_name": "A" }),
             "user_change",
             "email; first_name".into(),
@@ -108,7 +124,7 @@ fn every_change_is_one_row_and_one_line_that_tells_what_changed() {
             format!("key:{key}"),
         ),
         ("POST", format!("keys/{key}/revoke/"), json!({}), "key_revoke", String::new(), format!("key:{key}")),
-        ("DELETE", at(""), json!({}), "user_delete", String::new(), String::new()),
+        ("DELETE", at(""), json!({}), "user_delete", "username [anna]".into(), String::new()),
     ];
     for (method, path, body, action, detail, object) in steps {
         admin.ask(method, &path, Some(&body)).done();
@@ -149,7 +165,10 @@ fn every_change_is_one_row_and_one_line_that_tells_what_changed() {
         world.access_line(text(event, "request_id"));
     }
     let created = results(&admin, "action=user_create");
-    assert!(created.iter().any(|event| event["detail"] == "scopes [] -> [orders:read]"), "{created:?}");
+    assert!(
+        created.iter().any(|event| event["detail"] == "username [] -> [anna]; scopes [] -> [orders:read]"),
+        "{created:?}"
+    );
     let created = results(&admin, "action=key_create");
     assert!(
         created.iter().any(|event| text(event, "detail").starts_with(&format!("owner user:{anna}; expires ["))),
@@ -291,10 +310,7 @@ fn no_secret_is_in_the_audit_nor_in_any_log() {
     admin.post(&format!("users/{anna}/set-password/"), &json!({ "password": secrets[1] })).done();
     // What people write into the wrong field.
     for (path, body) in [
-        (
-            format!("users/{anna}/"),
-            json!({ "first_name": secrets[0], "last_name": secrets[1], "username": secrets[2] }),
-        ),
+        (format!("users/{anna}/"), json!({ "first_name": secrets[0], "last_name": secrets[1] })),
         (format!("users/{anna}/"), json!({ "email": secrets[0], "is_admin": secrets[1] })),
         (format!("keys/{}/", text(&key, "id")), json!({ "name": text(&key, "key") })),
     ] {

@@ -72,10 +72,16 @@ fn assert_out_of_reach(world: &World, who: &Asker<'_>, acts: Vec<(&'static str, 
     let before = everything(world);
     let told = refusals(world).len();
     let count = acts.len();
-    let denial = r#"{"detail":"You do not have permission to perform this action.","code":"permission_denied"}"#;
+    let denial = json!({ "detail": "You do not have permission to perform this action.", "code": "permission_denied" });
     for (method, path, body) in acts {
         let reply = who.ask(method, &path, body.as_ref());
-        assert_eq!((reply.status, reply.text().as_str()), (403, denial), "{method} {path} {body:?}");
+        let mut said = reply.json();
+        if let Some(missing) = said.as_object_mut().unwrap().shift_remove("missing_scopes") {
+            let sent = body.as_ref().unwrap()["scopes"].as_array().unwrap().clone();
+            let missing = missing.as_array().unwrap().clone();
+            assert!(!missing.is_empty() && missing.iter().all(|scope| sent.contains(scope)), "{path} {missing:?}");
+        }
+        assert_eq!((reply.status, &said), (403, &denial), "{method} {path} {body:?}");
     }
     assert_eq!(everything(world), before);
     assert_eq!(refusals(world).len(), told + count, "each attempt is told in the audit");
@@ -187,8 +193,13 @@ fn keys_are_no_way_round() {
             ],
         );
         assert_eq!(who.patch(&format!("keys/{}/", weak.id), &json!({ "scopes": ["keys:write"] })).status, 200);
-        assert_eq!(who.post("keys/", &json!({ "name": "x", "owner": format!("user:{}", plain.id) })).status, 201);
+        // Of a key that acts as somebody else it takes what setting their password takes.
+        assert_out_of_reach(&world, &who, vec![owned(&plain, &[])]);
     }
+    let both = world.by_scopes("keys:write users:write");
+    assert_eq!(both.post("keys/", &json!({ "name": "x", "owner": format!("user:{}", plain.id) })).status, 201);
+    let own = world.by_user("keeper").post("keys/", &json!({ "name": "x", "owner": format!("user:{}", keeper.id) }));
+    assert_eq!(own.status, 201, "{own:?}");
     let unknown = world.by_user("keeper").post("keys/", &json!({ "name": "x", "owner": "user:nobody" }));
     assert_eq!((unknown.status, unknown.json()), (400, json!({ "owner": ["There is no such user."] })));
 
@@ -256,7 +267,7 @@ fn who_lost_their_rights_administers_no_more() {
 #[test]
 fn whatever_is_in_the_body_nobody_becomes_somebody_else() {
     let world = World::plan(plan());
-    let plain = world.user("plain");
+    let plain = world.user_with_id("45", "plain");
     let who = world.by_scopes("users:read users:write");
     let body = json!({
         "username": "new", "id": plain.id.as_str(), "password_hash": "x", "created_at": "2020-01-01T00:00:00Z",
@@ -274,4 +285,32 @@ fn whatever_is_in_the_body_nobody_becomes_somebody_else() {
     who.post(&format!("users/{}/disable/", plain.id), &json!({})).done();
     assert_eq!(who.get(&path).done()["is_active"], false);
     assert_eq!(who.get(&format!("users/{}/", named["id"].as_str().unwrap())).done()["is_active"], true);
+}
+
+#[test]
+fn scopes_that_were_asked_for_in_vain_are_named_and_others_are_not() {
+    let world = World::plan(plan());
+    let (plain, rich) = (world.user("plain"), world.user_with("rich", false, "orders:read"));
+    let who = world.by_scopes("users:read users:write keys:write");
+    let (key, _) = world.key("keys:write");
+    let asked = json!(["users:read", "orders:write", "orders:read"]);
+    for (method, path) in [
+        ("POST", "users/".to_owned()),
+        ("PATCH", format!("users/{}/", plain.id)),
+        ("POST", "keys/".to_owned()),
+        ("PATCH", format!("keys/{}/", key.id)),
+    ] {
+        let reply = who.ask(method, &path, Some(&json!({ "username": "new", "name": "new", "scopes": asked })));
+        assert_eq!(reply.status, 403, "{reply:?}");
+        assert_eq!(reply.json()["missing_scopes"], json!(["orders:read", "orders:write"]), "{method} {path}");
+    }
+    for (method, path, body) in [
+        ("POST", "users/".to_owned(), json!({ "username": "new", "is_admin": true })),
+        ("POST", "users/".to_owned(), json!({ "username": "new", "roles": ["auditor"] })),
+        ("PATCH", format!("users/{}/", rich.id), json!({ "scopes": asked })),
+        ("POST", "keys/".to_owned(), json!({ "name": "x", "owner": format!("user:{}", rich.id) })),
+    ] {
+        let reply = who.ask(method, &path, Some(&body));
+        assert_eq!((reply.status, reply.json().get("missing_scopes")), (403, None), "{method} {path} {body}");
+    }
 }

@@ -220,6 +220,11 @@ pub async fn a_rotation_names_its_successor_and_ends_the_old_key(world: &World) 
         let done = world.api_keys.rotate(&id, at(20), &successor, &change()).await.unwrap();
         assert_eq!(done, None, "{id}");
     }
+    // Nor when its scopes are not those that the successor was made with.
+    insert(world, &api_key(6)).await;
+    let narrower = ApiKey { scopes: ScopeSet::default(), ..successor.clone() };
+    assert_eq!(world.api_keys.rotate(&api_key(6).id, at(20), &narrower, &change()).await.unwrap(), None);
+    assert_eq!(whole(&world.api_keys.find(&api_key(6).id).await.unwrap().unwrap()), whole(&api_key(6)));
     assert!(world.api_keys.find(&successor.id).await.unwrap().is_none());
 }
 

@@ -29,8 +29,11 @@ pub struct ApiKeyChange {
     /// All of them, in place of those there were.
     #[schema(example = json!(["orders:read"]), max_items = 100, nullable = false)]
     pub scopes: Option<Vec<String>>,
-    /// `null`: it works until it is revoked.
-    #[schema(example = json!(null), format = DateTime)]
+    /// In how many seconds from now it stops working.
+    #[schema(example = 7776000, minimum = 1, maximum = 3155760000_u64)]
+    pub expires_in: Option<u64>,
+    /// When it stops working, instead of `expires_in`; `null`: it works until it is revoked.
+    #[schema(format = DateTime)]
     pub expires_at: Option<String>,
 }
 

@@ -15,6 +15,9 @@ pub struct Refusal {
     /// From a closed set; the same one is in the access log.
     #[schema(example = "credential_missing")]
     pub code: String,
+    /// With `permission_denied`: scopes in the request that are not the caller's to give.
+    #[schema(example = json!(["orders:write"]), nullable = false)]
+    pub missing_scopes: Option<Vec<String>>,
 }
 
 /// What is wrong with each field, under the field's name; what concerns none of them is under `non_field_errors`.

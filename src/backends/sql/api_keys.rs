@@ -201,12 +201,14 @@ impl ApiKeys for SqlApiKeys {
             let rotated = sqlx::query(
                 "UPDATE api_keys SET replaced_by = $1, \
                  expires_at = CASE WHEN expires_at < $2 THEN expires_at ELSE $2 END \
-                 WHERE id = $3 AND revoked_at IS NULL AND replaced_by IS NULL AND (expires_at IS NULL OR expires_at > $4)",
+                 WHERE id = $3 AND revoked_at IS NULL AND replaced_by IS NULL AND (expires_at IS NULL OR expires_at > $4) \
+                 AND scopes = $5",
             )
             .bind(successor.id.as_str())
             .bind(old_until.as_micros())
             .bind(old.as_str())
             .bind(now.as_micros())
+            .bind(successor.scopes.to_string())
             .execute(changing.connection())
             .await?;
             if rotated.rows_affected() == 0 {

@@ -1,10 +1,7 @@
 use crate::config::section::Section;
 use crate::config::value::Value;
-use crate::domain::role::{ADMIN, RoleName, Roles};
+use crate::domain::role::{ADMIN, ADMINISTRATION, RoleName, Roles};
 use crate::domain::scope::{Scope, ScopeSet};
-
-const ADMIN_SCOPES: [&str; 6] =
-    ["users:read", "users:write", "keys:read", "keys:write", "sessions:write", "audit:read"];
 
 /// What the tokens of those who have a role carry beside the user's own scopes.
 pub fn read(mut section: Section<'_>) -> Roles {
@@ -27,7 +24,7 @@ pub fn read(mut section: Section<'_>) -> Roles {
 }
 
 fn default_admin() -> ScopeSet {
-    ADMIN_SCOPES.iter().filter_map(|name| Scope::parse(name).ok()).collect()
+    ADMINISTRATION.iter().filter_map(|name| Scope::parse(name).ok()).collect()
 }
 
 pub fn scopes(value: &Value<'_>) -> ScopeSet {
