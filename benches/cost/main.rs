@@ -5,12 +5,9 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
 
 mod arguments;
-mod connection;
-mod gateway;
-mod load;
-mod process;
+#[path = "../harness/mod.rs"]
+mod harness;
 mod report;
-mod upstream;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,12 +15,10 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use arguments::Arguments;
-use gateway::Gateway;
-use process::{Cores, Process};
+use harness::gateway::{self, Gateway};
+use harness::process::{self, Cores, Process};
+use harness::{Result, load, upstream};
 use report::Row;
-
-/// Sentences for whoever runs this; nobody handles them any further.
-type Result<T> = std::result::Result<T, String>;
 
 const STARTS: usize = 5;
 const LATENCY_SECONDS: u64 = 3;
@@ -52,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let cores = Cores::choose()?;
+    let cores = Cores::choose(1)?;
     // The load and the upstream run on threads of this process, and those inherit the core.
     cores.work()?;
     let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
@@ -67,7 +62,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     ];
     let mut running = None;
     if !arguments.bare_only {
-        let gateway = Gateway::prepare(folder.path(), upstream)?;
+        let gateway = Gateway::prepare(folder.path(), upstream, &[])?;
         let process = time_starts(&gateway, &cores, &plain)?;
         println!("Portcullis, idle: {} KiB resident", process.resident_kib()?);
         let token = format!("Authorization: Bearer {}\r\n", gateway.sign_in()?);
@@ -93,8 +88,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     for (subject, row) in subjects.iter().zip(&mut rows) {
         let lasting = Duration::from_secs(LATENCY_SECONDS);
-        row.latencies = load::steady(subject.address, &subject.request, arguments.rate, lasting)
+        let steady = load::steady(subject.address, &subject.request, arguments.rate, lasting)
             .map_err(|problem| format!("{}: {problem}", subject.name))?;
+        if steady.refused > 0 {
+            return Err(format!("{}: {} requests were refused at a steady rate", subject.name, steady.refused));
+        }
+        row.latencies = steady.latencies;
     }
     report::print(&rows, arguments);
     if let Some(process) = running {

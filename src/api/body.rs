@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, Response};
 use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
+use super::charset;
 use super::fields::{Fields, SURROGATE_MARK};
 use super::refusal::refuse_with;
 use crate::domain::denial::Denial;
@@ -41,7 +42,7 @@ pub async fn read(headers: &HeaderMap, bytes: Bytes) -> Result<Fields, Unreadabl
         return Err(unsupported(&sent));
     }
     match media.as_str() {
-        "application/json" => json_fields(&bytes),
+        "application/json" => json_fields(&sent, &bytes),
         "application/x-www-form-urlencoded" => Ok(form_fields(&bytes)),
         "multipart/form-data" => multipart_fields(headers, bytes).await,
         _ => Err(unsupported(&sent)),
@@ -55,12 +56,13 @@ fn unsupported(sent: &str) -> Unreadable {
     Unreadable::new(denial, &json!({ "detail": detail, "code": denial.code() }))
 }
 
-fn json_fields(bytes: &[u8]) -> Result<Fields, Unreadable> {
-    let text = std::str::from_utf8(bytes).map_err(|_| Unreadable::parse("JSON", "the body is not UTF-8"))?;
-    if depth(text) > MAX_DEPTH {
+fn json_fields(content_type: &str, bytes: &[u8]) -> Result<Fields, Unreadable> {
+    let text = charset::decode(content_type, bytes);
+    let text = text.ok_or_else(|| Unreadable::parse("JSON", "the body is not in its charset"))?;
+    if depth(&text) > MAX_DEPTH {
         return Err(Unreadable::parse("JSON", "nested too deeply"));
     }
-    let marked = mark_lone_surrogates(text);
+    let marked = mark_lone_surrogates(&text);
     let mut reader = serde_json::Deserializer::from_str(&marked);
     // Of a repeated field the last one counts: these bodies are read by one reader only, so nobody can be misled.
     let value = Value::deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
@@ -123,8 +125,7 @@ fn mark_lone_surrogates(text: &str) -> String {
                 rest = after.get(11..).unwrap_or_default();
             }
             Some(lone @ 0xd800..=0xdfff) => {
-                out.push(SURROGATE_MARK);
-                out.push_str(&format!("{lone:04X}"));
+                out.push_str(&format!("{SURROGATE_MARK}{lone:04X}{SURROGATE_MARK}"));
                 rest = tail;
             }
             _ => {
@@ -161,6 +162,8 @@ async fn multipart_fields(headers: &HeaderMap, bytes: Bytes) -> Result<Fields, U
     while let Some(part) = parts.next_field().await.map_err(|_| faulty("Invalid multipart body"))? {
         let Some(name) = part.name().map(str::to_owned) else { continue };
         if part.file_name().is_some() {
+            // A file is no text, whatever is in it.
+            map.insert(name, json!({}));
             continue;
         }
         let text = part.bytes().await.map_err(|_| faulty("Invalid multipart body"))?;

@@ -16,8 +16,8 @@ pub struct Fields {
     all_texts: bool,
 }
 
-/// Stands before the four hex digits of a lone surrogate, which no Rust string can hold. A noncharacter, so it means
-/// nothing in any text.
+/// Stands before and after the four hex digits of a lone surrogate, which no Rust string can hold. A noncharacter, so it
+/// means nothing in any text.
 pub const SURROGATE_MARK: char = '\u{10FFFE}';
 
 impl Fields {
@@ -132,11 +132,17 @@ fn read(value: Option<&Value>, ends: Ends) -> Result<String, String> {
     if text.contains('\0') {
         return Err("Null characters are not allowed.".to_owned());
     }
-    if let Some((_, rest)) = text.split_once(SURROGATE_MARK) {
-        let digits: String = rest.chars().take(4).collect();
-        return Err(format!("Surrogate characters are not allowed: U+{digits}."));
+    match surrogate(&text) {
+        Some(digits) => Err(format!("Surrogate characters are not allowed: U+{digits}.")),
+        None => Ok(text),
     }
-    Ok(text)
+}
+
+/// The hex digits of the first lone surrogate.
+fn surrogate(text: &str) -> Option<&str> {
+    text.split(SURROGATE_MARK)
+        .skip(1)
+        .find(|part| part.len() == 4 && part.starts_with('D') && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// White space as Python's `str.strip` knows it: Unicode's, and the four information separators.
@@ -160,6 +166,9 @@ mod tests {
         assert_eq!(judge(json!(5)), Ok("5".into()));
         assert_eq!(judge(json!(1.5)), Ok("1.5".into()));
         assert_eq!(judge(json!("\u{202e}rtl")), Ok("\u{202e}rtl".into()));
+        for odd in ["\u{10FFFE}", "\u{10FFFE}\u{10FFFE}"] {
+            assert_eq!(judge(json!(odd)), Ok(odd.into()), "a noncharacter is one all the same");
+        }
     }
 
     #[test]
@@ -189,7 +198,7 @@ mod tests {
             (json!([1]), "Not a valid string."),
             (json!({}), "Not a valid string."),
             (json!("a\u{0}b"), "Null characters are not allowed."),
-            (json!("a\u{10FFFE}D800"), "Surrogate characters are not allowed: U+D800."),
+            (json!("a\u{10FFFE}D800\u{10FFFE}"), "Surrogate characters are not allowed: U+D800."),
         ] {
             assert_eq!(judge(value.clone()), Err(sentence.into()), "{value}");
         }

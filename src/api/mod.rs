@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod audit;
 pub mod body;
+pub mod charset;
 pub mod context;
 pub mod docs;
 pub mod endpoint;

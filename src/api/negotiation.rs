@@ -35,9 +35,10 @@ impl Representation {
             Self::Page => "html",
             Self::Fixed => return Ok(()),
         };
-        let format =
-            query.into_iter().flat_map(|query| form_urlencoded::parse(query.as_bytes())).find(|(k, _)| k == "format");
-        if format.is_some_and(|(_, value)| value != name) {
+        let pairs = query.into_iter().flat_map(|query| form_urlencoded::parse(query.as_bytes()));
+        // Of several the last one counts, and an empty one asks for nothing.
+        let format = pairs.filter(|(key, _)| key == "format").last();
+        if format.is_some_and(|(_, value)| !value.is_empty() && value != name) {
             return Err(Denial::NoRoute);
         }
         let mut ranges = headers.get_all(ACCEPT).iter().peekable();
@@ -56,12 +57,19 @@ impl Representation {
     }
 }
 
-/// The indentation that `Accept: application/json; indent=4` asks for.
+/// The indentation that `Accept: application/json; indent=4` asks for, in spaces.
 pub fn indent(headers: &HeaderMap) -> Option<usize> {
-    let accept = headers.get(ACCEPT)?.to_str().ok()?;
-    let range = accept.split(',').find(|range| range.trim().to_ascii_lowercase().starts_with("application/json"))?;
-    let value = range.split(';').find_map(|part| part.trim().strip_prefix("indent="))?;
-    value.trim().parse().ok().filter(|spaces| (1..=8).contains(spaces))
+    const MOST: usize = 8;
+    let accept = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let ranges = accept.flat_map(|value| value.split(',')).filter_map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let media = parts.next()?.to_ascii_lowercase();
+        matches!(media.as_str(), "application/json" | "application/*" | "*/*").then_some(parts)
+    });
+    let mut parameters = ranges.flatten().filter_map(|part| part.split_once('='));
+    let (_, value) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("indent"))?;
+    let spaces: usize = value.trim().trim_matches('"').parse().ok()?;
+    (spaces > 0).then_some(spaces.min(MOST))
 }
 
 #[cfg(test)]
@@ -91,7 +99,31 @@ mod tests {
         for value in ["", "application/xml", "image/*"] {
             assert_eq!(check_accept(Some(value), None), Err(Denial::NotAcceptable), "{value}");
         }
-        assert_eq!(check_accept(None, Some("format=xml")), Err(Denial::NoRoute));
+        for query in ["format=xml", "format=json&format=xml", "format=JSON", "format=api"] {
+            assert_eq!(check_accept(None, Some(query)), Err(Denial::NoRoute), "{query}");
+        }
+        for query in ["format=xml&format=json", "format=", "format", "FORMAT=xml", "a=%ff", ""] {
+            assert_eq!(check_accept(None, Some(query)), Ok(()), "{query}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_indented_as_far_as_it_is_asked_for() {
+        for (accept, spaces) in [
+            ("application/json; indent=4", Some(4)),
+            ("APPLICATION/JSON;q=1; INDENT=\"2\"", Some(2)),
+            ("text/html, application/json; indent= 3", Some(3)),
+            ("application/json, */*; indent=4", Some(4)),
+            ("application/json; indent=20", Some(8)),
+            ("application/json; indent=0", None),
+            ("application/json; indent=-1", None),
+            ("application/json; indent=x", None),
+            ("application/json", None),
+            ("text/html; indent=4", None),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT, accept.parse().unwrap())]);
+            assert_eq!(indent(&headers), spaces, "{accept}");
+        }
     }
 
     #[test]

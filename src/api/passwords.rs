@@ -48,9 +48,10 @@ pub async fn change(
         return refuse_with(Denial::InvalidFields, &faults);
     }
     let by = context.initiator(&headers);
-    let Actor::User(user) = &by.actor else { return refuse(Denial::CredentialKindNotAccepted) };
-    let issued_at = context.permit.principal().and_then(|principal| principal.issued_at);
-    match services.password_change.change(user, old, new, issued_at, &by).await {
+    let (Actor::User(user), Some(principal)) = (&by.actor, context.permit.principal()) else {
+        return refuse(Denial::CredentialKindNotAccepted);
+    };
+    match services.password_change.change(user, old, new, &principal.kept(), &by).await {
         Ok(()) => answer::json(StatusCode::OK, &json!({ "message": "Password changed successfully" })),
         Err(PasswordChangeError::Faulty(faults)) => faulty(&faults),
         Err(PasswordChangeError::Inactive) => refuse(Denial::UserInactive),

@@ -171,7 +171,7 @@ fn check_length(fields: &mut Fields, token: &Secret<String>) {
     match token.expose().chars().count() {
         // It has another fault.
         0 => {}
-        ..6 => fields.fault("token", "Ensure this field has at least 6 characters."),
+        1..6 => fields.fault("token", "Ensure this field has at least 6 characters."),
         6 => {}
         _ => fields.fault("token", "Ensure this field has no more than 6 characters."),
     }

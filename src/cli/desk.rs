@@ -3,6 +3,7 @@
 use tokio::runtime::Runtime;
 
 use super::failure::Failure;
+use super::output::complain;
 use crate::config::settings::Settings;
 use crate::server::ground::{Administration, Nature, Stores};
 use crate::server::run::back_office;
@@ -19,6 +20,9 @@ impl Desk {
         let runtime = back_office()?;
         let stores = runtime.block_on(Stores::open_patiently(settings))?;
         let administration = Administration::new(settings, &stores, &Nature::real())?;
+        if let Some(fault) = &administration.not_told {
+            complain(&format!("warning: users are not told by mail of what is changed: {fault}\n"));
+        }
         Ok(Self { administration, runtime, stores })
     }
 }

@@ -1,6 +1,6 @@
 //! `secrets`: moving what is sealed from one master key to the next.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::arguments::{OutputFormat, Secrets};
 use super::failure::Failure;
@@ -24,12 +24,12 @@ pub fn run(settings: &Settings, command: &Secrets, format: OutputFormat) -> Resu
         ("mail", "mails that wait", resealed.mail),
     ];
     let mut text = format!("Everything is sealed under the master key {}.\n", resealed.master_key_id);
-    let mut json = json!({ "master_key_id": resealed.master_key_id });
+    let mut json = Map::from_iter([("master_key_id".to_owned(), json!(resealed.master_key_id))]);
     for (name, words, tally) in kinds {
         text.push_str(&format!("{words}: {} sealed anew, {} already were\n", tally.resealed, tally.current));
-        json[name] = to_json(tally);
+        json.insert(name.to_owned(), to_json(tally));
     }
-    print(format, &text, &json);
+    print(format, &text, &Value::Object(json));
     Ok(())
 }
 

@@ -11,10 +11,12 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::password::Memory;
+
 /// Niceness of the hashing threads: the proxy workers' is 0, and 19 is the lowest priority there is.
 const NICENESS: i32 = 10;
 
-type Task = Box<dyn FnOnce() + Send>;
+type Task = Box<dyn FnOnce(&mut Memory) + Send>;
 
 /// A place among those that hash or wait. Taken before anything else is done for a password, so that whoever finds no room
 /// is turned away at no cost, and held until the hash ends.
@@ -61,12 +63,12 @@ impl HashingThreads {
     pub async fn run_in<T: Send + 'static>(
         &self,
         slot: Slot,
-        task: impl FnOnce() -> T + Send + 'static,
+        task: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Busy> {
         let (answer, answered) = oneshot::channel();
-        let task: Task = Box::new(move || {
+        let task: Task = Box::new(move |memory| {
             // The client may have hung up; the work is done all the same.
-            let done = task();
+            let done = task(memory);
             drop(slot);
             let _ = answer.send(done);
         });
@@ -75,7 +77,10 @@ impl HashingThreads {
     }
 
     /// Runs `task` on one of the threads, or says at once that there is no room.
-    pub async fn run<T: Send + 'static>(&self, task: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+    pub async fn run<T: Send + 'static>(
+        &self,
+        task: impl FnOnce(&mut Memory) -> T + Send + 'static,
+    ) -> Result<T, Busy> {
         self.run_in(self.slot()?, task).await
     }
 
@@ -98,11 +103,12 @@ impl Drop for HashingThreads {
 fn work(receiver: &Mutex<Receiver<Task>>) {
     // Where priorities may not be changed, hashing still works, only less politely.
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
+    let mut memory = Memory::default();
     loop {
         let task = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(task) = task else { return };
         // A panic in a hash ends that hash only: its answer channel closes, and the caller is told.
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(task));
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| task(&mut memory)));
     }
 }
 
@@ -119,7 +125,7 @@ mod tests {
             let threads = Arc::clone(&threads);
             tokio::spawn(async move {
                 threads
-                    .run(move || {
+                    .run(move |_| {
                         let _ = started.send(());
                         gate.recv().unwrap();
                         1
@@ -130,22 +136,22 @@ mod tests {
         running.await.unwrap();
         let second = {
             let threads = Arc::clone(&threads);
-            tokio::spawn(async move { threads.run(|| 2).await })
+            tokio::spawn(async move { threads.run(|_| 2).await })
         };
         while threads.waiting() < 2 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(threads.run(|| 3).await, Err(Busy));
+        assert_eq!(threads.run(|_| 3).await, Err(Busy));
         release.send(()).unwrap();
         assert_eq!(first.await.unwrap(), Ok(1));
         assert_eq!(second.await.unwrap(), Ok(2));
-        assert_eq!(threads.run(|| 4).await, Ok(4));
+        assert_eq!(threads.run(|_| 4).await, Ok(4));
     }
 
     #[tokio::test]
     async fn a_panic_ends_only_its_own_task() {
         let threads = HashingThreads::start(1, 4).unwrap();
-        assert_eq!(threads.run(|| -> u8 { panic!("in a hash") }).await, Err(Busy));
-        assert_eq!(threads.run(|| 7).await, Ok(7));
+        assert_eq!(threads.run(|_| -> u8 { panic!("in a hash") }).await, Err(Busy));
+        assert_eq!(threads.run(|_| 7).await, Ok(7));
     }
 }

@@ -1,8 +1,7 @@
 //! Argon2id (RFC 9106), kept as PHC strings.
 
-use argon2::password_hash::phc::PasswordHash as Phc;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash as Phc, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 
 use crate::domain::random::{self, Random};
 use crate::domain::secret::Secret;
@@ -47,26 +46,87 @@ impl HashingFailed {
     }
 }
 
+/// What a hash is computed in. Kept by who computes many: taking tens of mebibytes from the kernel and giving them back
+/// holds the processor, in the kernel, for as long as a request takes, and a proxy worker that waits for it cannot have it.
+#[derive(Default)]
+pub struct Memory(Vec<Block>);
+
+impl Memory {
+    fn blocks(&mut self, count: usize) -> &mut [Block] {
+        if self.0.len() < count {
+            self.0.resize(count, Block::new());
+        }
+        self.0.get_mut(..count).unwrap_or_default()
+    }
+
+    /// Gives back what is more than hashes of this cost need: a stored one may have asked for more.
+    fn settle(&mut self, cost: Cost) {
+        let most = usize::try_from(cost.memory_kib).unwrap_or(usize::MAX);
+        if self.0.len() > most {
+            self.0.truncate(most);
+            self.0.shrink_to_fit();
+        }
+    }
+}
+
 /// Hashes. Takes tens of milliseconds and `memory_kib` of memory: only for `hashing_threads`.
-pub fn hash(password: &Secret<String>, cost: Cost, random: &dyn Random) -> Result<PasswordHash, HashingFailed> {
+pub fn hash(
+    password: &Secret<String>,
+    cost: Cost,
+    random: &dyn Random,
+    memory: &mut Memory,
+) -> Result<PasswordHash, HashingFailed> {
+    let failed = |problem: &dyn std::fmt::Display| HashingFailed(problem.to_string());
     let salt: [u8; 16] = random::bytes(random);
-    let phc = argon2(cost)?
-        .hash_password_with_salt(password.expose().as_bytes(), &salt)
-        .map_err(|e| HashingFailed(e.to_string()))?;
+    let params = Params::new(cost.memory_kib, cost.iterations, cost.parallelism, None).map_err(|e| failed(&e))?;
+    let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    let output = compute(&hasher, password, &salt, Params::DEFAULT_OUTPUT_LEN, memory).map_err(|e| failed(&e))?;
+    let phc = Phc {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).map_err(|e| failed(&e))?,
+        salt: Some(Salt::new(&salt).map_err(|e| failed(&e))?),
+        hash: Some(output),
+    };
     Ok(PasswordHash::new(phc.to_string()))
 }
 
+fn compute(
+    hasher: &Argon2<'_>,
+    password: &Secret<String>,
+    salt: &[u8],
+    length: usize,
+    memory: &mut Memory,
+) -> Result<Output, argon2::password_hash::Error> {
+    let mut bytes = [0; Output::MAX_LENGTH];
+    let out = bytes.get_mut(..length).ok_or(argon2::password_hash::Error::OutputSize)?;
+    let blocks = memory.blocks(hasher.params().block_count());
+    hasher.hash_password_into_with_memory(password.expose().as_bytes(), salt, out, blocks)?;
+    Ok(Output::new(out)?)
+}
+
 /// Verifies against a stored hash. A hash that cannot be read, or asks for more than the bounds, never matches.
-pub fn verify(password: &Secret<String>, stored: &PasswordHash, wanted: Cost) -> Verdict {
+pub fn verify(password: &Secret<String>, stored: &PasswordHash, wanted: Cost, memory: &mut Memory) -> Verdict {
     let Some((phc, params)) = parse(stored) else { return Verdict::Wrong };
-    let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
-    if hasher.verify_password(password.expose().as_bytes(), &phc).is_err() {
+    let matches = matches(password, &phc, &params, memory);
+    memory.settle(wanted);
+    if matches != Some(true) {
         return Verdict::Wrong;
     }
     let weak = params.m_cost() < wanted.memory_kib
         || params.t_cost() < wanted.iterations
         || phc.algorithm.as_str() != "argon2id";
     if weak { Verdict::RightButWeak } else { Verdict::Right }
+}
+
+/// `None` when it cannot be computed. Outputs compare in constant time.
+fn matches(password: &Secret<String>, phc: &Phc, params: &Params, memory: &mut Memory) -> Option<bool> {
+    let (salt, expected) = (phc.salt.as_ref()?, phc.hash.as_ref()?);
+    let algorithm = Algorithm::try_from(phc.algorithm.as_str()).ok()?;
+    let version = phc.version.map_or(Ok(Version::default()), Version::try_from).ok()?;
+    let hasher = Argon2::new(algorithm, version, params.clone());
+    let computed = compute(&hasher, password, salt.as_ref(), expected.len(), memory).ok()?;
+    Some(computed == *expected)
 }
 
 /// Whether a stored hash is of a form that [`verify`] reads.
@@ -84,12 +144,6 @@ fn parse(stored: &PasswordHash) -> Option<(Phc, Params)> {
     bounded.then_some((phc, params))
 }
 
-fn argon2(cost: Cost) -> Result<Argon2<'static>, HashingFailed> {
-    let params = Params::new(cost.memory_kib, cost.iterations, cost.parallelism, None)
-        .map_err(|e| HashingFailed(e.to_string()))?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,19 +157,19 @@ mod tests {
 
     #[test]
     fn right_and_wrong_are_told_apart() {
-        let stored = hash(&secret("correct horse"), COST, &OsRandom::new()).unwrap();
+        let stored = hash(&secret("correct horse"), COST, &OsRandom::new(), &mut Memory::default()).unwrap();
         assert!(stored.text().starts_with("$argon2id$v=19$m=64,t=2,p=1$"));
-        assert_eq!(verify(&secret("correct horse"), &stored, COST), Verdict::Right);
-        assert_eq!(verify(&secret("correct horse "), &stored, COST), Verdict::Wrong);
-        assert_eq!(verify(&secret("correct horse\0"), &stored, COST), Verdict::Wrong);
-        assert_eq!(verify(&secret(""), &stored, COST), Verdict::Wrong);
+        assert_eq!(verify(&secret("correct horse"), &stored, COST, &mut Memory::default()), Verdict::Right);
+        assert_eq!(verify(&secret("correct horse "), &stored, COST, &mut Memory::default()), Verdict::Wrong);
+        assert_eq!(verify(&secret("correct horse\0"), &stored, COST, &mut Memory::default()), Verdict::Wrong);
+        assert_eq!(verify(&secret(""), &stored, COST, &mut Memory::default()), Verdict::Wrong);
     }
 
     #[test]
     fn a_cheaper_hash_is_called_weak() {
-        let stored = hash(&secret("x"), COST, &OsRandom::new()).unwrap();
+        let stored = hash(&secret("x"), COST, &OsRandom::new(), &mut Memory::default()).unwrap();
         let dearer = Cost { memory_kib: 128, ..COST };
-        assert_eq!(verify(&secret("x"), &stored, dearer), Verdict::RightButWeak);
+        assert_eq!(verify(&secret("x"), &stored, dearer, &mut Memory::default()), Verdict::RightButWeak);
     }
 
     #[test]
@@ -129,7 +183,11 @@ mod tests {
             "$argon2id$v=19$m=64,t=2,p=1$c2FsdHNhbHRzYWx0",
             "$scrypt$ln=1,r=1,p=1$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
         ] {
-            assert_eq!(verify(&secret("x"), &PasswordHash::new(text.to_owned()), COST), Verdict::Wrong, "{text}");
+            assert_eq!(
+                verify(&secret("x"), &PasswordHash::new(text.to_owned()), COST, &mut Memory::default()),
+                Verdict::Wrong,
+                "{text}"
+            );
         }
     }
 
@@ -139,6 +197,6 @@ mod tests {
         let stored = PasswordHash::new(
             "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc".to_owned(),
         );
-        assert_eq!(verify(&secret("password"), &stored, COST), Verdict::Right);
+        assert_eq!(verify(&secret("password"), &stored, COST, &mut Memory::default()), Verdict::Right);
     }
 }

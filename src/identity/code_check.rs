@@ -47,6 +47,10 @@ impl CodeCheck {
         Ok(devices)
     }
 
+    pub async fn recovery_codes_left(&self, user: &UserId) -> Result<u64, StoreError> {
+        self.factors.recovery_codes_left(user).await
+    }
+
     /// What the code proves, if anything. It is not used up yet: that belongs into the transaction of what it proves.
     pub async fn prove(&self, user: &UserId, shown: &Shown, now: Timestamp) -> Result<Option<FactorProof>, StoreError> {
         match shown {

@@ -10,10 +10,11 @@ use super::password_confirmation::{NotConfirmed, PasswordConfirmation};
 use super::passwords::{Passwords, Unfit};
 use crate::domain::audit::{AuditAction, Initiator};
 use crate::domain::change::Change;
-use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::clock::Clock;
 use crate::domain::denial::Denial;
 use crate::domain::password_policy::AboutUser;
 use crate::domain::secret::Secret;
+use crate::domain::session::Kept;
 use crate::domain::user::{User, UserId};
 use crate::storage::StoreError;
 use crate::storage::users::{PasswordSetting, Users};
@@ -58,14 +59,13 @@ pub enum PasswordChangeError {
 }
 
 impl PasswordChangeDesk {
-    /// Sets a password and ends the user's sessions but for the one that this was asked in. Whoever asks with a token that
-    /// names no session keeps what was issued since that token, which is `token_issued_at`.
+    /// Sets a password and ends the user's sessions but for the one that this was asked in.
     pub async fn change(
         &self,
         user: &UserId,
         old: Secret<String>,
         new: Secret<String>,
-        token_issued_at: Option<Timestamp>,
+        kept: &Kept,
         by: &Initiator,
     ) -> Result<(), PasswordChangeError> {
         let user = self.judge(user, old, &new, by).await?;
@@ -75,11 +75,8 @@ impl PasswordChangeDesk {
             user_id: user.id.clone(),
             password,
             at: now,
-            keep: by.session_id.clone(),
-            tokens_valid_from: match by.session_id {
-                Some(_) => now,
-                None => token_issued_at.unwrap_or(now),
-            },
+            keep: kept.session.clone(),
+            tokens_valid_from: kept.tokens_valid_from(now),
             only_if_changed_at: Some(user.password_changed_at),
         };
         let notice = Notice::PasswordChanged(PasswordChange::Changed);

@@ -80,13 +80,17 @@ impl Passwords {
         let readable = stored.filter(|stored| password::is_readable(stored));
         let known = readable.is_some();
         let (against, cost) = (readable.unwrap_or(decoy).clone(), self.cost);
-        let verdict = self.threads.run_in(slot, move || password::verify(&password, &against, cost)).await?;
+        let verdict =
+            self.threads.run_in(slot, move |memory| password::verify(&password, &against, cost, memory)).await?;
         Ok(if known { verdict } else { Verdict::Wrong })
     }
 
     pub async fn hash(&self, password: Secret<String>) -> Result<PasswordHash, Busy> {
         let (cost, random) = (self.cost, Arc::clone(&self.random));
-        self.threads.run(move || password::hash(&password, cost, random.as_ref())).await?.map_err(|_| Busy)
+        self.threads
+            .run(move |memory| password::hash(&password, cost, random.as_ref(), memory))
+            .await?
+            .map_err(|_| Busy)
     }
 
     /// Passwords that wait to be hashed or are being hashed.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::auditor::Auditor;
+use super::mail_values::SecondFactorChange;
+use super::notices::{Notice, Notices};
 use super::owner_check::{BothFactors, NotOwner, OwnerCheck};
 use crate::crypto::recovery_code;
 use crate::domain::audit::{AuditAction, Initiator};
@@ -36,6 +38,7 @@ impl NewCodes {
 pub struct RecoveryCodeDesk {
     pub factors: Arc<dyn SecondFactors>,
     pub owner: Arc<OwnerCheck>,
+    pub notices: Arc<Notices>,
     pub auditor: Auditor,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
@@ -51,7 +54,9 @@ impl RecoveryCodeDesk {
     ) -> Result<Vec<Secret<String>>, NotOwner> {
         let matched = self.owner.check(user, shown, by).await?;
         let codes = NewCodes::make(user, self.random.as_ref());
-        let change = Change::from(self.auditor.done(by, AuditAction::RecoveryCodesMake).about(user));
+        let notice = Notice::SecondFactorChanged(SecondFactorChange::RecoveryCodesRenewed);
+        let change = Change::from(self.auditor.done(by, AuditAction::RecoveryCodesMake).about(user))
+            .mailing(self.notices.about_user(user, notice, by).await?);
         let now = self.clock.now();
         match self.factors.replace_recovery_codes(user, &codes.stored, &matched.proof, now, &change).await? {
             Proven::Done => {

@@ -83,8 +83,8 @@ fn unopened(all: &[Unopened]) -> String {
         named.push(format!("and {more} more"));
     }
     format!(
-        "not everything could be opened, and the rest was sealed anew; give the master key that is missing under \
-         secrets.previous_master_keys, and repeat this: {}",
+        "not everything could be opened: {}; the rest is sealed under the present master key; name the one that is missing \
+         under secrets.previous_master_keys, and repeat this",
         named.join(", ")
     )
 }

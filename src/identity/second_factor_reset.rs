@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::auditor::Auditor;
+use super::mail_values::SecondFactorChange;
+use super::notices::{Notice, Notices};
 use crate::domain::audit::{AuditAction, Initiator};
 use crate::domain::change::Change;
 use crate::domain::clock::Clock;
@@ -14,6 +16,7 @@ use crate::storage::sessions::EndAll;
 
 pub struct SecondFactorReset {
     pub factors: Arc<dyn SecondFactors>,
+    pub notices: Arc<Notices>,
     pub auditor: Auditor,
     pub clock: Arc<dyn Clock>,
 }
@@ -22,7 +25,9 @@ impl SecondFactorReset {
     /// Deletes all devices and recovery codes of a user and ends all sessions: whoever has one may have taken the device.
     /// `false` when there is no such user.
     pub async fn reset(&self, user: &UserId, by: &Initiator) -> Result<bool, StoreError> {
-        let change = Change::from(self.auditor.done(by, AuditAction::UserSecondFactorReset).about(user));
+        let notice = Notice::SecondFactorChanged(SecondFactorChange::RemovedByAdministrator);
+        let change = Change::from(self.auditor.done(by, AuditAction::UserSecondFactorReset).about(user))
+            .mailing(self.notices.about_user(user, notice, by).await?);
         let now = self.clock.now();
         let end = EndAll {
             user_id: user.clone(),

@@ -21,6 +21,8 @@ use std::sync::Arc;
 
 use super::auditor::Auditor;
 use super::factor_confirmation::{FactorConfirmation, NotShown};
+use super::mail_values::SecondFactorChange;
+use super::notices::{Notice, Notices};
 use super::owner_check::{BothFactors, NotOwner, OwnerCheck};
 use super::password_confirmation::NotConfirmed;
 use super::recovery_codes::NewCodes;
@@ -111,6 +113,7 @@ pub struct SecondFactorDesk {
     /// What authenticator apps call the account.
     pub issuer: Option<String>,
     pub disabling: Disabling,
+    pub notices: Arc<Notices>,
     pub auditor: Auditor,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
@@ -186,7 +189,8 @@ impl SecondFactorDesk {
         let codes = is_first.then(|| NewCodes::make(user, self.random.as_ref()));
         let (shown, stored) = codes.map(|codes| (codes.shown, codes.stored)).unzip();
         let now = self.clock.now();
-        let change = self.change(AuditAction::SecondFactorEnable, user, by);
+        let mail = self.notices.about_user(user, Notice::SecondFactorChanged(SecondFactorChange::Enabled), by).await?;
+        let change = self.change(AuditAction::SecondFactorEnable, user, by).mailing(mail);
         let confirmation = Confirmation {
             device: device.id.clone(),
             step: matched.proof,
@@ -223,7 +227,8 @@ impl SecondFactorDesk {
                 None
             }
         };
-        let change = self.change(AuditAction::SecondFactorDisable, user, by);
+        let mail = self.notices.about_user(user, Notice::SecondFactorChanged(SecondFactorChange::Disabled), by).await?;
+        let change = self.change(AuditAction::SecondFactorDisable, user, by).mailing(mail);
         let proof = matched.as_ref().map(|matched| &matched.proof);
         match (self.factors.remove_all(&end_others(user, kept, self.clock.now()), proof, &change).await?, proof) {
             (Proven::Done, _) => {}

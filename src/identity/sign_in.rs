@@ -16,6 +16,7 @@ use super::auditor::Auditor;
 use super::code_check::Shown;
 use super::factor_confirmation::{FactorConfirmation, Matched, NotShown};
 use super::guess_guard::{Counted, GuessGuard, NotNow};
+use super::notices::{Notice, Notices};
 use super::passwords::{Passwords, Unfit};
 use super::token_mint::{TokenMint, TokenPair};
 use crate::crypto::digest::sha256;
@@ -29,6 +30,7 @@ use crate::domain::denial::Denial;
 use crate::domain::digest::Digest;
 use crate::domain::factor_proof::FactorProof;
 use crate::domain::guess_subject::GuessSubject;
+use crate::domain::mail::OutboxEntry;
 use crate::domain::random::{self, Random};
 use crate::domain::secret::Secret;
 use crate::domain::session::{Session, SessionId};
@@ -114,6 +116,7 @@ pub struct SignInDesk {
     pub factor: Arc<FactorConfirmation>,
     pub guard: Arc<GuessGuard>,
     pub mint: Arc<TokenMint>,
+    pub notices: Arc<Notices>,
     /// For names that nobody has.
     pub names: KeyedDigest,
     pub auditor: Auditor,
@@ -267,7 +270,8 @@ impl SignInDesk {
         let now = self.clock.now();
         let session = self.session(user, proof.as_ref(), by, now);
         let event = self.auditor.done(by, AuditAction::SignIn).about(&user.id).on_session(&session.id);
-        let change = Change::from(event.saying(session.amr.join(" ")));
+        let mail = self.notice(user, proof.as_ref(), by).await?;
+        let change = Change::from(event.saying(session.amr.join(" "))).mailing(mail);
         let sign_in = SignIn {
             session,
             password_changed_at: challenge.map_or(user.password_changed_at, |challenge| challenge.password_changed_at),
@@ -298,6 +302,19 @@ impl SignInDesk {
         let claims = self.mint.first_claims(&user.id, &sign_in.session, now);
         let pair = self.mint.pair(&claims, &sign_in.session, true, now).map_err(|_| SignInError::Signing)?;
         Ok(SignedIn::Pair(user.id.clone(), pair))
+    }
+
+    /// Whoever has found the paper with the recovery codes must not use them unseen.
+    async fn notice(
+        &self,
+        user: &User,
+        proof: Option<&FactorProof>,
+        by: &Initiator,
+    ) -> Result<Vec<OutboxEntry>, StoreError> {
+        let Some(FactorProof::RecoveryCode(_)) = proof else { return Ok(Vec::new()) };
+        let left = self.factor.codes.recovery_codes_left(&user.id).await?.saturating_sub(1);
+        let notice = Notice::RecoveryCodeUsed { left: u32::try_from(left).unwrap_or(u32::MAX) };
+        Ok(self.notices.about(user, notice, by))
     }
 
     fn session(&self, user: &User, proof: Option<&FactorProof>, by: &Initiator, now: Timestamp) -> Session {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::auditor::Auditor;
 use super::difference::Difference;
 use super::grants::Beyond;
+use super::mail_values::PasswordChange;
+use super::notices::{Notice, Notices};
 use super::passwords::{Passwords, Unfit};
 use crate::domain::audit::{AuditAction, AuditEvent, Initiator};
 use crate::domain::change::Change;
@@ -14,7 +16,7 @@ use crate::domain::random::{self, Random};
 use crate::domain::role::{RoleName, RoleSet, Roles};
 use crate::domain::scope::ScopeSet;
 use crate::domain::secret::Secret;
-use crate::domain::session::{Session, SessionEnd};
+use crate::domain::session::{Kept, Session, SessionEnd};
 use crate::domain::user::{Email, PasswordHash, User, UserChanges, UserId, UserQuery, Username};
 use crate::storage::StoreError;
 use crate::storage::sessions::{EndAll, Sessions};
@@ -26,6 +28,7 @@ pub struct UserAdministration {
     pub sessions: Arc<dyn Sessions>,
     pub passwords: Arc<Passwords>,
     pub roles: Roles,
+    pub notices: Arc<Notices>,
     pub auditor: Auditor,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
@@ -226,10 +229,13 @@ impl UserAdministration {
             password: hash,
             at: now,
             keep: None,
-            tokens_valid_from: now,
+            tokens_valid_from: Kept::NOTHING.tokens_valid_from(now),
             only_if_changed_at: None,
         };
-        let change = self.change_of(user, self.auditor.done(by, AuditAction::UserPasswordSet));
+        let notice = Notice::PasswordChanged(PasswordChange::SetByAdministrator);
+        let change = self
+            .change_of(user, self.auditor.done(by, AuditAction::UserPasswordSet))
+            .mailing(self.notices.about(user, notice, by));
         let done = self.users.set_password(&setting, &change).await?;
         self.witness(done, user, &change)
     }

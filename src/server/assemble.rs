@@ -43,6 +43,7 @@ use crate::edge::wire::{HeadLimits, Tunnels, WireSettings};
 use crate::identity::passwords::Passwords;
 use crate::jobs::delete_expired::DeleteExpired;
 use crate::jobs::follow_invalidations::FollowInvalidations;
+use crate::jobs::send_mail::SendMail;
 use crate::routing::client_address::TrustedProxies;
 use crate::routing::host::HostPattern;
 use crate::routing::route::Route;
@@ -138,7 +139,13 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         witness: Arc::new(audit_log(settings, &metrics)?),
     });
     let guesses_kept = desks.guess_rules.longest_window();
-    let send_mail = mail_room.send(Arc::clone(&stores.outbox), desks.outgoing, nature);
+    let send_mail = SendMail {
+        outbox: Arc::clone(&stores.outbox),
+        outgoing: desks.outgoing,
+        carrier: mail_room.carrier,
+        clock: Arc::clone(&nature.clock),
+        random: Arc::clone(&nature.random),
+    };
     let services = desks.services;
     let (api, table) = routes(settings, services, &runtimes.handlers)?;
 

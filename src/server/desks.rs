@@ -71,8 +71,12 @@ pub fn set_up(footing: Footing<'_>) -> Desks {
     let form = if django { CodeForm::Django } else { CodeForm::Exact };
     let names = master_keys.keyed_digest("names of nobody");
     let codes = Arc::new(CodeCheck::new(Arc::clone(&stores.second_factors), Arc::clone(master_keys), form));
-    let notices =
-        Arc::new(Notices::new(Arc::clone(&mail_room.templates), Arc::clone(&sealed_mail), Arc::clone(&nature.clock)));
+    let notices = Arc::new(Notices::new(
+        Arc::clone(&stores.users),
+        Arc::clone(&mail_room.templates),
+        Arc::clone(&sealed_mail),
+        Arc::clone(&nature.clock),
+    ));
     let password = Arc::new(PasswordConfirmation {
         users: Arc::clone(&stores.users),
         passwords: Arc::clone(passwords),
@@ -92,7 +96,7 @@ pub fn set_up(footing: Footing<'_>) -> Desks {
         resets: Arc::clone(&stores.password_resets),
         passwords: Arc::clone(passwords),
         guard: Arc::clone(&guard),
-        notices,
+        notices: Arc::clone(&notices),
         auditor: auditor.clone(),
         clock: Arc::clone(&nature.clock),
     };
@@ -123,6 +127,7 @@ pub fn set_up(footing: Footing<'_>) -> Desks {
         master_keys: Arc::clone(master_keys),
         issuer: settings.second_factor.issuer.clone(),
         disabling: if django { Disabling::PasswordAlone } else { Disabling::PasswordAndFactor },
+        notices: Arc::clone(&notices),
         auditor: auditor.clone(),
         clock: Arc::clone(&nature.clock),
         random: Arc::clone(&nature.random),
@@ -130,6 +135,7 @@ pub fn set_up(footing: Footing<'_>) -> Desks {
     let recovery_codes = RecoveryCodeDesk {
         factors: Arc::clone(&stores.second_factors),
         owner,
+        notices: Arc::clone(&notices),
         auditor: auditor.clone(),
         clock: Arc::clone(&nature.clock),
         random: Arc::clone(&nature.random),
@@ -143,6 +149,7 @@ pub fn set_up(footing: Footing<'_>) -> Desks {
         guard,
         names,
         mint: Arc::clone(&mint),
+        notices: Arc::clone(&notices),
         auditor: auditor.clone(),
         challenge_rules: ChallengeRules {
             lifetime: settings.second_factor.challenge_lifetime,
@@ -173,8 +180,15 @@ pub fn set_up(footing: Footing<'_>) -> Desks {
         recovery_codes,
         public_keys,
         users: UserDesk {
-            users: ground::user_administration(settings, stores, Arc::clone(passwords), auditor.clone(), nature),
-            second_factors: ground::second_factor_reset(stores, auditor.clone(), nature),
+            users: ground::user_administration(
+                settings,
+                stores,
+                Arc::clone(passwords),
+                &notices,
+                auditor.clone(),
+                nature,
+            ),
+            second_factors: ground::second_factor_reset(stores, notices, auditor.clone(), nature),
         },
         keys: key_desk(settings, stores, auditor.clone(), nature),
         lockouts: ground::lockouts(stores, auditor.clone(), nature),

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::mail;
 use super::start_error::StartError;
 use crate::backends::sql::{
     self, Pool, SqlApiKeys, SqlAuditTrail, SqlChallenges, SqlGuesses, SqlInvalidations, SqlOutbox, SqlPasswordResets,
@@ -24,6 +25,8 @@ use crate::domain::secret::Secret;
 use crate::identity::api_keys::KeyAdministration;
 use crate::identity::auditor::Auditor;
 use crate::identity::lockouts::Lockouts;
+use crate::identity::notices::Notices;
+use crate::identity::outgoing::SealedMail;
 use crate::identity::passwords::Passwords;
 use crate::identity::second_factor_reset::SecondFactorReset;
 use crate::identity::users::UserAdministration;
@@ -200,6 +203,8 @@ pub struct Administration {
     pub lockouts: Lockouts,
     pub auditor: Auditor,
     pub clock: Arc<dyn Clock>,
+    /// Why users are not told by mail of what is done to them. It is done all the same: it may be urgent.
+    pub not_told: Option<StartError>,
 }
 
 impl Administration {
@@ -208,13 +213,19 @@ impl Administration {
         let (clock, random) = (&nature.clock, &nature.random);
         let auditor = auditor(stores, nature);
         let keys = Arc::clone(&stores.api_keys);
+        let (notices, not_told) = match notices(settings, stores, nature) {
+            Ok(notices) => (notices, None),
+            Err(fault) => (Notices::SILENT, Some(fault)),
+        };
+        let notices = Arc::new(notices);
         Ok(Self {
-            users: user_administration(settings, stores, passwords, auditor.clone(), nature),
+            users: user_administration(settings, stores, passwords, &notices, auditor.clone(), nature),
             keys: KeyAdministration::new(keys, auditor.clone(), Arc::clone(clock), Arc::clone(random)),
-            second_factors: second_factor_reset(stores, auditor.clone(), nature),
+            second_factors: second_factor_reset(stores, notices, auditor.clone(), nature),
             lockouts: lockouts(stores, auditor.clone(), nature),
             auditor,
             clock: Arc::clone(clock),
+            not_told,
         })
     }
 }
@@ -224,6 +235,7 @@ pub fn user_administration(
     settings: &Settings,
     stores: &Stores,
     passwords: Arc<Passwords>,
+    notices: &Arc<Notices>,
     auditor: Auditor,
     nature: &Nature,
 ) -> UserAdministration {
@@ -232,14 +244,32 @@ pub fn user_administration(
         sessions: Arc::clone(&stores.sessions),
         passwords,
         roles: settings.roles.clone(),
+        notices: Arc::clone(notices),
         auditor,
         clock: Arc::clone(&nature.clock),
         random: Arc::clone(&nature.random),
     }
 }
 
-pub fn second_factor_reset(stores: &Stores, auditor: Auditor, nature: &Nature) -> SecondFactorReset {
-    SecondFactorReset { factors: Arc::clone(&stores.second_factors), auditor, clock: Arc::clone(&nature.clock) }
+pub fn second_factor_reset(
+    stores: &Stores,
+    notices: Arc<Notices>,
+    auditor: Auditor,
+    nature: &Nature,
+) -> SecondFactorReset {
+    SecondFactorReset {
+        factors: Arc::clone(&stores.second_factors),
+        notices,
+        auditor,
+        clock: Arc::clone(&nature.clock),
+    }
+}
+
+/// For commands: what they say by mail, the server sends.
+fn notices(settings: &Settings, stores: &Stores, nature: &Nature) -> Result<Notices, StartError> {
+    let sealed = SealedMail::new(Arc::new(master_keys(settings)?), Arc::clone(&nature.random));
+    let templates = mail::templates(&settings.mail)?;
+    Ok(Notices::new(Arc::clone(&stores.users), Arc::new(templates), Arc::new(sealed), Arc::clone(&nature.clock)))
 }
 
 pub fn lockouts(stores: &Stores, auditor: Auditor, nature: &Nature) -> Lockouts {

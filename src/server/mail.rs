@@ -2,39 +2,24 @@
 
 use std::sync::Arc;
 
-use super::ground::Nature;
 use super::start_error::StartError;
 use crate::backends::mail::{
     Composer, DirectoryCarrier, LogCarrier, SmtpCarrier, SmtpSettings, SmtpTls as CarrierTls, UnusableMail,
 };
 use crate::config::settings::{Mail, MailTransport, Smtp, SmtpTls};
 use crate::identity::mail_templates::Templates;
-use crate::identity::outgoing::Outgoing;
-use crate::jobs::send_mail::SendMail;
 use crate::storage::mail_carrier::MailCarrier;
-use crate::storage::outbox::Outbox;
 
 /// What writes mail, and what takes it away.
 pub struct MailRoom {
     pub templates: Arc<Templates>,
-    carrier: Arc<dyn MailCarrier>,
+    pub carrier: Arc<dyn MailCarrier>,
 }
 
 impl MailRoom {
     /// Finds everything that is wrong with the files that the settings name, and needs no store for it.
     pub fn open(settings: &Mail) -> Result<Self, StartError> {
         Ok(Self { templates: Arc::new(templates(settings)?), carrier: carrier(settings)? })
-    }
-
-    /// Sends what `outgoing` makes of the entries.
-    pub fn send(&self, outbox: Arc<dyn Outbox>, outgoing: Arc<dyn Outgoing>, nature: &Nature) -> SendMail {
-        SendMail {
-            outbox,
-            outgoing,
-            carrier: Arc::clone(&self.carrier),
-            clock: Arc::clone(&nature.clock),
-            random: Arc::clone(&nature.random),
-        }
     }
 }
 
@@ -58,7 +43,7 @@ pub fn check(settings: &Mail) -> Result<(), StartError> {
     Ok(())
 }
 
-fn templates(settings: &Mail) -> Result<Templates, StartError> {
+pub fn templates(settings: &Mail) -> Result<Templates, StartError> {
     Templates::load(settings.templates.as_deref(), &settings.service).map_err(|faults| {
         let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
         StartError::MailTemplates(lines.join("\n"))

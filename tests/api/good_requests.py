@@ -6,8 +6,13 @@ Which operations have succeeded at all is written to a file, and `run.sh` wants 
 """
 
 import atexit
+import email
+import email.policy
 import json
 import os
+import pathlib
+import re
+import time
 import urllib.request
 
 import schemathesis
@@ -17,6 +22,8 @@ URL = os.environ["PORTCULLIS_URL"]
 PREFIX = os.environ["PORTCULLIS_PREFIX"]
 USERNAME = os.environ["PORTCULLIS_USERNAME"]
 PASSWORD = os.environ["PORTCULLIS_PASSWORD"]
+FORGETFUL = os.environ["PORTCULLIS_FORGETFUL"]
+MAIL = pathlib.Path(os.environ["PORTCULLIS_MAIL"])
 SUCCEEDED = os.environ["PORTCULLIS_SUCCEEDED"]
 
 
@@ -33,11 +40,28 @@ def sign_in():
     return post("/token/", {"username": USERNAME, "password": PASSWORD})
 
 
+def reset_token():
+    """What stands in the newest link. Of several, only that one holds."""
+    before = set(MAIL.glob("*.eml"))
+    post("/password/reset/", {"email": FORGETFUL})
+    for _ in range(100):
+        for path in set(MAIL.glob("*.eml")) - before:
+            message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+            found = re.search("#token=(\\S+)", message.get_body(("plain",)).get_content())
+            if found:
+                return found[1]
+        time.sleep(0.1)
+    raise TimeoutError("no mail")
+
+
 # By operation id: the arguments of a `schemathesis.Case`, made when they are needed.
 REQUESTS = {
     "obtain_token_pair": lambda: {"body": {"username": USERNAME, "password": PASSWORD}},
     "refresh_token": lambda: {"body": {"refresh": sign_in()["refresh"]}},
     "verify_token": lambda: {"body": {"token": sign_in()["access"]}},
+    "change_password": lambda: {"body": {"old_password": PASSWORD, "new_password": PASSWORD}},
+    "confirm_password_reset": lambda: {"body": {"token": reset_token(), "new_password": PASSWORD}},
+    "request_password_reset": lambda: {"body": {"email": "nobody@example.com"}},
     "blacklist_token": lambda: {"body": {"refresh": sign_in()["refresh"]}},
 }
 

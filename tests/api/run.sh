@@ -4,8 +4,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-# These end the session that they are called with, so each gets one of its own, after everything else.
-ends_session=(logout)
+# These end the session that they are called with or use up what there is little of, so each gets a session of its own, after
+# everything else. Guesses at the caller's password come last: after them nobody can sign in.
+last=(logout confirm_password_reset change_password)
 
 here=$PWD/tests/api
 target=${CARGO_TARGET_DIR:-$PWD/target}
@@ -41,6 +42,7 @@ start() {
 		storage: { url: "sqlite://$work/portcullis.db" }
 		secrets: { master_key: { file: "$work/master.key" } }
 		tokens: { access_lifetime: 1h }
+		mail: { transport: { directory: "$work/mail" } }
 		# Nothing is proxied here, but there has to be something to stand in front of.
 		upstreams: { nobody: { servers: ["127.0.0.1:1"] } }
 		routes: [{ path: /, upstream: nobody, access: { any: [jwt] } }]
@@ -59,8 +61,11 @@ start() {
 	document=$PORTCULLIS_URL$PORTCULLIS_PREFIX/openapi.json
 }
 
-# Somebody who may do all that the document asks for.
-create_caller() {
+# Somebody who may do all that the document asks for, and somebody who forgets passwords.
+create_callers() {
+	export PORTCULLIS_FORGETFUL=forgetful@example.com PORTCULLIS_MAIL=$work/mail
+	"$binary" users create --config "$work/portcullis.yaml" --username forgetful --email "$PORTCULLIS_FORGETFUL" \
+		--password-stdin >/dev/null <<<'a password that is soon forgotten'
 	export PORTCULLIS_USERNAME=tester PORTCULLIS_PASSWORD='correct horse battery staple'
 	local scopes
 	mapfile -t scopes < <(python3 - "$document" <<-'PYTHON'
@@ -105,18 +110,18 @@ every_operation_succeeded() {
 
 install
 start
-create_caller
+create_callers
 export PORTCULLIS_SUCCEEDED=$work/succeeded PYTHONDONTWRITEBYTECODE=1
 
 python3 "$here/document.py" "$document"
 echo 'The document is valid OpenAPI 3.1, and its examples fit.'
 
 excluded=()
-for operation in "${ends_session[@]}"; do excluded+=(--exclude-operation-id "$operation"); done
+for operation in "${last[@]}"; do excluded+=(--exclude-operation-id "$operation"); done
 token=$(bearer)
 ask "$token" "${excluded[@]}"
 ask "X-API-Key: $key" "${excluded[@]}" --max-examples 10
-for operation in "${ends_session[@]}"; do
+for operation in "${last[@]}"; do
 	token=$(bearer)
 	ask "$token" --include-operation-id "$operation" --max-examples 10
 done

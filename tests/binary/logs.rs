@@ -59,10 +59,47 @@ const MESSAGES: [&str; 34] = [
 ];
 
 const TYPES: [&str; 4] = ["application/json", "application/x-www-form-urlencoded", "text/plain", "multipart/form-data"];
-const ENDPOINTS: [&str; 4] = ["token/", "token/refresh/", "token/verify/", "me/"];
+const ENDPOINTS: [&str; 18] = [
+    "token/",
+    "token/challenge/",
+    "token/refresh/",
+    "token/verify/",
+    "token/blacklist/",
+    "me/",
+    "logout/",
+    "sessions/nobody/",
+    "2fa/totp/setup/",
+    "2fa/totp/verify/",
+    "2fa/totp/disable/",
+    "2fa/recovery-codes/",
+    "password/change/",
+    "password/reset/",
+    "password/reset/confirm/",
+    "users/",
+    "keys/",
+    "audit/",
+];
+/// Fields that hold secrets, or that people type them into.
+const FIELDS: [&str; 14] = [
+    "username",
+    "password",
+    "refresh",
+    "token",
+    "otp",
+    "recovery_code",
+    "challenge",
+    "old_password",
+    "new_password",
+    "email",
+    "name",
+    "secret",
+    "key",
+    "reason",
+];
 
-/// Everything of `MESSAGES`, and bodies of many kinds for our own endpoints. Returns the secrets that were in them.
-fn attack(http: SocketAddr, key: &str) -> Vec<String> {
+/// Everything of `MESSAGES`, and bodies of many kinds for our own endpoints, with each of the `bearers`. Returns the secrets
+/// that were in them.
+fn attack(http: SocketAddr, key: &str, bearers: &[String]) -> Vec<String> {
     let mut secrets = Vec::new();
     let mut secret = || {
         secrets.push(format!("S3cret{:04}Xyz", secrets.len()));
@@ -75,30 +112,65 @@ fn attack(http: SocketAddr, key: &str) -> Vec<String> {
     for endpoint in ENDPOINTS {
         for content_type in TYPES {
             let secret = secret();
+            let all = |join: &str, one: fn(&str, &str) -> String| FIELDS.map(|field| one(field, &secret)).join(join);
             let bodies = [
-                json!({"username": "anna", "password": secret, "refresh": secret, "token": secret}).to_string(),
+                format!("{{{}}}", all(",", |field, secret| format!("\"{field}\":\"{secret}\""))),
+                format!("{{{}}}", all(",", |field, secret| format!("\"{field}\":[\"{secret}\"]"))),
                 format!("{{\"password\": {secret}}}"),
+                format!("{{\"{secret}\": 1"),
                 format!("[\"{secret}\"]"),
-                format!("username=anna&password={secret}&refresh={secret}&token={secret}"),
-                format!("--b\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\n{secret}\r\n--b--\r\n"),
+                format!("\"{secret}\""),
+                all("&", |field, secret| format!("{field}={secret}")),
+                format!("{secret}=1&%{secret}"),
+                all("", |field, secret| {
+                    format!("--b\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{secret}\r\n")
+                }),
+                format!("--b\r\nContent-Disposition: form-data; name=\"{secret}\"; filename=\"{secret}\"\r\n\r\n"),
             ];
             for body in bodies {
-                let headers = [("Content-Type", content_type), ("Connection", "close")];
-                let target = format!("/api/v1/auth/{endpoint}?password={secret}");
-                Client::connect(http).request("POST", &target, &headers, body.as_bytes());
+                let target = format!("/api/v1/auth/{endpoint}?password={secret}&{secret}");
+                let kind = if content_type.starts_with("multipart") {
+                    "multipart/form-data; boundary=b"
+                } else {
+                    content_type
+                };
+                for bearer in bearers {
+                    let headers = [("Content-Type", kind), ("Connection", "close"), ("Authorization", bearer.as_str())];
+                    Client::connect(http).request("POST", &target, &headers, body.as_bytes());
+                }
             }
         }
     }
     secrets
 }
 
+/// No line of what a process has printed holds a secret, or is anything but one JSON object.
+#[track_caller]
+fn assert_clean(ended: &Finished, secrets: &[String]) {
+    assert_eq!(ended.code, Some(0));
+    for (name, text) in [("stdout", &ended.stdout), ("stderr", &ended.stderr)] {
+        for line in text.lines() {
+            let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{name}: {error}: {line}"));
+            assert!(value.is_object(), "{name}: {line}");
+            assert!(!line.chars().any(char::is_control), "{name}: {line:?}");
+            for secret in secrets {
+                // The parts of a token are secrets too: its signature above all.
+                for part in secret.split('.').filter(|part| part.len() > 40).chain([secret.as_str()]) {
+                    assert!(!line.contains(part), "{name} holds {part}: {line}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn no_secret_is_ever_logged_and_every_line_is_one_json_object() {
     let upstream = Upstream::start();
-    let extra = "log: { level: trace }\nlimits: { head_timeout: 2s }";
+    let extra = "log: { level: trace }\nlimits: { head_timeout: 2s }\nmail: { transport: { directory: mail } }";
     let place = Place::prepared(upstream.address(), extra);
     let server = place.serve();
     place.create_user("anna");
+    place.create_user("bert");
     let key = place.json(&["keys", "create", "--name", "robot"], "")["key"].as_str().unwrap().to_owned();
     let (access, refresh) = server.tokens("anna");
     let good = [
@@ -115,27 +187,91 @@ fn no_secret_is_ever_logged_and_every_line_is_one_json_object() {
     for almost in [format!("{access}x"), format!("{}x", &access[..access.len() - 1])] {
         assert_eq!(server.get_with_token("/", &almost).status, 401);
     }
-    let mut secrets = attack(server.http, &key);
-    attack(server.ops, &key);
-    secrets.extend([access, refresh, key[12..].to_owned(), PASSWORD.to_owned()]);
+    let (of_bert, _) = server.tokens("bert");
+    let mut secrets = attack(server.http, &key, &[String::new(), format!("Bearer {of_bert}")]);
+    attack(server.ops, &key, &[String::new()]);
+    secrets.extend([access, refresh, of_bert, key[12..].to_owned(), PASSWORD.to_owned()]);
 
-    let Finished { code, stdout, stderr } = server.stop();
-    assert_eq!(code, Some(0));
-    for (name, text) in [("stdout", &stdout), ("stderr", &stderr)] {
-        for line in text.lines() {
-            let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{name}: {error}: {line}"));
-            assert!(value.is_object(), "{name}: {line}");
-            assert!(!line.chars().any(char::is_control), "{name}: {line:?}");
-            for secret in &secrets {
-                // The parts of a token are secrets too: its signature above all.
-                for part in secret.split('.').filter(|part| part.len() > 40).chain([secret.as_str()]) {
-                    assert!(!line.contains(part), "{name} holds {part}: {line}");
-                }
-            }
-        }
+    let ended = server.stop();
+    assert_clean(&ended, &secrets);
+    assert!(ended.stdout.lines().count() > MESSAGES.len(), "{}", ended.stdout);
+    assert!(ended.stderr.lines().count() >= 3, "{}", ended.stderr);
+}
+
+/// The code of now (RFC 6238), by hand.
+fn one_time_code(secret: &str) -> String {
+    use aws_lc_rs::hmac;
+
+    let byte = |index: usize| u8::from_str_radix(&secret[index..index + 2], 16).unwrap();
+    let key: Vec<u8> = (0..secret.len()).step_by(2).map(byte).collect();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &key);
+    let tag = hmac::sign(&key, &(now / 30).to_be_bytes());
+    let tag = tag.as_ref();
+    let offset = usize::from(tag[19] & 15);
+    let number = u32::from_be_bytes(tag[offset..offset + 4].try_into().unwrap()) & 0x7fff_ffff;
+    format!("{:06}", number % 1_000_000)
+}
+
+#[test]
+fn what_a_user_types_and_is_shown_once_is_in_no_log() {
+    let extra = "log: { level: trace }\nmail: { transport: { directory: mail } }";
+    let place = Place::prepared(unused(), extra);
+    let server = place.serve();
+    place.create_user("anna");
+    let mut secrets = vec![PASSWORD.to_owned()];
+    let (access, refresh) = server.tokens("anna");
+    let bearer = format!("Bearer {access}");
+    let post = |target: &str, body: &Value| {
+        let headers = [("Content-Type", "application/json"), ("Authorization", bearer.as_str())];
+        let target = format!("/api/v1/auth/{target}");
+        Client::connect(server.http).request("POST", &target, &headers, body.to_string().as_bytes())
+    };
+    let setup = post("2fa/totp/setup/", &json!({})).json();
+    let secret = setup["secret"].as_str().unwrap().to_owned();
+    let uri = setup["provisioning_uri"].as_str().unwrap().to_owned();
+    let base32 = uri.split("secret=").nth(1).unwrap().split(['&', '%', '=']).next().unwrap().to_owned();
+    // Typed wrongly, and into every field: a code that is none, and the password in the place of a name.
+    let mut codes = vec![one_time_code(&secret)];
+    for wrong in ["S3cret-code", "000000"] {
+        assert_eq!(post("2fa/totp/verify/", &json!({ "token": wrong })).status, 400);
     }
-    assert!(stdout.lines().count() > MESSAGES.len(), "{stdout}");
-    assert!(stderr.lines().count() >= 3, "{stderr}");
+    let confirmed = post("2fa/totp/verify/", &json!({ "token": codes[0] }));
+    assert_eq!(confirmed.status, 200, "{confirmed:?}");
+    let recovery: Vec<String> =
+        confirmed.json()["recovery_codes"].as_array().unwrap().iter().map(|c| c.as_str().unwrap().to_owned()).collect();
+    assert_eq!(recovery.len(), 10);
+
+    let challenged = server.sign_in("anna", PASSWORD);
+    let challenge = challenged.json()["challenge"].as_str().unwrap().to_owned();
+    for body in [
+        json!({"challenge": challenge, "otp": "S3cret-otp"}),
+        json!({"challenge": format!("{challenge}x"), "otp": codes[0]}),
+        json!({"challenge": challenge, "recovery_code": "S3cret-recovery"}),
+    ] {
+        assert_eq!(server.post("/api/v1/auth/token/challenge/", &body).status, 401);
+    }
+    let done =
+        server.post("/api/v1/auth/token/challenge/", &json!({"challenge": challenge, "recovery_code": recovery[0]}));
+    assert_eq!(done.status, 200, "{done:?}");
+    let pair = [done.json()["access"].clone(), done.json()["refresh"].clone()];
+    for name in [PASSWORD, "S3cret-name"] {
+        assert_eq!(server.sign_in(name, "S3cret-password").status, 401);
+    }
+    codes.push(one_time_code(&secret));
+    let change = json!({"old_password": "S3cret-old", "new_password": "S3cret-new-and-long"});
+    assert_eq!(post("password/change/", &change).status, 400);
+    let change = json!({"old_password": PASSWORD, "new_password": "S3cret-new-and-long"});
+    assert_eq!(post("password/change/", &change).status, 200);
+    assert_eq!(server.post("/api/v1/auth/token/refresh/", &json!({ "refresh": refresh })).status, 200);
+
+    secrets.extend([access.clone(), refresh, secret, uri, base32, challenge, "S3cret-".to_owned()]);
+    secrets.extend(recovery);
+    secrets.extend(pair.iter().map(|token| token.as_str().unwrap().to_owned()));
+    secrets.push(setup["qr_url"].as_str().unwrap()[..200].to_owned());
+    // Six digits occur in any log; not as a text of their own.
+    secrets.extend(codes.iter().map(|code| format!("\"{code}\"")));
+    assert_clean(&server.stop(), &secrets);
 }
 
 #[test]

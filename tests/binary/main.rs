@@ -18,6 +18,7 @@ mod logs;
 mod mail;
 mod password_reset;
 mod quickstart;
+mod second_factors;
 mod signals;
 mod third_party;
 mod users;

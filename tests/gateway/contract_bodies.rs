@@ -40,6 +40,40 @@ fn json_forms_and_multipart_are_read_alike() {
 }
 
 #[test]
+fn the_charset_of_a_json_body_is_heeded_when_it_is_known() {
+    let world = World::plan(crate::harness::Plan::django(""));
+    world.user("zoë");
+    let body = json!({"username": "zoë", "password": crate::harness::PASSWORD}).to_string();
+    let latin: Vec<u8> = body.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    let wide: Vec<u8> = [0xfeff].into_iter().chain(body.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let sign_in = |parameters: &str, body: &[u8]| {
+        let content_type = format!("application/json{parameters}");
+        world.request("POST", "/api/v1/auth/token/", &[("Content-Type", &content_type)], body).status
+    };
+    for (parameters, body) in [
+        ("", body.as_bytes()),
+        ("; charset=UTF-8", body.as_bytes()),
+        ("; charset=nonsense", body.as_bytes()),
+        ("; charset=latin-1", &latin),
+        ("; charset=\"ISO-8859-1\"", &latin),
+        ("; charset=utf-16", &wide),
+    ] {
+        assert_eq!(sign_in(parameters, body), 200, "{parameters}");
+    }
+    assert_eq!(sign_in("; charset=ascii", body.as_bytes()), 400);
+    assert_eq!(sign_in("; charset=utf-16", b"odd"), 400);
+    assert_eq!(sign_in("; charset=latin-1", body.as_bytes()), 401, "read as what it says it is");
+}
+
+#[test]
+fn a_file_is_no_text() {
+    let world = World::start();
+    let body = "--b\r\nContent-Disposition: form-data; name=\"token\"; filename=\"t.txt\"\r\n\r\nx\r\n--b--\r\n";
+    let reply = post(&world, "multipart/form-data; boundary=b", body.as_bytes());
+    assert_eq!((reply.status, reply.json()), (400, json!({"token": ["Not a valid string."]})));
+}
+
+#[test]
 fn duplicate_members_count_once_and_unknown_ones_not_at_all() {
     let (world, token) = world_with_token();
     let body = format!(r#"{{"token":"junk","extra":{{"a":[1]}},"token":"{token}"}}"#);

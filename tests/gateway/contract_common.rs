@@ -5,7 +5,21 @@ use serde_json::json;
 
 use crate::harness::{Client, PASSWORD, Reply, World};
 
-const TOKEN_ENDPOINTS: [&str; 3] = ["/api/v1/auth/token/", "/api/v1/auth/token/refresh/", "/api/v1/auth/token/verify/"];
+const TOKEN_ENDPOINTS: [&str; 5] = [
+    "/api/v1/auth/token/",
+    "/api/v1/auth/token/refresh/",
+    "/api/v1/auth/token/verify/",
+    "/api/v1/auth/token/blacklist/",
+    "/api/v1/auth/token/challenge/",
+];
+/// What needs a token, with what it can do.
+const GUARDED: [(&str, &str); 5] = [
+    (ME, "GET, HEAD, OPTIONS"),
+    ("/api/v1/auth/logout/", "POST, OPTIONS"),
+    ("/api/v1/auth/logout/all/", "POST, OPTIONS"),
+    ("/api/v1/auth/sessions/", "GET, HEAD, OPTIONS"),
+    ("/api/v1/auth/sessions/5f0c2b1e/", "DELETE, OPTIONS"),
+];
 const ME: &str = "/api/v1/auth/me/";
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 const NOT_AN_IMAGE: (&str, &str) = ("Accept", "image/png");
@@ -45,11 +59,67 @@ fn the_checks_come_in_the_order_that_clients_know() {
 }
 
 #[test]
+fn what_needs_a_token_asks_for_it_before_anything_else_is_told() {
+    let world = World::start();
+    world.user("anna");
+    let (access, _) = world.sign_in("anna");
+    let bearer = format!("Bearer {access}");
+    let bearer = ("Authorization", bearer.as_str());
+    let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"];
+    for (path, allow) in GUARDED {
+        let is_served = |method: &str| allow.split(", ").any(|served| served == method);
+        for method in methods {
+            let refused = world.request(method, path, &[NOT_AN_IMAGE], b"");
+            assert_eq!((refused.status, refused.header("allow")), (406, Some(allow)), "{method} {path}");
+            let refused = world.request(method, &format!("{path}?format=xml"), &[], b"");
+            assert_eq!((refused.status, refused.header("allow")), (404, Some(allow)), "{method} {path}");
+            for headers in [&[][..], &[("Authorization", "Bearer junk")], &[("Authorization", "Bearer")]] {
+                for (content_type, body) in [("application/json", "{malformed"), ("text/plain", "x"), ("", "")] {
+                    let headers: Vec<_> = headers.iter().copied().chain([("Content-Type", content_type)]).collect();
+                    let reply = world.request(method, path, &headers, body.as_bytes());
+                    assert_challenge(&reply);
+                    assert_eq!(reply.header("allow"), Some(allow), "{method} {path}");
+                }
+            }
+            if !is_served(method) {
+                let reply = world.request(method, path, &[bearer, JSON], b"{malformed");
+                assert_eq!((reply.status, reply.header("allow")), (405, Some(allow)), "{method} {path}");
+                if method != "HEAD" {
+                    assert_eq!(reply.json()["detail"], format!("Method \"{method}\" not allowed."));
+                }
+            }
+        }
+        let options = world.request("OPTIONS", path, &[bearer], b"");
+        assert_eq!((options.status, options.header("allow")), (200, Some(allow)), "{path}");
+        let description = options.json();
+        let names: Vec<_> = description.as_object().unwrap().keys().collect();
+        assert_eq!(names, ["name", "description", "renders", "parses"], "{path} has no form");
+    }
+}
+
+#[test]
+fn what_has_no_form_does_not_look_at_its_body() {
+    let world = World::start();
+    world.user("anna");
+    for path in ["/api/v1/auth/logout/", "/api/v1/auth/logout/all/"] {
+        for (content_type, body) in [("application/json", "{malformed"), ("text/plain", "x"), ("", "")] {
+            let (access, _) = world.sign_in("anna");
+            let bearer = format!("Bearer {access}");
+            let headers = [("Authorization", bearer.as_str()), ("Content-Type", content_type)];
+            let reply = world.request("POST", path, &headers, body.as_bytes());
+            assert_eq!((reply.status, reply.text().as_str()), (200, "{}"), "{path} {content_type}: {reply:?}");
+        }
+    }
+}
+
+#[test]
 fn every_failed_authentication_is_401_with_the_challenge_that_clients_compare() {
     let world = World::start();
     assert_challenge(&world.post_json(TOKEN_ENDPOINTS[0], &json!({"username": "nobody", "password": PASSWORD})));
     assert_challenge(&world.post_json(TOKEN_ENDPOINTS[1], &json!({"refresh": "junk"})));
     assert_challenge(&world.post_json(TOKEN_ENDPOINTS[2], &json!({"token": "junk"})));
+    assert_challenge(&world.post_json(TOKEN_ENDPOINTS[3], &json!({"refresh": "junk"})));
+    assert_challenge(&world.post_json(TOKEN_ENDPOINTS[4], &json!({"challenge": "junk", "otp": "123456"})));
     assert_challenge(&world.get(ME, &[]));
     assert_challenge(&world.get(ME, &[("X-API-Key", "junk")]));
     assert_challenge(&world.get("/proxied", &[("Authorization", "Bearer junk")]));
@@ -169,7 +239,21 @@ fn both_slash_forms_are_served_and_nothing_else_below_the_prefix() {
         assert_eq!(world.post_json(path, &json!({})).status, 400, "{path}");
     }
     assert_eq!(world.get("/api/v1/auth/me", &[]).status, 401);
-    for path in ["/api/v1/auth/Token/", "/api/v1/auth/token/verify/x", "/api/v1/auth/", "/api/v1/auth"] {
+    for (path, _) in GUARDED {
+        assert_eq!(world.get(path.trim_end_matches('/'), &[]).status, 401, "{path}");
+    }
+    for path in TOKEN_ENDPOINTS {
+        let bare = path.trim_end_matches('/');
+        assert_eq!(world.post_json(bare, &json!({})).comparable(), world.post_json(path, &json!({})).comparable());
+    }
+    for path in [
+        "/api/v1/auth/Token/",
+        "/api/v1/auth/token/verify/x",
+        "/api/v1/auth/logout/All/",
+        "/api/v1/auth/sessions/a/b/",
+        "/api/v1/auth/",
+        "/api/v1/auth",
+    ] {
         for method in ["GET", "POST", "OPTIONS", "BREW"] {
             let reply = world.request(method, path, &[], b"");
             assert_eq!((reply.status, reply.code().as_str()), (404, "not_found"), "{method} {path}: {reply:?}");

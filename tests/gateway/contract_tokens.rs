@@ -267,3 +267,48 @@ fn what_django_answers_with_500_is_an_ordinary_refusal() {
         assert_eq!((refresh.status, refresh.code().as_str()), (401, "token_not_valid"), "{claims}: {refresh:?}");
     }
 }
+
+#[test]
+fn verify_and_blacklist_do_not_look_at_the_user() {
+    let (plan, clock) = Plan::django("").timed();
+    let world = World::plan(plan);
+    world.user_with_id("17", "anna");
+    let now = clock.now().as_secs();
+    let refresh = hs256(DJANGO_SECRET, &old_refresh_token(now));
+    let access = with(&with(&old_refresh_token(now), "token_type", "access"), "jti", "a1");
+    let access = hs256(DJANGO_SECRET, &access);
+    let nobodys = hs256(DJANGO_SECRET, &without(&with(&old_refresh_token(now), "jti", "b1"), "user_id"));
+    world.wait(world.administration.users.set_active("anna", false, &crate::harness::operator())).unwrap();
+    let verify = |token: &str| world.post_json("/api/v1/auth/token/verify/", &json!({ "token": token }));
+    let blacklist = |token: &str| world.post_json("/api/v1/auth/token/blacklist/", &json!({ "refresh": token }));
+    for token in [&refresh, &access, &nobodys] {
+        let reply = verify(token);
+        assert_eq!((reply.status, reply.text().as_str()), (200, "{}"), "{reply:?}");
+    }
+    assert_eq!(blacklist(&access).json()["detail"], "Token has wrong type");
+    for token in [&refresh, &nobodys] {
+        let reply = blacklist(token);
+        assert_eq!((reply.status, reply.text().as_str()), (200, "{}"), "{reply:?}");
+    }
+    let blacklisted = r#"{"detail":"Token is blacklisted","code":"token_not_valid"}"#;
+    for again in [blacklist(&refresh), verify(&refresh)] {
+        assert_eq!((again.status, again.text().as_str()), (401, blacklisted));
+    }
+    world.wait(world.administration.users.set_active("anna", true, &crate::harness::operator())).unwrap();
+    world.settle();
+    assert_eq!(world.refresh(&refresh).text(), blacklisted);
+    assert_eq!(world.me(&access).status, 200, "the access token beside it lives out its time");
+}
+
+#[test]
+fn an_expired_token_is_told_so_also_when_it_is_blacklisted() {
+    let (plan, clock) = Plan::django("").timed();
+    let world = World::plan(plan);
+    world.user_with_id("17", "anna");
+    let token = hs256(DJANGO_SECRET, &old_refresh_token(clock.now().as_secs()));
+    let body = json!({ "refresh": token });
+    assert_eq!(world.post_json("/api/v1/auth/token/blacklist/", &body).status, 200);
+    clock.advance(std::time::Duration::from_secs(1000));
+    let reply = world.post_json("/api/v1/auth/token/blacklist/", &body);
+    assert_eq!(reply.json()["detail"], "Token is expired", "time comes first");
+}

@@ -264,8 +264,8 @@ fn the_user_is_told_by_mail() {
         (mail.to.as_str(), mail.subject.as_str()),
         ("Anna@Example.org", "Your password at Our Shop was changed")
     );
-    assert!(mail.raw.contains("anna") && mail.raw.contains("127.0.0.1"), "{}", mail.raw);
-    assert!(!mail.raw.contains(PASSWORD) && !mail.raw.contains(NEW));
+    assert!(mail.written.contains("anna") && mail.written.contains("127.0.0.1"), "{}", mail.written);
+    assert!(!mail.written.contains(PASSWORD) && !mail.written.contains(NEW));
     world.user_with_id("1", "nowhere");
     world.settle();
     let (access, _) = world.sign_in("nowhere");

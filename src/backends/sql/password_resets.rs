@@ -12,6 +12,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::guess_subject::GuessSubject;
 use crate::domain::password_reset::PasswordReset;
+use crate::domain::session::Kept;
 use crate::domain::user::{PasswordHash, UserId};
 use crate::storage::password_resets::PasswordResets;
 use crate::storage::users::PasswordSetting;
@@ -84,28 +85,37 @@ impl PasswordResets for SqlPasswordResets {
     async fn redeem(&self, digest: &Digest, password: &PasswordHash, now: Timestamp, change: &Change) -> Result<bool> {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
-            let user: Option<String> = sqlx::query_scalar(
-                "DELETE FROM password_resets WHERE digest = $1 AND expires_at > $2 \
-                 AND user_id IN (SELECT id FROM users WHERE is_active = 1) RETURNING user_id",
-            )
-            .bind(digest.hex())
-            .bind(now.as_micros())
-            .fetch_optional(changing.connection())
-            .await?;
+            let user: Option<String> =
+                sqlx::query_scalar("SELECT user_id FROM password_resets WHERE digest = $1 AND expires_at > $2")
+                    .bind(digest.hex())
+                    .bind(now.as_micros())
+                    .fetch_optional(changing.connection())
+                    .await?;
             let Some(user_id) = user.map(UserId) else { return Ok(false) };
-            let account = GuessSubject::Account(user_id.clone());
+            // The user's row is locked before the link: whoever changes the user takes them in this order too.
+            let active = sqlx::query("UPDATE users SET id = id WHERE id = $1 AND is_active = 1")
+                .bind(user_id.as_str())
+                .execute(changing.connection())
+                .await?;
+            let spent = sqlx::query("DELETE FROM password_resets WHERE digest = $1")
+                .bind(digest.hex())
+                .execute(changing.connection())
+                .await?;
+            if active.rows_affected() == 0 || spent.rows_affected() == 0 {
+                return Ok(false);
+            }
+            forget(changing.connection(), &GuessSubject::Account(user_id.clone())).await?;
             let setting = PasswordSetting {
                 user_id,
                 password: password.clone(),
                 at: now,
                 keep: None,
-                tokens_valid_from: now,
+                tokens_valid_from: Kept::NOTHING.tokens_valid_from(now),
                 only_if_changed_at: None,
             };
             if !put_password(&mut changing, &setting, change).await? {
                 return Ok(false);
             }
-            forget(changing.connection(), &account).await?;
             changing.commit().await?;
             Ok(true)
         })

@@ -293,12 +293,13 @@ impl Users for SqlUsers {
                 .bind(id.as_str())
                 .fetch_all(changing.connection())
                 .await?;
+            // Before anything that takes the lock of the log.
+            for subject in [GuessSubject::Account, GuessSubject::Codes, GuessSubject::ResetRequests] {
+                guesses::forget(changing.connection(), &subject(id.clone())).await?;
+            }
             shut_out(&mut changing, &end_of(id, now)).await?;
             for statement in ["DELETE FROM sessions WHERE user_id = $1", "DELETE FROM users WHERE id = $1"] {
                 sqlx::query(statement).bind(id.as_str()).execute(changing.connection()).await?;
-            }
-            for subject in [GuessSubject::Account, GuessSubject::Codes, GuessSubject::ResetRequests] {
-                guesses::forget(changing.connection(), &subject(id.clone())).await?;
             }
             for key in keys {
                 changing.forget(Invalidation::ApiKey(ApiKeyId(key)), Some(now)).await?;

@@ -13,7 +13,8 @@ pub struct Mailbox {
 /// A message, taken apart as far as tests need it.
 #[derive(Clone, Debug)]
 pub struct Mail {
-    pub raw: String,
+    /// All of it as it is written, but for line ends that were put in for the way.
+    pub written: String,
     pub to: String,
     pub subject: String,
 }
@@ -47,19 +48,19 @@ impl Mailbox {
             new.next()
         });
         self.read.insert(path.clone());
-        let raw = std::fs::read_to_string(path).unwrap();
+        let raw = std::fs::read_to_string(path).unwrap().replace("=\r\n", "");
         let header = |name: &str| {
             let line = raw.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} {raw}"));
             line[name.len()..].trim().to_owned()
         };
-        Mail { to: header("To:"), subject: header("Subject:"), raw }
+        Mail { to: header("To:"), subject: header("Subject:"), written: raw }
     }
 
     /// The token of the next message that has a link.
     pub fn next_link(&mut self) -> String {
         loop {
             let mail = self.next();
-            if mail.raw.contains(RESET_PAGE) {
+            if mail.written.contains(RESET_PAGE) {
                 return mail.token();
             }
         }
@@ -73,11 +74,11 @@ impl Mailbox {
 }
 
 impl Mail {
-    /// The token in the link of this message. The line with the plain link is short enough not to be broken.
+    /// The token in the link of this message.
     pub fn token(&self) -> String {
-        let (_, after) = self.raw.split_once(RESET_PAGE).unwrap_or_else(|| panic!("no link in {}", self.raw));
+        let (_, after) = self.written.split_once(RESET_PAGE).unwrap_or_else(|| panic!("no link in {}", self.written));
         let token: String = after.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
-        assert_eq!(token.len(), 43, "256 bits in base64url: {}", self.raw);
+        assert_eq!(token.len(), 43, "256 bits in base64url: {}", self.written);
         token
     }
 }

@@ -1,6 +1,7 @@
 //! A gateway, an upstream, and a client that can also misbehave.
 
 pub mod asker;
+pub mod authenticator;
 pub mod client;
 pub mod forge;
 pub mod mailbox;
@@ -31,6 +32,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 pub use self::client::{Client, Reply};
+pub use self::mailbox::{Mail, Mailbox};
 pub use self::plan::{DJANGO_SECRET, cheap_hash};
 pub use self::upstream::{Seen, Upstream};
 

@@ -38,5 +38,5 @@ impl Plan {
 /// A hash of [`PASSWORD`] that costs next to nothing, as an old or imported one may.
 pub fn cheap_hash() -> PasswordHash {
     let cost = password::Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
-    password::hash(&Secret::new(PASSWORD.to_owned()), cost, &OsRandom::new()).unwrap()
+    password::hash(&Secret::new(PASSWORD.to_owned()), cost, &OsRandom::new(), &mut password::Memory::default()).unwrap()
 }

@@ -1,48 +1,61 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command};
+use std::process::{Child, ChildStdin, ChildStdout, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use crate::Result;
-use crate::connection::Connection;
+use super::Result;
+use super::connection::Connection;
 
 const START_PATIENCE: Duration = Duration::from_secs(20);
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
-/// One core for whoever is measured, and another for the load and the upstream.
+/// Cores for whoever is measured, and another for the load and the upstream.
 pub struct Cores {
-    measured: usize,
+    measured: Vec<usize>,
     work: usize,
 }
 
 impl Cores {
-    pub fn choose() -> Result<Self> {
+    /// `measured` cores and one more. Where there is none left, the load shares the last of those that are measured.
+    pub fn choose(measured: usize) -> Result<Self> {
         let allowed = sched_getaffinity(None).map_err(|error| format!("the cores are unknown: {error}"))?;
         let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
-        match (cores.next(), cores.next()) {
-            (Some(measured), Some(work)) => Ok(Self { measured, work }),
-            _ => Err("two cores are needed, one for the proxy and one for the load".to_owned()),
-        }
+        let chosen: Vec<usize> = cores.by_ref().take(measured).collect();
+        let work = cores.next().or(chosen.last().copied().filter(|_| measured > 1 && chosen.len() == measured));
+        let work = work.ok_or("two cores are needed, one for the proxy and one for the load")?;
+        Ok(Self { measured: chosen, work })
+    }
+
+    /// How many are measured.
+    pub const fn count(&self) -> usize {
+        self.measured.len()
+    }
+
+    /// Whether the load takes from what is measured.
+    pub fn are_shared(&self) -> bool {
+        self.measured.contains(&self.work)
     }
 
     /// Moves this thread, and all that it starts from now on, to the core for the load.
     pub fn work(&self) -> Result<()> {
-        Self::pin(self.work)
+        Self::pin(&[self.work])
     }
 
-    fn pin(core: usize) -> Result<()> {
+    fn pin(cores: &[usize]) -> Result<()> {
         let mut set = CpuSet::new();
-        set.set(core);
-        sched_setaffinity(None, &set).map_err(|error| format!("core {core} cannot be chosen: {error}"))
+        for core in cores {
+            set.set(*core);
+        }
+        sched_setaffinity(None, &set).map_err(|error| format!("cores {cores:?} cannot be chosen: {error}"))
     }
 }
 
-/// A process on the measured core, ended when this is dropped.
+/// A process on the measured cores, ended when this is dropped.
 pub struct Process {
     name: &'static str,
     child: Child,
@@ -50,8 +63,8 @@ pub struct Process {
 
 impl Process {
     pub fn start(name: &'static str, mut command: Command, cores: &Cores) -> Result<Self> {
-        // A child inherits the core of the thread that starts it.
-        Cores::pin(cores.measured)?;
+        // A child inherits the cores of the thread that starts it.
+        Cores::pin(&cores.measured)?;
         let child = command.spawn().map_err(|error| format!("{name} does not start: {error}"));
         cores.work()?;
         Ok(Self { name, child: child? })
@@ -94,11 +107,31 @@ impl Process {
     }
 
     pub fn resident_kib(&self) -> Result<u64> {
+        self.status_kib("VmRSS:")
+    }
+
+    /// The most that was resident since the start, or since [`Process::forget_peak`].
+    pub fn peak_kib(&self) -> Result<u64> {
+        self.status_kib("VmHWM:")
+    }
+
+    pub fn forget_peak(&self) -> Result<()> {
+        let path = format!("/proc/{}/clear_refs", self.child.id());
+        // proc_pid_clear_refs(5): 5 sets the peak to what is resident now.
+        fs::write(&path, "5").map_err(|error| format!("{path}: {error}"))
+    }
+
+    fn status_kib(&self, field: &str) -> Result<u64> {
         let path = format!("/proc/{}/status", self.child.id());
         let status = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
         let number = line.and_then(|line| line.split_whitespace().next()).and_then(|number| number.parse().ok());
-        number.ok_or_else(|| format!("{path} does not tell VmRSS"))
+        number.ok_or_else(|| format!("{path} does not tell {field}"))
+    }
+
+    /// For talking to a process that was started with pipes.
+    pub fn pipes(&mut self) -> Option<(ChildStdin, ChildStdout)> {
+        self.child.stdin.take().zip(self.child.stdout.take())
     }
 }
 
@@ -125,6 +158,15 @@ pub fn cpu_time(pid: u32) -> Result<HashMap<String, u64>> {
         return Err(format!("this kernel keeps no times in {folder}/*/schedstat"));
     }
     Ok(times)
+}
+
+/// The threads of a process whose name begins like this.
+pub fn threads_named(pid: u32, prefix: &str) -> Result<HashSet<String>> {
+    let folder = format!("/proc/{pid}/task");
+    let entries = fs::read_dir(&folder).map_err(|error| format!("{folder}: {error}"))?.flatten();
+    let named = entries
+        .filter(|entry| fs::read_to_string(entry.path().join("comm")).is_ok_and(|name| name.starts_with(prefix)));
+    Ok(named.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
 }
 
 /// What was used between two readings. A thread that ended in between is left out.

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::Result;
-use crate::connection::Connection;
-use crate::process::{Cores, Process, free_address};
+use super::Result;
+use super::connection::Connection;
+use super::process::{Cores, Process, free_address};
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_portcullis");
 
@@ -21,37 +21,44 @@ const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
 /// Portcullis, set up in a folder of its own.
 pub struct Gateway {
     config: PathBuf,
+    /// The file of its database.
+    pub database: PathBuf,
     pub address: SocketAddr,
     password: String,
     pub key: String,
 }
 
 impl Gateway {
-    /// Writes a configuration, and makes one user and one key.
-    pub fn prepare(folder: &Path, upstream: SocketAddr) -> Result<Self> {
+    /// Writes a configuration, in which `further` stands beside the rest or instead of it, and makes one user and one key.
+    pub fn prepare(folder: &Path, upstream: SocketAddr, further: &[(&str, Value)]) -> Result<Self> {
         let address = free_address()?;
         let ops = free_address()?;
         let at = |name: &str| folder.join(name).display().to_string();
-        let config = json!({
+        let mut config = json!({
             "listen": { "http": address.to_string(), "ops": ops.to_string() },
             "storage": { "url": format!("sqlite://{}", at("portcullis.db")) },
             "secrets": { "master_key": { "file": at("master.key") } },
             // A run takes longer than tokens live by default.
             "tokens": { "access_lifetime": "1h" },
             "workers": { "threads": 1 },
-            "log": { "access": { "file": at("access.log") }, "level": "warn" },
+            "log": { "access": { "file": at("access.log") }, "audit": { "file": at("audit.log") }, "level": "warn" },
             "upstreams": { "backend": { "servers": [upstream.to_string()] } },
             "routes": [
                 { "path": "/public/", "upstream": "backend", "access": "public" },
                 { "path": "/guarded/", "upstream": "backend", "access": { "any": ["jwt", "api_key"] } },
             ],
         });
+        let sections = further.iter().map(|(section, value)| ((*section).to_owned(), value.clone()));
+        if let Some(config) = config.as_object_mut() {
+            config.extend(sections);
+        }
         write_secret(&folder.join("master.key"), &random_hex(32)?)?;
         // JSON is YAML.
         let path = folder.join("portcullis.yaml");
         fs::write(&path, config.to_string()).map_err(|error| format!("{}: {error}", path.display()))?;
 
-        let mut gateway = Self { config: path, address, password: random_hex(16)?, key: String::new() };
+        let (database, password) = (folder.join("portcullis.db"), random_hex(16)?);
+        let mut gateway = Self { config: path, database, address, password, key: String::new() };
         gateway.command(&["migrate"], "")?;
         let user = ["users", "create", "--username", USERNAME, "--admin", "--password-stdin"];
         gateway.command(&user, &gateway.password)?;
@@ -71,13 +78,8 @@ impl Gateway {
 
     /// An access token.
     pub fn sign_in(&self) -> Result<String> {
-        let body = json!({ "username": USERNAME, "password": self.password }).to_string();
-        let request = format!(
-            "POST /api/v1/auth/token/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let answer = Connection::open(self.address)?.exchange(request.as_bytes())?;
+        let body = json!({ "username": USERNAME, "password": self.password });
+        let answer = Connection::open(self.address)?.exchange(&post("/api/v1/auth/token/", "", &body))?;
         let pair: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let token = pair.get("access").and_then(Value::as_str);
         token.map(str::to_owned).ok_or_else(|| format!("signing in was answered with {} and no token", answer.status))
@@ -118,6 +120,17 @@ impl Gateway {
         }
         Err(format!("{name} ended with {}:\n{}", output.status, String::from_utf8_lossy(&output.stderr)))
     }
+}
+
+/// A request with a body; `fields` are further ones of the head, each with its end of line.
+pub fn post(path: &str, fields: &str, body: &Value) -> Vec<u8> {
+    let body = body.to_string();
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{fields}Content-Length: {}\r\n\r\n\
+         {body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 fn write_secret(path: &Path, secret: &str) -> Result<()> {

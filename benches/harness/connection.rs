@@ -2,10 +2,10 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::Result;
+use super::Result;
 
-/// Long for anything here; a subject that hangs ends the run.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Long for anything here, a sign-in behind a full queue on a busy machine too; a subject that hangs ends the run.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A keep-alive connection of HTTP/1.1 that sends one request at a time.
 pub struct Connection {
@@ -16,6 +16,12 @@ pub struct Connection {
 pub struct Answer {
     pub status: u16,
     pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn is_of_upstream(&self) -> bool {
+        self.status == 200 && self.body == super::upstream::BODY
+    }
 }
 
 impl Connection {
@@ -50,7 +56,7 @@ impl Connection {
     /// An exchange that counts: answered, and by the upstream.
     pub fn fetch(&mut self, request: &[u8]) -> Result<()> {
         let answer = self.exchange(request)?;
-        if answer.status == 200 && answer.body == crate::upstream::BODY {
+        if answer.is_of_upstream() {
             return Ok(());
         }
         Err(format!("unexpected answer: {} {}", answer.status, String::from_utf8_lossy(&answer.body)))

@@ -3,8 +3,8 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::Result;
-use crate::connection::Connection;
+use super::Result;
+use super::connection::Connection;
 
 /// Enough for every connection to have one to the upstream, and for what is remembered to be remembered.
 const WARM_UP: usize = 20;
@@ -53,15 +53,24 @@ pub fn burst<T>(
     })
 }
 
-/// Sends `rate` requests per second for a while; returns how long each took, sorted.
-pub fn steady(address: SocketAddr, request: &[u8], rate: usize, lasting: Duration) -> Result<Vec<Duration>> {
+/// What became of requests at a steady rate.
+#[derive(Default)]
+pub struct Steady {
+    /// How long each took, sorted.
+    pub latencies: Vec<Duration>,
+    /// Those that were answered, but not by the upstream.
+    pub refused: usize,
+}
+
+/// Sends `rate` requests per second for a while.
+pub fn steady(address: SocketAddr, request: &[u8], rate: usize, lasting: Duration) -> Result<Steady> {
     let interval = Duration::from_secs_f64(STEADY_CONNECTIONS as f64 / rate as f64);
-    let send = |index: usize| -> Result<Vec<Duration>> {
+    let send = |index: usize| -> Result<Steady> {
         let mut connection = Connection::open(address)?;
         (0..WARM_UP).try_for_each(|_| connection.fetch(request))?;
         let begin = Instant::now();
         let mut due = begin + interval.mul_f64(index as f64 / STEADY_CONNECTIONS as f64);
-        let mut latencies = Vec::new();
+        let mut steady = Steady::default();
         while due.duration_since(begin) < lasting {
             let now = Instant::now();
             let begun = if now < due {
@@ -71,20 +80,22 @@ pub fn steady(address: SocketAddr, request: &[u8], rate: usize, lasting: Duratio
                 // The answer before came late. A client that sends when it wants to would have waited since `due`.
                 due
             };
-            connection.fetch(request)?;
-            latencies.push(begun.elapsed());
+            let answer = connection.exchange(request)?;
+            steady.latencies.push(begun.elapsed());
+            steady.refused += usize::from(!answer.is_of_upstream());
             due += interval;
         }
-        Ok(latencies)
+        Ok(steady)
     };
-    let mut latencies = thread::scope(|scope| -> Result<Vec<Duration>> {
+    thread::scope(|scope| -> Result<Steady> {
         let threads: Vec<_> = (0..STEADY_CONNECTIONS).map(|index| scope.spawn(move || send(index))).collect();
-        let mut all = Vec::new();
+        let mut all = Steady::default();
         for thread in threads {
-            all.extend(thread.join().map_err(|_| "a thread of the load panicked".to_owned())??);
+            let one = thread.join().map_err(|_| "a thread of the load panicked".to_owned())??;
+            all.latencies.extend(one.latencies);
+            all.refused += one.refused;
         }
+        all.latencies.sort_unstable();
         Ok(all)
-    })?;
-    latencies.sort_unstable();
-    Ok(latencies)
+    })
 }
