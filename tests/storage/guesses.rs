@@ -160,6 +160,31 @@ pub async fn are_forgotten_by_an_unlock_that_is_told(world: &World) {
     assert!(!world.guesses.unlock(std::slice::from_ref(&anna), &change()).await.unwrap());
 }
 
+pub async fn are_forgotten_together_and_told_once(world: &World) {
+    let user = |id: &str| UserId(id.to_owned());
+    let subjects = [
+        GuessSubject::Account(user("a")),
+        GuessSubject::Codes(user("a")),
+        GuessSubject::ResetRequests(user("a")),
+        GuessSubject::Account(user("b")),
+    ];
+    let counted = [0, 2, 3];
+    for index in counted {
+        let subject = subjects[index].clone();
+        world.guesses.reserve(&[(subject, POLICY)], at(0)).await.unwrap().unwrap();
+    }
+    let unlock = change_of(AuditAction::Unlock, 1);
+    let of_anna = subjects.get(..3).unwrap();
+    assert!(world.guesses.unlock(of_anna, &unlock).await.unwrap(), "some of them were counted");
+    assert!(!world.guesses.unlock(of_anna, &change_of(AuditAction::Unlock, 2)).await.unwrap());
+    assert!(!world.guesses.unlock(&[], &change_of(AuditAction::Unlock, 3)).await.unwrap());
+    for (subject, there) in subjects.iter().zip([false, false, false, true]) {
+        assert_eq!(world.guesses.find(subject).await.unwrap().is_some(), there, "{subject}");
+    }
+    let told = world.audit.list(&AuditQuery { limit: 10, ..AuditQuery::default() }).await.unwrap();
+    assert_eq!(told, [unlock.audit]);
+}
+
 pub async fn that_block_are_listed_the_longest_block_first(world: &World) {
     for (name, start) in [("a", 0), ("b", 5), ("c", 2)] {
         for _ in 0..3 {
@@ -211,29 +236,4 @@ pub async fn of_odd_subjects_are_kept_apart(world: &World) {
         let expected = Lockout { failures: 3, last_failure_at: Some(at(2)), blocked_until: Some(at(12)) };
         assert_eq!(lockout, expected);
     }
-}
-
-pub async fn are_forgotten_together_and_told_once(world: &World) {
-    let user = |id: &str| UserId(id.to_owned());
-    let subjects = [
-        GuessSubject::Account(user("a")),
-        GuessSubject::Codes(user("a")),
-        GuessSubject::ResetRequests(user("a")),
-        GuessSubject::Account(user("b")),
-    ];
-    let counted = [0, 2, 3];
-    for index in counted {
-        let subject = subjects[index].clone();
-        world.guesses.reserve(&[(subject, LockoutPolicy::account())], at(0)).await.unwrap().unwrap();
-    }
-    let unlock = change_of(AuditAction::Unlock, 1);
-    let of_anna = subjects.get(..3).unwrap();
-    assert!(world.guesses.unlock(of_anna, &unlock).await.unwrap(), "some of them were counted");
-    assert!(!world.guesses.unlock(of_anna, &change_of(AuditAction::Unlock, 2)).await.unwrap());
-    assert!(!world.guesses.unlock(&[], &change_of(AuditAction::Unlock, 3)).await.unwrap());
-    for (subject, there) in subjects.iter().zip([false, false, false, true]) {
-        assert_eq!(world.guesses.find(subject).await.unwrap().is_some(), there, "{subject}");
-    }
-    let told = world.audit.list(&AuditQuery { limit: 10, ..AuditQuery::default() }).await.unwrap();
-    assert_eq!(told, [unlock.audit]);
 }

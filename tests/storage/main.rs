@@ -152,8 +152,7 @@ macro_rules! contract {
                 are_forgotten_together_and_told_once
                 that_block_are_listed_the_longest_block_first
                 that_are_old_are_deleted_in_batches
-                of_odd_subjects_are_kept_apart
-                are_forgotten_together_and_told_once;
+                of_odd_subjects_are_kept_apart;
             api_keys:
                 come_back_as_they_were_stored
                 id_prefix_and_digest_are_unique
