@@ -126,7 +126,8 @@ fn read(value: Option<&Value>, ends: Ends) -> Result<String, String> {
         Some(Value::String(text)) if ends == Ends::Stripped => strip(text).to_owned(),
         Some(Value::String(text)) => text.clone(),
     };
-    if text.is_empty() {
+    // Of white space alone no password is made either.
+    if strip(&text).is_empty() {
         return Err("This field may not be blank.".to_owned());
     }
     if text.contains('\0') {
@@ -183,7 +184,9 @@ mod tests {
         };
         assert_eq!(judge(json!(" a b\t"), false), Ok(" a b\t".into()));
         assert_eq!(judge(json!(" a b\t"), true), Ok("a b".into()));
-        assert_eq!(judge(json!(""), false), Err("This field may not be blank.".into()));
+        for blank in ["", "   ", "\t\u{a0}"] {
+            assert_eq!(judge(json!(blank), false), Err("This field may not be blank.".into()), "{blank:?}");
+        }
         assert_eq!(judge(json!("a\u{0}"), false), Err("Null characters are not allowed.".into()));
         assert_eq!(judge(json!(["a"]), false), Err("Not a valid string.".into()));
     }

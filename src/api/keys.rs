@@ -154,7 +154,7 @@ pub async fn change(
 #[utoipa::path(
     post, path = "keys/{id}/rotate/", operation_id = "rotate_api_key", tag = "API keys",
     params(("id" = String, Path, description = "The key's id", example = "5b3a1c9e-2d4f-4b6a-8c0d-1e2f3a4b5c6d")),
-    request_body(content = Option<schema::api_keys::Rotation>),
+    request_body = schema::api_keys::Rotation,
     responses(
         (status = 200, description = "The old key as it is now, and the new one", body = schema::api_keys::RotatedApiKey),
         (status = 404, description = "There is no such key", body = schema::refusals::Refusal,
@@ -191,7 +191,7 @@ pub async fn rotate(
 #[utoipa::path(
     post, path = "keys/{id}/revoke/", operation_id = "revoke_api_key", tag = "API keys",
     params(("id" = String, Path, description = "The key's id", example = "5b3a1c9e-2d4f-4b6a-8c0d-1e2f3a4b5c6d")),
-    request_body(content = Option<schema::api_keys::Revocation>),
+    request_body = schema::api_keys::Revocation,
     responses(
         (status = 200, description = "The key as it is now", body = schema::api_keys::ApiKey),
         (status = 404, description = "There is no such key", body = schema::refusals::Refusal,

@@ -147,7 +147,7 @@ mod tests {
 
     use super::*;
     use crate::api::endpoints;
-    use crate::api::operation::{operation, requires_scopes};
+    use crate::api::operation::{administers, operation, requires_scopes};
     use crate::domain::access_policy::{AccessPolicy, Kinds};
 
     /// Show
@@ -197,6 +197,14 @@ mod tests {
         assert_eq!(either["x-required-scopes"], json!(["a", "b"]));
         assert_eq!(either["description"].as_str().unwrap().trim(), "Needs the scope `a` and `b`.");
         assert_eq!(either["responses"]["403"], json!({ "$ref": "#/components/responses/Forbidden" }));
+
+        assert_eq!(either.get("x-second-factor"), None);
+
+        let strong = described(administers(true, "a"));
+        assert_eq!(strong["security"], json!([{ "bearer": ["a"] }, { "api_key": ["a"] }]));
+        assert_eq!(strong["x-second-factor"], true);
+        let sentences = "Needs the scope `a`. A token must come of a sign-in with a second factor.";
+        assert_eq!(strong["description"].as_str().unwrap().trim(), sentences);
 
         let both = described(requires_scopes(Kinds::All, ""));
         assert_eq!(both["security"], json!([{ "bearer": [], "api_key": [] }]));

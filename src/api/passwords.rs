@@ -21,7 +21,7 @@ use crate::identity::guess_guard::NotNow;
 use crate::identity::password_change::{Faults, OldPasswordFault, PasswordChangeError};
 use crate::identity::password_reset::ResetError;
 
-/// Change Password
+/// Change password
 ///
 /// Takes the present password and a new one.
 ///
@@ -80,7 +80,7 @@ fn faulty(Faults { old, new }: &Faults) -> Response<Body> {
     refuse_with(denial, &Value::Object(body))
 }
 
-/// Reset Password
+/// Reset password
 ///
 /// Mails a link to set a new password to whoever has this address.
 ///
@@ -119,7 +119,7 @@ pub async fn request_reset(
     }
 }
 
-/// Confirm Password Reset
+/// Confirm password reset
 ///
 /// Takes the token of a mailed link and a new password.
 ///

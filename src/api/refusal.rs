@@ -183,14 +183,18 @@ pub fn refuse_method(denial: Denial, method: &str, allow: &[String]) -> Response
 
 /// Too many guesses: how long to wait is in the words that clients of Django REST framework know, and in `Retry-After`.
 pub fn refuse_throttled(wait: Duration) -> Response<Body> {
-    let denial = Denial::TooManyAttempts;
     let secs = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     let secs = secs.max(1);
-    let unit = if secs == 1 { "second" } else { "seconds" };
-    let detail = format!("Request was throttled. Expected available in {secs} {unit}.");
-    let mut response = refuse_with(denial, &json!({ "detail": detail, "code": denial.code() }));
+    let mut response = refuse_with(Denial::TooManyAttempts, &throttled_body(secs));
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(secs));
     response
+}
+
+/// What [`refuse_throttled`] says of a wait in whole seconds.
+pub fn throttled_body(secs: u64) -> Value {
+    let unit = if secs == 1 { "second" } else { "seconds" };
+    let detail = format!("Request was throttled. Expected available in {secs} {unit}.");
+    json!({ "detail": detail, "code": Denial::TooManyAttempts.code() })
 }
 
 /// A change of the second factor that is not made. Existing clients look for the sentence under `error`, and for no other

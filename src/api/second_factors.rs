@@ -30,7 +30,7 @@ use crate::identity::owner_check::{BothFactors, NotOwner};
 use crate::identity::password_confirmation::NotConfirmed;
 use crate::identity::second_factors::{ConfirmError, Enrolment, SetUpError};
 
-/// Second Factor
+/// Second factor
 ///
 /// The caller's authenticators, and how many recovery codes are left.
 #[utoipa::path(
@@ -61,7 +61,7 @@ fn to_json(device: &SecondFactor) -> Value {
     })
 }
 
-/// Set Up Second Factor
+/// Set up second factor
 ///
 /// Makes a new authenticator and shows its secret, once. It counts after `2fa/totp/verify/`.
 ///
@@ -69,7 +69,7 @@ fn to_json(device: &SecondFactor) -> Value {
 /// password and a current code, as `otp` or `recovery_code`; the first one takes no fields, and no body is looked at.
 #[utoipa::path(
     post, path = "2fa/totp/setup/", operation_id = "set_up_second_factor", tag = "Second factor",
-    request_body(content = Option<schema::second_factors::EnrolmentProof>),
+    request_body = schema::second_factors::EnrolmentProof,
     responses(
         (status = 200, description = "What the authenticator has to know", body = schema::second_factors::Enrolment),
         (status = 400, description = "What is asked for beside a confirmed device is missing or wrong",
@@ -118,7 +118,7 @@ fn enrolled(enrolment: &Enrolment) -> Response<Body> {
     answer::secret_json(StatusCode::OK, &body)
 }
 
-/// Verify Second Factor
+/// Verify second factor
 ///
 /// Takes the first code of the newest authenticator that is not confirmed yet. From then on sign-ins ask for it.
 ///
@@ -177,7 +177,7 @@ fn check_length(fields: &mut Fields, token: &Secret<String>) {
     }
 }
 
-/// Disable Second Factor
+/// Disable second factor
 ///
 /// Deletes the caller's authenticators and recovery codes; sign-ins take the password alone from then on.
 ///
@@ -218,7 +218,7 @@ pub async fn disable(
     }
 }
 
-/// New Recovery Codes
+/// New recovery codes
 ///
 /// Makes ten new recovery codes, shown once, instead of all that there are.
 ///

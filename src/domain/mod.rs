@@ -20,6 +20,7 @@ pub mod otp_code;
 pub mod otpauth;
 pub mod password_policy;
 pub mod password_reset;
+pub mod plain_text;
 pub mod principal;
 pub mod random;
 pub mod recovery_code;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::clock::Timestamp;
+use super::plain_text::is_deceptive;
 use super::role::{RoleSet, Roles};
 use super::scope::ScopeSet;
 use super::secret::Secret;
@@ -123,7 +124,7 @@ impl PasswordHash {
 pub enum InvalidUsername {
     #[error("a user name has 1 to 150 characters")]
     Length,
-    #[error("a user name holds no control characters and no white space at either end")]
+    #[error("a user name holds no control or invisible characters and no white space at either end")]
     Characters,
     #[error("a user name does not begin with `service:`, which is how services are named to backends")]
     Service,
@@ -139,7 +140,7 @@ impl Username {
         if !(1..=150).contains(&text.chars().count()) {
             return Err(InvalidUsername::Length);
         }
-        if text.chars().any(char::is_control) || text.trim() != text {
+        if text.chars().any(is_deceptive) || text.trim() != text {
             return Err(InvalidUsername::Characters);
         }
         if text.starts_with("service:") {
@@ -165,7 +166,7 @@ pub struct Email(String);
 
 impl Email {
     pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
-        let plain = text.len() <= 254 && !text.chars().any(|c| c.is_control() || c.is_whitespace());
+        let plain = text.len() <= 254 && !text.chars().any(|c| is_deceptive(c) || c.is_whitespace());
         match text.split_once('@') {
             Some((local, host)) if plain && !local.is_empty() && !host.is_empty() && !host.contains('@') => {
                 Ok(Self(text.to_owned()))

@@ -26,8 +26,8 @@ fn the_guide_to_accounts_works_as_it_is_written() {
     // Each line with a mark before it, so that an answer can be told from the next one's.
     let mut command = Command::new("bash");
     let bin = std::path::Path::new(PORTCULLIS).parent().unwrap().display().to_string();
-    let path = format!("{bin}:{}", std::env::var("PATH").unwrap());
-    command.args(["-euo", "pipefail", "-v", "-c", &commands]).current_dir(place.path(".")).env("PATH", path);
+    let commands = format!("PATH={bin}:$PATH\n{commands}");
+    command.args(["-euo", "pipefail", "-v", "-c", &commands]).current_dir(place.path("."));
     let done = finish(command, "");
     let (said, asked) = (&done.success().stdout, &done.stderr);
 

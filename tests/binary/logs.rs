@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use portcullis::domain::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use crate::harness::{CONFIGURATION, Client, Finished, PASSWORD, Place, Server, Upstream, configuration, unused};
@@ -204,7 +205,7 @@ fn one_time_code(secret: &str) -> String {
 
     let byte = |index: usize| u8::from_str_radix(&secret[index..index + 2], 16).unwrap();
     let key: Vec<u8> = (0..secret.len()).step_by(2).map(byte).collect();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let now = u64::try_from(SystemClock.now().as_secs()).unwrap();
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &key);
     let tag = hmac::sign(&key, &(now / 30).to_be_bytes());
     let tag = tag.as_ref();

@@ -114,3 +114,17 @@ fn where_mail_goes_to_the_log_each_start_warns() {
     assert!(!ended.success().stderr.contains(warned), "{}", ended.stderr);
     assert_eq!(std::fs::metadata(place.path("out/mail")).unwrap().permissions().mode() & 0o777, 0o700);
 }
+
+#[test]
+fn what_must_be_done_is_done_also_where_nobody_can_be_told() {
+    let place = Place::prepared(unused(), "mail: { templates: texts }");
+    std::fs::create_dir(place.path("texts")).unwrap();
+    place.create_user("anna");
+    place.write("texts/password_changed.txt", "{% if %}");
+    let done = place.run(&["users", "disable", "anna"]);
+    done.success();
+    let warned = "warning: users are not told by mail of what is changed: ";
+    assert!(done.stderr.starts_with(warned) && done.stderr.contains("texts/password_changed.txt:1"), "{}", done.stderr);
+    std::fs::remove_file(place.path("texts/password_changed.txt")).unwrap();
+    assert_eq!(place.run(&["users", "enable", "anna"]).success().stderr, "");
+}

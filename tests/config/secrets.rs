@@ -95,6 +95,35 @@ fn the_master_key_comes_from_the_environment_or_stays_in_its_file() {
 }
 
 #[test]
+fn previous_master_keys_are_read_in_the_forms_of_the_present_one() {
+    let key = "ab".repeat(32);
+    let read = |previous: &str| {
+        let secrets = format!("secrets: {{ master_key: {{ file: new.key }}, previous_master_keys: {previous} }}");
+        read_in(Path::new("/base"), &secrets, &[("KEY", &key), ("SHORT", "abc")])
+    };
+    let settings = read("[{ file: old.key }, \"${KEY}\"]").unwrap();
+    let [MasterKeySource::File(path), MasterKeySource::Value(value)] = settings.previous_master_keys.as_slice() else {
+        panic!("{settings:?}")
+    };
+    assert!(path == Path::new("/base/old.key") && value.expose() == &key);
+    assert!(!format!("{settings:?}").contains(&key));
+    for none in ["[]", "null"] {
+        assert!(read(none).unwrap().previous_master_keys.is_empty());
+    }
+    for (wrong, part) in [
+        (format!("[{key}]"), "does not stand in the configuration itself"),
+        ("[\"${SHORT}\"]".to_owned(), "this is not a key of 32 bytes"),
+        ("{ file: old.key }".to_owned(), "this is not a list"),
+        (format!("[{}]", ["{ file: k }"; 9].join(", ")), "more than 8 keys"),
+    ] {
+        let faults = read(&wrong).unwrap_err();
+        let fault = faults.iter().next().unwrap();
+        assert_eq!((faults.len(), fault.path.starts_with("secrets.previous_master_keys")), (1, true), "{faults}");
+        assert!(fault.problem.contains(part) && !faults.to_string().contains(&key), "{faults}");
+    }
+}
+
+#[test]
 fn a_secret_in_the_configuration_itself_is_refused_and_not_repeated() {
     for snippet in [
         format!("secrets: {{ master_key: {} }}", "ab".repeat(32)),

@@ -15,13 +15,13 @@ use serde_json::json;
 
 use crate::harness::{Client, PASSWORD, Plan, Reply, World, eventually, operator};
 
-const TOKEN: &str = "/api/v1/auth/token/";
-const WRONG: &str = "not the password";
-const SECOND: Duration = Duration::from_secs(1);
+pub const TOKEN: &str = "/api/v1/auth/token/";
+pub const WRONG: &str = "not the password";
+pub const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A world with `anna`, whose hash costs next to nothing, behind a proxy that says where a request comes from.
-fn world(lockout: &str) -> (World, Arc<ManualClock>) {
+pub fn world(lockout: &str) -> (World, Arc<ManualClock>) {
     let extra = format!("trusted_proxies: [127.0.0.1]\nlockout: {{ {lockout} }}");
     let (plan, clock) = Plan { extra, ..Plan::default() }.timed();
     let world = World::plan(plan);
@@ -36,11 +36,11 @@ fn ask(gateway: SocketAddr, from: &str, username: &str, password: &str) -> Reply
 }
 
 /// From a private network, which is never slowed down as such.
-fn sign_in(world: &World, username: &str, password: &str) -> Reply {
+pub fn sign_in(world: &World, username: &str, password: &str) -> Reply {
     ask(world.http(), "10.1.2.3", username, password)
 }
 
-fn fail(world: &World, username: &str, times: usize) {
+pub fn fail(world: &World, username: &str, times: usize) {
     for number in 1..=times {
         let reply = sign_in(world, username, WRONG);
         assert_eq!((reply.status, reply.code().as_str()), (401, "no_active_account"), "{number} of {times}: {reply:?}");
@@ -49,7 +49,7 @@ fn fail(world: &World, username: &str, times: usize) {
 
 /// How long the answer says to wait.
 #[track_caller]
-fn wait_of(reply: &Reply) -> u64 {
+pub fn wait_of(reply: &Reply) -> u64 {
     assert_eq!((reply.status, reply.code().as_str()), (429, "too_many_attempts"), "{reply:?}");
     assert_eq!((reply.header("www-authenticate"), reply.header("cache-control")), (None, Some("no-store")));
     let wait: u64 = reply.header("retry-after").unwrap().parse().unwrap();
@@ -115,8 +115,11 @@ fn the_last_failure_locks_for_a_day_and_no_longer() {
     assert_eq!(sign_in(&world, "anna", PASSWORD).status, 200);
 }
 
-/// What is seen of a name through a whole series: statuses, bodies, header fields.
-fn series(world: &World, clock: &ManualClock, spellings: [&str; 2]) -> Vec<(u16, Vec<(String, String)>, String)> {
+/// All that an answer can be told from another by: status, header fields, body.
+type Visible = (u16, Vec<(String, String)>, String);
+
+/// What is seen of a name through a whole series.
+fn series(world: &World, clock: &ManualClock, spellings: [&str; 2]) -> Vec<Visible> {
     let [name, other] = spellings;
     let mut seen = Vec::new();
     let mut look = |name: &str, password: &str| seen.push(sign_in(world, name, password).comparable());

@@ -11,6 +11,7 @@ use portcullis::domain::second_factor::{SecondFactor, SecondFactorId, TotpParame
 use portcullis::domain::secret::Secret;
 use portcullis::domain::user::{PasswordHash, User};
 use serde_json::{Value, json};
+use sqlx::{AnyConnection, Connection as _};
 
 use crate::harness::{Client, PASSWORD, Plan, Reply, World, eventually, operator, operators_change};
 
@@ -443,4 +444,29 @@ fn neither_asks_for_a_credential_nor_minds_one() {
     for line in ["portcullis_mail_total{outcome=\"sent\"} 0", "portcullis_mail_total{outcome=\"given_up\"} 0"] {
         assert!(metrics.lines().any(|found| found == line), "{line} in {metrics}");
     }
+}
+
+#[test]
+fn requests_are_turned_away_while_very_much_mail_waits() {
+    let world = world();
+    world.user_mailed_at("anna", "anna@example.org");
+    sqlx::any::install_default_drivers();
+    let url = format!("sqlite://{}/portcullis.db", world.directory.path().display());
+    let mut connection = world.wait(AnyConnection::connect(&url)).unwrap();
+    let waiting = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999) \
+                   INSERT INTO outbox (id, kind, sealed, created_at, expires_at, attempts, next_attempt_at) \
+                   SELECT 'x' || i, 'password_reset', '', 0, 9000000000000000, 0, 9000000000000000 FROM n";
+    world.wait(sqlx::raw_sql(waiting).execute(&mut connection)).unwrap();
+    token(&world, "anna@example.org");
+    let count = || world.wait(world.stores.outbox.count()).unwrap();
+    eventually("the request and its mail to be gone", || (count() == 9999).then_some(()));
+    let more =
+        "INSERT INTO outbox SELECT 'y', kind, sealed, 0, expires_at, 0, next_attempt_at, NULL FROM outbox LIMIT 1";
+    world.wait(sqlx::raw_sql(more).execute(&mut connection)).unwrap();
+    for email in ["anna@example.org", "nobody@example.org"] {
+        let reply = ask(&world, email);
+        assert_eq!((reply.status, reply.code().as_str()), (503, "busy"));
+        assert!(reply.header("retry-after").is_some());
+    }
+    assert_eq!(count(), 10_000);
 }

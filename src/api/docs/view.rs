@@ -14,6 +14,9 @@ use self::document::{at, items, members, resolve, text, text_at};
 use self::fields::Field;
 use super::prose;
 
+/// In the order in which those of one path are told.
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
 #[derive(Serialize)]
 pub struct Page<'a> {
     title: &'a str,
@@ -45,9 +48,8 @@ struct Operation<'a> {
     path: &'a str,
     name: &'a str,
     about: Html,
-    /// What must be shown, each entry an alternative. Without any it is open to everybody.
+    /// What must be shown, each entry an alternative. Without any it is open to everybody. Scopes are in `about`.
     credentials: Vec<String>,
-    scopes: Vec<&'a str>,
     parameters: Vec<Field>,
     body: Vec<Field>,
     media_types: Vec<&'a str>,
@@ -60,7 +62,8 @@ impl<'a> Page<'a> {
     pub fn of(document: &'a Value, style: &'a str) -> Self {
         let info = at(document, &["info"]);
         let operations: Vec<Operation<'a>> = members(at(document, &["paths"]))
-            .flat_map(|(path, item)| members(item).map(move |(method, operation)| (path, method, operation)))
+            .flat_map(|(path, item)| METHODS.map(|method| Some((path, method, item.get(method)?))))
+            .flatten()
             .map(|(path, method, operation)| Operation::of(document, path, method, operation))
             .collect();
         let mut refusals: Vec<Answer<'a>> = operations.iter().flat_map(|o| &o.shared).cloned().collect();
@@ -115,7 +118,6 @@ impl<'a> Operation<'a> {
             name: text_at(operation, &["summary"]),
             about: prose::html(text_at(operation, &["description"])),
             credentials: credentials(document, at(operation, &["security"])),
-            scopes: items(at(operation, &["x-required-scopes"])).map(text).collect(),
             parameters: fields::of_parameters(document, at(operation, &["parameters"])),
             body: fields::of_schema(document, at(contents, &["application/json", "schema"])),
             media_types: members(contents).map(|(media_type, _)| media_type).collect(),

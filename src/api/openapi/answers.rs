@@ -30,10 +30,15 @@ const SHARED: &[(&str, &str, Denial)] = &[
     ("NotAcceptable", "`Accept` allows nothing that there is", Denial::NotAcceptable),
     ("PayloadTooLarge", "The body is too large", Denial::BodyTooLarge),
     ("UnsupportedMediaType", "The body is of no type that is read here", Denial::UnsupportedMediaType),
-    ("TooManyRequests", "Too many requests, for now", Denial::TooManyUnknownKeys),
+    ("TooManyRequests", "Too many requests, or too many wrong guesses, for now", Denial::TooManyAttempts),
     ("InternalError", "A fault of the gateway's own", Denial::Internal),
     ("Unavailable", "The gateway cannot do it at the moment", Denial::Unavailable),
 ];
+
+/// Seconds to wait, in examples.
+const WAIT: u64 = 42;
+
+const ALLOW_IF_KNOWN: &str = "AllowIfKnown";
 
 pub fn schemas() -> BTreeMap<String, RefOr<Schema>> {
     BTreeMap::from([named::<Refusal>(), named::<FieldErrors>(), named::<TokenNotValid>(), named::<TokenMessage>()])
@@ -71,6 +76,11 @@ fn body_of(denial: Denial) -> Content {
             ("token", sample(refusal::body(denial))),
             ("nothing", sample(refusal::body(Denial::CredentialMissing))),
         ]),
+        StatusCode::FORBIDDEN => content.examples_from_iter([
+            ("scope", sample(refusal::body(denial))),
+            ("second_factor", sample(refusal::body(Denial::SecondFactorRequired))),
+        ]),
+        StatusCode::TOO_MANY_REQUESTS => content.example(Some(refusal::throttled_body(WAIT))),
         _ => content.example(Some(refusal::body(denial))),
     }
     .build()
@@ -138,7 +148,9 @@ fn put_headers(response: &mut Response, status: &str) {
         _ => &["Allow", "X-Request-Id"],
     };
     for name in names {
-        let reference = RefOr::Ref(Ref::new(format!("#/components/headers/{name}")));
+        // A path that cannot be read has no methods.
+        let component = if (status, *name) == ("400", "Allow") { ALLOW_IF_KNOWN } else { name };
+        let reference = RefOr::Ref(Ref::new(format!("#/components/headers/{component}")));
         response.headers.insert((*name).to_owned(), reference);
     }
 }
@@ -151,14 +163,20 @@ pub fn headers() -> BTreeMap<String, RefOr<Header>> {
             .description(Some(about))
             .example(Some(example))
             // utoipa has no word for it, and writes extensions as they are.
-            .extensions(Some(Extensions::from_iter([("required", true)])))
+            .extensions(Some(Extensions::from_iter([("required", name != ALLOW_IF_KNOWN)])))
             .build();
         (name.to_owned(), RefOr::T(header))
     };
     BTreeMap::from([
         named("Allow", "The methods of this path.", Type::String, json!("GET, HEAD, OPTIONS")),
+        named(
+            ALLOW_IF_KNOWN,
+            "The methods of this path, if it can be read.",
+            Type::String,
+            json!("GET, HEAD, OPTIONS"),
+        ),
         named("X-Request-Id", "Names this request in the gateway's log.", Type::String, json!("0197c1a26f5e7d3c9b1a")),
         named("WWW-Authenticate", "RFC 9110 11.6.1.", Type::String, json!("Bearer realm=\"api\"")),
-        named("Retry-After", "Seconds after which it is worth another try.", Type::Integer, json!(1)),
+        named("Retry-After", "Seconds after which it is worth another try.", Type::Integer, json!(WAIT)),
     ])
 }

@@ -30,19 +30,29 @@ pub fn complete(description: &mut Description, access: &AccessPolicy) {
             accepted.map(|kind| SecurityRequirement::new(name(kind), scopes.clone())).collect()
         }
     });
-    let text = description.description.get_or_insert_default();
-    match requirement.second_factor {
-        SecondFactorDemand::Nobody => {}
-        SecondFactorDemand::Tokens => text.push_str("\n\nWith a token, needs a sign-in with a second factor."),
-        SecondFactorDemand::Everybody => text.push_str("\n\nNeeds a sign-in with a second factor."),
+    let mut sentences = Vec::new();
+    let mut extensions = Extensions::default();
+    if !scopes.is_empty() {
+        let names: Vec<String> = scopes.iter().map(|scope| format!("`{scope}`")).collect();
+        sentences.push(format!("Needs the scope {}.", names.join(" and ")));
+        extensions.merge(Extensions::from_iter([("x-required-scopes", json!(scopes))]));
     }
-    if scopes.is_empty() {
-        return;
+    // Of whom it is asked is in the sentence; for a program it is always a matter of the token.
+    let asked = match requirement.second_factor {
+        SecondFactorDemand::Nobody => None,
+        SecondFactorDemand::Tokens => Some("A token must come of a sign-in with a second factor."),
+        SecondFactorDemand::Everybody => Some("Needs a token, and that must come of a sign-in with a second factor."),
+    };
+    if let Some(sentence) = asked {
+        sentences.push(sentence.to_owned());
+        extensions.merge(Extensions::from_iter([("x-second-factor", true)]));
     }
-    let names: Vec<String> = scopes.iter().map(|scope| format!("`{scope}`")).collect();
-    text.push_str(&format!("\n\nNeeds the scope {}.", names.join(" and ")));
-    let extensions = description.extensions.get_or_insert_default();
-    extensions.merge(Extensions::from_iter([("x-required-scopes", json!(scopes))]));
+    if !sentences.is_empty() {
+        let text = description.description.get_or_insert_default();
+        text.push_str("\n\n");
+        text.push_str(&sentences.join(" "));
+        description.extensions.get_or_insert_default().merge(extensions);
+    }
 }
 
 /// For `components/securitySchemes`.

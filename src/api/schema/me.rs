@@ -21,6 +21,9 @@ pub struct Me {
     #[schema(example = json!(["pwd"]))]
     pub amr: Vec<String>,
     pub assurance: Assurance,
+    /// When the user signed in; `null` with a key, and where the token does not say.
+    #[schema(required, example = "2026-01-31T12:00:00.000000Z", format = DateTime)]
+    pub authenticated_at: Option<String>,
     /// `null` without a token of this gateway.
     #[schema(required, example = "0197c1a2-7a10-7c55-8e21-5b6c7d8e9f00")]
     pub session_id: Option<String>,

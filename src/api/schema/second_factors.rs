@@ -33,6 +33,7 @@ pub struct Device {
 
 /// For a further device: that the caller is the owner. Nothing of it is asked for with the first one.
 #[derive(ToSchema)]
+#[schema(example = json!({"password": "correct horse battery staple", "otp": "492039"}))]
 pub struct EnrolmentProof {
     #[schema(example = "correct horse battery staple", format = Password, nullable = false)]
     pub password: Option<String>,
@@ -84,6 +85,7 @@ pub struct Enabled {
 
 /// The password, and one of the two codes.
 #[derive(ToSchema)]
+#[schema(example = json!({"password": "correct horse battery staple", "otp": "492039"}))]
 pub struct OwnerProof {
     #[schema(example = "correct horse battery staple", format = Password, min_length = 1)]
     pub password: String,

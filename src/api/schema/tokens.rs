@@ -17,6 +17,7 @@ pub struct Credentials {
 
 /// The second step of a sign-in: the challenge, and one of the two codes.
 #[derive(ToSchema)]
+#[schema(example = json!({"challenge": "Zk1v0Qm3nq8y5b7mJm1oY2t9cX4pW6sR3uH8dL0aEfI", "otp": "492039"}))]
 pub struct ChallengeAnswer {
     #[schema(example = "Zk1v0Qm3nq8y5b7mJm1oY2t9cX4pW6sR3uH8dL0aEfI", min_length = 1)]
     pub challenge: String,

@@ -49,16 +49,12 @@ impl SignIns for SqlSignIns {
             {
                 return Ok(Completion::ChallengeSpent);
             }
-            match &sign_in.proof {
-                Some(proof) => {
-                    if !spend(changing.connection(), &session.user_id, proof, session.created_at).await? {
-                        return Ok(Completion::ProofSpent);
-                    }
+            if let Some(proof) = &sign_in.proof {
+                if !spend(changing.connection(), &session.user_id, proof, session.created_at).await? {
+                    return Ok(Completion::ProofSpent);
                 }
-                None if sign_in.proof_demanded && has_confirmed(changing.connection(), &session.user_id).await? => {
-                    return Ok(Completion::UserChanged);
-                }
-                None => {}
+            } else if sign_in.proof_demanded && has_confirmed(changing.connection(), &session.user_id).await? {
+                return Ok(Completion::UserChanged);
             }
             insert(changing.connection(), session).await?;
             forgive(changing.connection(), &sign_in.forgiven).await?;
