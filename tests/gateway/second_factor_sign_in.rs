@@ -225,6 +225,12 @@ fn a_challenge_is_for_one_sign_in_a_few_codes_and_five_minutes() {
     for unknown in ["x", &"x".repeat(43), "ü", "' OR 1=1"] {
         assert_refused(&it.answer(unknown, &it.code()), "challenge_invalid");
     }
+
+    let anna = it.world.wait(it.world.administration.users.find("anna")).unwrap().id;
+    let mut told = it.world.audited(AuditAction::SecondFactorCheck);
+    told.retain(|(reason, _)| reason == "challenge_invalid");
+    let one = ("challenge_invalid".to_owned(), Some(anna));
+    assert_eq!(told, [one.clone(), one], "of the one that was used up and of the one that was over");
 }
 
 #[test]
