@@ -131,6 +131,7 @@ impl UserAdministration {
             password_changed_at: now,
             tokens_valid_from: None,
             last_sign_in_at: None,
+            has_second_factor: false,
         }
     }
 

@@ -61,6 +61,7 @@ fn a_user_is_made_shown_changed_and_deleted() {
         "id": anna, "username": "anna", "email": "anna@example.org", "first_name": "Anna", "last_name": "Arendt",
         "is_active": true, "is_admin": false, "roles": ["billing", "support"], "scopes": ["orders:read"],
         "created_at": made["created_at"], "password_changed_at": made["created_at"], "last_sign_in_at": null,
+        "second_factor": false,
     });
     assert_eq!(made, expected);
     assert_eq!(admin.get(&format!("users/{anna}/")).done(), expected);

@@ -496,6 +496,27 @@ fn routes_may_demand_two_factors_and_a_recent_sign_in() {
     assert_eq!(ask("/recent", &[("Authorization", &format!("Bearer {again}"))]), refused(200, ""));
 }
 
+#[test]
+fn a_session_counts_for_one_factor_once_the_second_is_gone() {
+    let routes =
+        "  - { name: strong, path: /strong, upstream: backend, access: { any: [jwt], assurance: two_factors } }
+  - { name: rest, path: /, upstream: backend, access: { any: [jwt] } }";
+    let it = enrolled_in(Plan { routes: Some(routes.to_owned()), ..Plan::default() });
+    let (access, refresh) = pair(&it.login(&json!(it.code())));
+    assert_eq!(it.world.get_as("/strong", &access).status, 200);
+    it.clock.advance(STEP);
+    let reply = it.world.post_as(DISABLE, &access, &json!({ "password": PASSWORD, "otp": it.code() }));
+    assert_eq!(reply.status, 200, "{reply:?}");
+
+    let (refreshed, _) = pair(&it.world.refresh(&refresh));
+    for token in [&access, &refreshed] {
+        let reply = it.world.get_as("/strong", token);
+        assert_eq!((reply.status, reply.code().as_str()), (403, "second_factor_required"), "{reply:?}");
+        assert_eq!(it.world.me(token).json()["assurance"], "one_factor");
+        assert_eq!(it.world.get_as("/", token).status, 200, "the session itself goes on");
+    }
+}
+
 /// A device as a Django installation has it, put into the store beside the gateway.
 struct Imported {
     parameters: TotpParameters,
