@@ -63,6 +63,7 @@ impl People {
                 password_changed_at: now,
                 tokens_valid_from: None,
                 last_sign_in_at: None,
+                has_second_factor: false,
                 id,
             };
             let made = SqlUsers::new(self.pool.clone()).insert(&user, &change(AuditAction::UserCreate)).await;

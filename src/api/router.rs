@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
 use axum::http::header::{ALLOW, CONTENT_LENGTH};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
@@ -188,8 +188,12 @@ fn with_wildcards(path: &str) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
+/// The answer as it is read by a person. One that is larger than anybody reads goes as it is.
 async fn indented(response: Response<Body>, spaces: usize) -> Response<Body> {
     const LARGEST: usize = 1024 * 1024;
+    if response.body().size_hint().exact().is_none_or(|bytes| bytes > LARGEST as u64) {
+        return response;
+    }
     let (mut parts, body) = response.into_parts();
     let Ok(bytes) = axum::body::to_bytes(body, LARGEST).await else { return refusal::refuse(Denial::Internal) };
     let Ok(value) = serde_json::from_slice::<serde_json::Value>(&bytes) else {
@@ -220,6 +224,19 @@ mod tests {
     /// Change
     #[utoipa::path(patch, path = "things/{id}/", responses((status = 200, description = "It")))]
     async fn change() {}
+
+    #[tokio::test]
+    async fn an_answer_is_indented_unless_it_is_large() {
+        for (length, grows) in [(10, true), (1024 * 1024, false)] {
+            let body = serde_json::json!({ "text": "x".repeat(length) });
+            let plain = body.to_string();
+            let response = indented(answer::json(StatusCode::OK, &body), 4).await;
+            assert_eq!(response.status(), StatusCode::OK, "{length}");
+            let shown = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+            assert_eq!(shown.len() > plain.len(), grows, "{length}");
+            assert_eq!(serde_json::from_slice::<serde_json::Value>(&shown).unwrap(), body);
+        }
+    }
 
     #[test]
     fn each_method_demands_what_it_needs_and_the_rest_what_all_of_them_do() {

@@ -253,6 +253,7 @@ pub fn to_json(user: &User) -> Value {
         "created_at": user.created_at.rfc3339(),
         "password_changed_at": user.password_changed_at.rfc3339(),
         "last_sign_in_at": user.last_sign_in_at.map(|at| at.rfc3339()),
+        "second_factor": user.has_second_factor,
     })
 }
 

@@ -202,6 +202,7 @@ fn fields(user: &User) -> Vec<Vec<String>> {
         ("created", user.created_at.rfc3339()),
         ("password set", user.password_changed_at.rfc3339()),
         ("last sign-in", user.last_sign_in_at.map_or_else(never, |at| at.rfc3339())),
+        ("second factor", yes(user.has_second_factor)),
     ];
     rows.map(|(name, value)| vec![name.to_owned(), value]).into()
 }
@@ -221,6 +222,7 @@ fn to_json(user: &User) -> Value {
         "created_at": user.created_at.rfc3339(),
         "password_changed_at": user.password_changed_at.rfc3339(),
         "last_sign_in_at": user.last_sign_in_at.map(|at| at.rfc3339()),
+        "second_factor": user.has_second_factor,
     })
 }
 

@@ -48,6 +48,8 @@ pub struct User {
     /// later. What ends sessions ends those too, and this is how.
     pub tokens_valid_from: Option<Timestamp>,
     pub last_sign_in_at: Option<Timestamp>,
+    /// Has one that is confirmed. A token that a second factor vouched for counts for no more than a password without it.
+    pub has_second_factor: bool,
 }
 
 impl User {

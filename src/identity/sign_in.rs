@@ -196,19 +196,36 @@ impl SignInDesk {
     ) -> Result<SignedIn, SignInError> {
         let digest = ticket_digest(ticket);
         let most = self.challenge_rules.attempts;
-        let found = self.challenges.find(&digest, most, self.clock.now()).await?;
-        let user_id = found.ok_or(SignInError::ChallengeInvalid)?.user_id;
-        let user = self.users.find_fresh(&user_id).await?.filter(|user| user.is_active);
-        let user = user.ok_or(SignInError::ChallengeInvalid)?;
+        let Some(found) = self.challenges.find(&digest, most, self.clock.now()).await? else {
+            // Any that is kept, however old and often tried, tells whose it is.
+            let kept = self.challenges.find(&digest, u32::MAX, Timestamp::from_micros(i64::MIN)).await?;
+            return Err(self.challenge_invalid(kept.as_ref().map(|kept| &kept.user_id), by).await);
+        };
+        let user = self.users.find_fresh(&found.user_id).await?.filter(|user| user.is_active);
+        let Some(user) = user else {
+            return Err(self.challenge_invalid(Some(&found.user_id), by).await);
+        };
         // Before the attempt is counted against the challenge: whoever is told to wait has not tried.
         let codes = self.count_code(&user.id, by).await?;
         match self.challenges.attempt(&digest, most, self.clock.now()).await {
             Ok(Some(challenge)) => self.past_code(&user, shown, Some(&challenge), codes, by).await,
             refused => {
                 self.guard.give_back(&codes).await;
-                Err(refused.err().map_or(SignInError::ChallengeInvalid, SignInError::Store))
+                match refused {
+                    Err(error) => Err(error.into()),
+                    Ok(_) => Err(self.challenge_invalid(Some(&user.id), by).await),
+                }
             }
         }
+    }
+
+    /// Tells the audit of a challenge that is good no more. A ticket that nobody was given is told of nobody, and by whoever
+    /// likes: it leaves no trace there.
+    async fn challenge_invalid(&self, user: Option<&UserId>, by: &Initiator) -> SignInError {
+        let Some(user) = user else { return SignInError::ChallengeInvalid };
+        let event = self.auditor.refused(by, AuditAction::SecondFactorCheck, Denial::ChallengeInvalid.reason());
+        let told = self.auditor.append(&event.about(user)).await;
+        told.err().map_or(SignInError::ChallengeInvalid, SignInError::Store)
     }
 
     async fn count_code(&self, user: &UserId, by: &Initiator) -> Result<Counted, SignInError> {
@@ -290,7 +307,7 @@ impl SignInDesk {
                 self.tell_refused(by, Some(&user.id), Denial::SignInRefused).await?;
                 return Err(SignInError::Refused);
             }
-            Completion::ChallengeSpent => return Err(SignInError::ChallengeInvalid),
+            Completion::ChallengeSpent => return Err(self.challenge_invalid(Some(&user.id), by).await),
             Completion::ProofSpent => {
                 if let Some(proof) = &sign_in.proof {
                     self.factor.tell_spent(&user.id, proof, by).await?;

@@ -142,6 +142,7 @@ impl UserAdministration {
             password_changed_at: now,
             tokens_valid_from: None,
             last_sign_in_at: None,
+            has_second_factor: false,
         }
     }
 
@@ -314,7 +315,13 @@ impl UserAdministration {
 
     fn end_of(&self, user: &User, why: SessionEnd) -> EndAll {
         let now = self.clock.now();
-        EndAll { user_id: user.id.clone(), why, at: now, keep: None, tokens_valid_from: now }
+        EndAll {
+            user_id: user.id.clone(),
+            why,
+            at: now,
+            keep: None,
+            tokens_valid_from: Kept::NOTHING.tokens_valid_from(now),
+        }
     }
 
     /// Tells of a change that was made. One that was not found nobody to change.

@@ -56,8 +56,8 @@ fn a_user_is_made_listed_and_shown_without_the_hash() {
     let create = [&create[..], &["--scope", "orders:read", "--scope", "orders:write", "--password-stdin"]].concat();
     let user = office.place.json(&create, PASSWORD);
     let expected = ["id", "username", "email", "first_name", "last_name", "active", "admin", "roles", "scopes"];
-    let times = ["created_at", "password_changed_at", "last_sign_in_at"];
-    assert_eq!(fields(&user), expected.into_iter().chain(times).collect());
+    let more = ["created_at", "password_changed_at", "last_sign_in_at", "second_factor"];
+    assert_eq!(fields(&user), expected.into_iter().chain(more).collect());
     assert_eq!((&user["username"], &user["email"]), (&json!("anna"), &json!("anna@example.org")));
     assert_eq!((&user["active"], &user["admin"]), (&json!(true), &json!(true)));
     assert_eq!(user["scopes"], json!(["orders:read", "orders:write"]));

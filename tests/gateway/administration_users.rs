@@ -61,6 +61,7 @@ fn a_user_is_made_shown_changed_and_deleted() {
         "id": anna, "username": "anna", "email": "anna@example.org", "first_name": "Anna", "last_name": "Arendt",
         "is_active": true, "is_admin": false, "roles": ["billing", "support"], "scopes": ["orders:read"],
         "created_at": made["created_at"], "password_changed_at": made["created_at"], "last_sign_in_at": null,
+        "second_factor": false,
     });
     assert_eq!(made, expected);
     assert_eq!(admin.get(&format!("users/{anna}/")).done(), expected);
@@ -260,8 +261,9 @@ fn a_token_needs_a_second_factor_where_the_settings_say_so_and_a_key_does_not() 
         ..Plan::default()
     });
     let bert = world.user("bert");
-    world.user_with("root", true, "");
+    let root = world.user_with("root", true, "");
     let (token, _) = world.sign_in("root");
+    world.give_factor(&root.id);
     let weak = world.by_token(&token);
     let claims = forge::with(&forge::claims(&token), "amr", json!(["pwd", "otp"]));
     let strong =

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::harness::authenticator::{Authenticator, CHALLENGE, SETUP, TOKEN, VERIFY};
 use crate::harness::forge::{claims, hs256};
-use crate::harness::{DJANGO_SECRET, PASSWORD, Plan, Reply, World};
+use crate::harness::{DJANGO_SECRET, PASSWORD, Plan, Reply, World, operator};
 
 const OVERVIEW: &str = "/api/v1/auth/2fa/";
 const DISABLE: &str = "/api/v1/auth/2fa/totp/disable/";
@@ -437,4 +437,21 @@ fn every_change_and_every_failed_proof_is_told() {
     // The access log names the same reasons.
     world.assert_counted("second_factor_invalid", 3);
     world.assert_counted("password_invalid", 1);
+}
+
+#[test]
+fn an_operator_ends_tokens_without_a_session_that_are_of_the_same_second() {
+    let (world, clock) = world_of(Plan::django(""));
+    world.user_with_id("17", "old");
+    let now = clock.now().as_secs();
+    let token = hs256(
+        DJANGO_SECRET,
+        &json!({ "token_type": "access", "exp": now + 200, "iat": now, "jti": "a", "user_id": "17" }),
+    );
+    assert_eq!(world.me(&token).status, 200);
+    let user = world.wait(world.administration.users.find("old")).unwrap();
+    world.wait(world.administration.users.end_sessions(&user, &operator())).unwrap();
+    world.settle();
+    let reply = world.me(&token);
+    assert_eq!((reply.status, reply.code().as_str()), (401, "session_ended"), "{reply:?}");
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use portcullis::crypto::random::OsRandom;
 use portcullis::domain::api_key::KeyOwner;
+use portcullis::domain::audit::AuditAction;
 use portcullis::domain::clock::{Clock, ManualClock};
 use portcullis::domain::guess_subject::GuessSubject;
 use portcullis::domain::secret::Secret;
@@ -214,6 +215,12 @@ fn a_challenge_is_for_one_sign_in_a_few_codes_and_five_minutes() {
     for unknown in ["x", &"x".repeat(43), "ü", "' OR 1=1"] {
         assert_refused(&it.answer(unknown, &it.code()), "challenge_invalid");
     }
+
+    let anna = it.world.wait(it.world.administration.users.find("anna")).unwrap().id;
+    let mut told = it.world.audited(AuditAction::SecondFactorCheck);
+    told.retain(|(reason, _)| reason == "challenge_invalid");
+    let one = ("challenge_invalid".to_owned(), Some(anna));
+    assert_eq!(told, [one.clone(), one], "of the one that was used up and of the one that was over");
 }
 
 #[test]
@@ -487,4 +494,25 @@ fn routes_may_demand_two_factors_and_a_recent_sign_in() {
     assert_eq!(ask("/strong", &[refreshed]), refused(200, ""));
     let (again, _) = pair(&it.login(&json!(it.code())));
     assert_eq!(ask("/recent", &[("Authorization", &format!("Bearer {again}"))]), refused(200, ""));
+}
+
+#[test]
+fn a_session_counts_for_one_factor_once_the_second_is_gone() {
+    let routes =
+        "  - { name: strong, path: /strong, upstream: backend, access: { any: [jwt], assurance: two_factors } }
+  - { name: rest, path: /, upstream: backend, access: { any: [jwt] } }";
+    let it = enrolled_in(Plan { routes: Some(routes.to_owned()), ..Plan::default() });
+    let (access, refresh) = pair(&it.login(&json!(it.code())));
+    assert_eq!(it.world.get_as("/strong", &access).status, 200);
+    it.clock.advance(STEP);
+    let reply = it.world.post_as(DISABLE, &access, &json!({ "password": PASSWORD, "otp": it.code() }));
+    assert_eq!(reply.status, 200, "{reply:?}");
+
+    let (refreshed, _) = pair(&it.world.refresh(&refresh));
+    for token in [&access, &refreshed] {
+        let reply = it.world.get_as("/strong", token);
+        assert_eq!((reply.status, reply.code().as_str()), (403, "second_factor_required"), "{reply:?}");
+        assert_eq!(it.world.me(token).json()["assurance"], "one_factor");
+        assert_eq!(it.world.get_as("/", token).status, 200, "the session itself goes on");
+    }
 }

@@ -191,7 +191,7 @@ pub async fn confirming_is_done_once_with_all_that_follows(world: &World) {
         assert_eq!(end_of_session(world, id).await, expected, "{id}");
     }
     let user = world.users.find(&anna.id).await.unwrap().unwrap();
-    assert_eq!(user.tokens_valid_from, Some(at(10)));
+    assert_eq!((user.tokens_valid_from, user.has_second_factor), (Some(at(10)), true));
     let attempt = world.challenges.attempt(&challenge("of anna", &anna.id).digest, 5, at(5)).await.unwrap();
     assert!(attempt.is_none(), "a challenge from before is void");
     let told = world.invalidated_after(epoch).await;
@@ -251,7 +251,9 @@ pub async fn everything_goes_at_once_and_only_with_the_proof(world: &World) {
     assert_eq!((ids(world, &anna.id).await.len(), audited(world).await), (1, told));
     assert_eq!(end_of_session(world, "a2").await, None);
 
+    assert!(world.users.find(&anna.id).await.unwrap().unwrap().has_second_factor);
     let removed = world.second_factors.remove_all(&end, Some(&recovery("anna a")), &change()).await.unwrap();
+    assert!(!world.users.find(&anna.id).await.unwrap().unwrap().has_second_factor);
     assert_eq!((removed, audited(world).await), (Proven::Done, told + 1));
     assert!(ids(world, &anna.id).await.is_empty());
     assert_eq!(world.second_factors.recovery_codes_left(&anna.id).await.unwrap(), 0);

@@ -36,6 +36,7 @@ pub fn user(name: &str) -> User {
         password_changed_at: at(1),
         tokens_valid_from: None,
         last_sign_in_at: Some(at(2)),
+        has_second_factor: false,
     }
 }
 

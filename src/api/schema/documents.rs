@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 pub struct OpenApi {
     #[schema(example = "3.1.0")]
     pub openapi: String,
-    #[schema(value_type = Object, example = json!({"title": "Portcullis", "version": "1.0.0"}))]
+    #[schema(value_type = Object, example = json!({"title": "Authentication API", "version": "1"}))]
     pub info: String,
     #[schema(value_type = Object, example = json!({}))]
     pub paths: String,

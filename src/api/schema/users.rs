@@ -86,6 +86,9 @@ pub struct User {
     pub password_changed_at: String,
     #[schema(required, example = "2026-01-31T12:05:00.000000Z", format = DateTime)]
     pub last_sign_in_at: Option<String>,
+    /// Whether the user has a second factor.
+    #[schema(example = false)]
+    pub second_factor: bool,
 }
 
 /// Some of the users, by name.

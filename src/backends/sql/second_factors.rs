@@ -147,6 +147,10 @@ impl SecondFactors for SqlSecondFactors {
             .bind(device.last_used_at.map(Timestamp::as_micros))
             .execute(changing.connection())
             .await?;
+            if device.is_confirmed() {
+                note_whether_any(changing.connection(), &device.user_id).await?;
+                changing.forget(Invalidation::User(device.user_id.clone()), Some(device.created_at)).await?;
+            }
             changing.write(change).await?;
             changing.commit().await?;
             Ok(Proven::Done)
@@ -267,6 +271,7 @@ impl SecondFactors for SqlSecondFactors {
 impl SqlSecondFactors {
     /// What every change of a user's second factor ends with: challenges are void, sessions end, everybody hears of it.
     async fn after(&self, mut changing: Changing, end: &EndAll, change: &Change) -> sqlx::Result<Proven> {
+        note_whether_any(changing.connection(), &end.user_id).await?;
         challenges::void_all(changing.connection(), &end.user_id).await?;
         sessions::raise_tokens_valid_from(changing.connection(), end).await?;
         changing.write(change).await?;
@@ -316,6 +321,17 @@ pub(super) async fn has_confirmed(connection: &mut AnyConnection, user: &UserId)
             .fetch_one(connection)
             .await?;
     Ok(count > 0)
+}
+
+/// Keeps the user's row telling whether there is a confirmed one.
+async fn note_whether_any(connection: &mut AnyConnection, user: &UserId) -> sqlx::Result<()> {
+    let has_one = has_confirmed(&mut *connection, user).await?;
+    sqlx::query("UPDATE users SET has_second_factor = $1 WHERE id = $2")
+        .bind(i64::from(has_one))
+        .bind(user.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 pub(super) async fn delete_all(connection: &mut AnyConnection, user: &UserId) -> sqlx::Result<()> {

@@ -28,7 +28,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, username, email, first_name, last_name, is_active, is_admin, roles, scopes, password, created_at, ",
-            "password_changed_at, tokens_valid_from, last_sign_in_at FROM users ",
+            "password_changed_at, tokens_valid_from, last_sign_in_at, has_second_factor FROM users ",
             $rest
         )
     };
@@ -61,6 +61,7 @@ struct Row {
     password_changed_at: i64,
     tokens_valid_from: Option<i64>,
     last_sign_in_at: Option<i64>,
+    has_second_factor: i64,
 }
 
 impl TryFrom<Row> for User {
@@ -84,6 +85,7 @@ impl TryFrom<Row> for User {
             password_changed_at: Timestamp::from_micros(row.password_changed_at),
             tokens_valid_from: row.tokens_valid_from.map(Timestamp::from_micros),
             last_sign_in_at: row.last_sign_in_at.map(Timestamp::from_micros),
+            has_second_factor: row.has_second_factor == 1,
         })
     }
 }
@@ -95,8 +97,9 @@ impl Users for SqlUsers {
             let mut changing = self.pool.change().await?;
             let done = sqlx::query(
                 "INSERT INTO users (id, username, email, email_folded, first_name, last_name, is_active, is_admin, roles, \
-                 scopes, password, created_at, password_changed_at, tokens_valid_from, last_sign_in_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING",
+                 scopes, password, created_at, password_changed_at, tokens_valid_from, last_sign_in_at, \
+                 has_second_factor) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING",
             )
             .bind(user.id.as_str())
             .bind(user.username.as_str())
@@ -113,6 +116,7 @@ impl Users for SqlUsers {
             .bind(user.password_changed_at.as_micros())
             .bind(user.tokens_valid_from.map(Timestamp::as_micros))
             .bind(user.last_sign_in_at.map(Timestamp::as_micros))
+            .bind(i64::from(user.has_second_factor))
             .execute(changing.connection())
             .await?;
             if done.rows_affected() == 0 {

@@ -40,6 +40,7 @@ fn user(id: &str, own: ScopeSet, names: &str, is_admin: bool) -> User {
         password_changed_at: at,
         tokens_valid_from: None,
         last_sign_in_at: None,
+        has_second_factor: false,
     }
 }
 

@@ -1,6 +1,14 @@
 //! An authenticator app, which knows what it was told and RFC 6238, and none of the code under test.
 
 use aws_lc_rs::hmac;
+use portcullis::crypto::random::OsRandom;
+use portcullis::domain::audit::{AuditAction, AuditOutcome};
+use portcullis::domain::clock::Timestamp;
+use portcullis::domain::second_factor::{SecondFactor, SecondFactorId, TotpParameters};
+use portcullis::domain::user::UserId;
+use portcullis::storage::second_factors::Proven;
+
+use super::operator;
 use portcullis::domain::clock::{Clock, ManualClock};
 use serde_json::{Value, json};
 
@@ -75,6 +83,26 @@ impl World {
         let bearer = format!("Bearer {token}");
         let headers = [("Content-Type", "application/json"), ("Authorization", &bearer)];
         self.request("POST", target, &headers, body.to_string().as_bytes())
+    }
+
+    /// A second factor that nobody has a phone for, put into the store beside the gateway.
+    pub fn give_factor(&self, user: &UserId) {
+        let at = Timestamp::from_secs(1_700_000_000);
+        let device = SecondFactor {
+            id: SecondFactorId(format!("of {user}")),
+            user_id: user.clone(),
+            name: "nobody's".to_owned(),
+            sealed_secret: vec![1],
+            parameters: TotpParameters::default(),
+            last_step: SecondFactor::NO_STEP,
+            confirmed_at: Some(at),
+            created_at: at,
+            last_used_at: None,
+        };
+        let change = operator().did(AuditAction::SecondFactorEnable, AuditOutcome::Done, at, &OsRandom::new()).into();
+        let begun = self.wait(self.stores.second_factors.begin(&device, None, &change));
+        assert_eq!(begun.unwrap(), Proven::Done);
+        self.settle();
     }
 
     /// Sets an authenticator up and does not confirm it.

@@ -159,6 +159,7 @@ impl World {
             password_changed_at: at,
             tokens_valid_from: None,
             last_sign_in_at: None,
+            has_second_factor: false,
         };
         self.wait(self.stores.users.insert(&user, &operators_change())).unwrap();
         user

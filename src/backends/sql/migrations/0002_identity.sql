@@ -6,6 +6,9 @@ ALTER TABLE users ADD COLUMN roles TEXT NOT NULL DEFAULT '';
 ALTER TABLE users ADD COLUMN tokens_valid_from BIGINT;
 ALTER TABLE users ADD COLUMN last_sign_in_at BIGINT;
 
+-- Whether second_factors holds a confirmed one: every request asks, of a user's row that is remembered.
+ALTER TABLE users ADD COLUMN has_second_factor BIGINT NOT NULL DEFAULT 0;
+
 -- lower() of SQLite and of PostgreSQL's C collation fold ASCII; beyond it they may differ, so the folded address is kept.
 ALTER TABLE users ADD COLUMN email_folded TEXT NOT NULL DEFAULT '';
 UPDATE users SET email_folded = lower(email);
