@@ -13,7 +13,7 @@ use crate::domain::access_policy::{AccessPolicy, CredentialKind, Kinds, Requirem
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::credential::{MalformedCredential, Presented};
 use crate::domain::denial::Denial;
-use crate::domain::principal::{Assurance, Caller, Method, Principal, Subject};
+use crate::domain::principal::{Assurance, Caller, Method, Principal};
 use crate::routing::route::Route;
 
 /// What counts when credentials come together, or broken.
@@ -163,17 +163,23 @@ impl Gatekeeper {
     /// Whether whoever holds a permit for something that goes on would still be let in: the session lives, the user is
     /// active, the key is good. That a token has run out in the meantime is not asked.
     pub async fn still_stands(&self, permit: &Permit, arrival: &Arrival) -> Result<(), Denial> {
-        let Some(principal) = permit.principal() else { return Ok(()) };
+        let (Some(principal), AccessPolicy::Requires(requirement)) = (permit.principal(), &permit.route().access)
+        else {
+            return Ok(());
+        };
         let now = self.clock.now();
-        if principal.key_id.is_some() {
-            self.api_key(arrival, now).await?;
+        let key = if principal.key_id.is_some() { self.api_key(arrival, now).await? } else { None };
+        let key_may = key.as_ref().is_some_and(|key| key.scopes.contains_all(&requirement.scopes));
+        if principal.method == Method::ApiKey {
+            return if key_may { Ok(()) } else { Err(Denial::ScopeMissing) };
         }
-        match (&principal.subject, principal.method) {
-            (Subject::User { id, .. }, Method::Jwt | Method::JwtAndApiKey) => {
-                self.tokens.stands(id, principal.session_id.as_ref(), now).await
-            }
-            _ => Ok(()),
+        let standing = self.tokens.stands(principal, now).await?;
+        if requirement.second_factor != SecondFactorDemand::Nobody && standing.assurance < Assurance::TwoFactors {
+            return Err(Denial::SecondFactorRequired);
         }
+        let user_may = standing.scopes.contains_all(&requirement.scopes);
+        let may = if requirement.kinds == Kinds::All { user_may && key_may } else { user_may };
+        if may { Ok(()) } else { Err(Denial::ScopeMissing) }
     }
 
     /// After signing keys changed.

@@ -18,8 +18,9 @@ use crate::domain::denial::Denial;
 use crate::domain::digest::Digest;
 use crate::domain::principal::{Assurance, Method, Principal, Subject};
 use crate::domain::role::Roles;
+use crate::domain::scope::ScopeSet;
 use crate::domain::session::SessionId;
-use crate::domain::token::{TokenClaims, TokenFault, TokenType};
+use crate::domain::token::{TokenClaims, TokenFault, TokenType, is_older_than};
 use crate::domain::user::{User, UserId};
 use crate::storage::sessions::Sessions;
 use crate::storage::users::Users;
@@ -51,6 +52,13 @@ impl Weighter<Digest, Arc<Seen>> for ByBytes {
     }
 }
 
+/// What a user may do now, whatever the token said when it was shown.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    pub scopes: ScopeSet,
+    pub assurance: Assurance,
+}
+
 impl TokenCheck {
     pub fn new(
         tokens: Tokens,
@@ -72,22 +80,23 @@ impl TokenCheck {
         // An id that can name nobody is there all the same, and no user has it.
         let nobody = || if claims.all.contains_key("user_id") { Denial::UserNotFound } else { Denial::TokenNoUser };
         let user_id = claims.user_id.as_ref().ok_or_else(nobody)?;
-        let user = self.standing_user(user_id, claims.session_id.as_ref(), now).await?;
-        if claims.session_id.is_none() && claims.is_older_than(user.tokens_valid_from) {
-            return Err(Denial::SessionEnded);
-        }
+        let user = self.standing_user(user_id, claims.session_id.as_ref(), claims.issued_at, now).await?;
         Ok(self.principal(&seen, user))
     }
 
-    /// Whether the session lives, if there is one, and the user is active.
-    pub async fn stands(&self, user: &UserId, session: Option<&SessionId>, now: Timestamp) -> Result<(), Denial> {
-        self.standing_user(user, session, now).await.map(|_| ())
+    /// What a user who was let in by a token may still do, if the session lives and the user is active.
+    pub async fn stands(&self, principal: &Principal, now: Timestamp) -> Result<Standing, Denial> {
+        let Subject::User { id, .. } = &principal.subject else { return Err(Denial::UserNotFound) };
+        let user = self.standing_user(id, principal.session_id.as_ref(), principal.issued_at, now).await?;
+        let assurance = if user.has_second_factor { principal.assurance } else { Assurance::OneFactor };
+        Ok(Standing { scopes: user.all_scopes(&self.roles), assurance })
     }
 
     async fn standing_user(
         &self,
         user_id: &UserId,
         session_id: Option<&SessionId>,
+        issued_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Arc<User>, Denial> {
         // The user first, as existing clients are told: a user who is gone or switched off has no sessions left either.
@@ -95,6 +104,9 @@ impl TokenCheck {
         let user = user.ok_or(Denial::UserNotFound)?;
         if !user.is_active {
             return Err(Denial::UserInactive);
+        }
+        if session_id.is_none() && is_older_than(issued_at, user.tokens_valid_from) {
+            return Err(Denial::SessionEnded);
         }
         if let Some(id) = session_id {
             let session = self.sessions.find(id).await.map_err(|_| Denial::Unavailable)?;

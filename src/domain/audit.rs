@@ -220,6 +220,16 @@ impl Initiator {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AuditId(pub String);
 
+impl AuditId {
+    /// Not greater than the id of any event of this time or later, and greater than those before its millisecond.
+    pub fn at_or_after(time: Timestamp) -> Self {
+        let millis = u64::try_from(time.as_micros().div_euclid(1000)).unwrap_or(0).min((1 << 48) - 1);
+        let digits = format!("{millis:012x}");
+        let (high, low) = digits.split_at_checked(8).unwrap_or_default();
+        Self(format!("{high}-{low}"))
+    }
+}
+
 /// An outcome as stored: a newer version may have known other reasons.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoredOutcome {
@@ -292,6 +302,24 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    #[test]
+    fn ids_sort_with_the_times_that_they_are_asked_for_by() {
+        struct Ones;
+        impl Random for Ones {
+            fn fill(&self, bytes: &mut [u8]) {
+                bytes.fill(0xff);
+            }
+        }
+        let at = |micros: i64| Timestamp::from_micros(1_795_408_500_000_000 + micros);
+        let event = |micros| Initiator::gateway().did(AuditAction::Lock, AuditOutcome::Done, at(micros), &Ones).id;
+        assert!(event(-1) < AuditId::at_or_after(at(0)));
+        assert!(AuditId::at_or_after(at(0)) < event(0));
+        assert!(AuditId::at_or_after(at(999)) < event(999));
+        assert!(event(999) < AuditId::at_or_after(at(1000)));
+        assert!(AuditId::at_or_after(Timestamp::from_micros(i64::MAX)) < AuditId("g".to_owned()));
+        assert!(AuditId::at_or_after(Timestamp::from_micros(i64::MIN)) < event(0));
+    }
 
     #[test]
     fn actions_and_actors_come_back_from_their_text() {

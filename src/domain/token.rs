@@ -97,9 +97,14 @@ impl ClaimNames {
 impl TokenClaims {
     /// Whether the token was issued before `valid_from`. One that does not say when was.
     pub fn is_older_than(&self, valid_from: Option<Timestamp>) -> bool {
-        // Tokens tell whole seconds, so that one of the same second counts as younger.
-        valid_from.is_some_and(|from| self.issued_at.is_none_or(|at| at.as_secs() < from.as_secs()))
+        is_older_than(self.issued_at, valid_from)
     }
+}
+
+/// See [`TokenClaims::is_older_than`].
+pub fn is_older_than(issued_at: Option<Timestamp>, valid_from: Option<Timestamp>) -> bool {
+    // Tokens tell whole seconds, so that one of the same second counts as younger.
+    valid_from.is_some_and(|from| issued_at.is_none_or(|at| at.as_secs() < from.as_secs()))
 }
 
 impl TokenRules {

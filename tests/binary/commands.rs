@@ -18,7 +18,7 @@ fn what_cannot_be_done_is_said_in_one_sentence_and_not_done() {
         (create("anna"), PASSWORD, "there is a user of this name already"),
         (create(""), PASSWORD, "1 to 150 characters"),
         (create(" bert"), PASSWORD, "white space"),
-        (create("be\trt"), PASSWORD, "control characters"),
+        (create("be\trt"), PASSWORD, "control or invisible characters"),
         (vec!["users", "create", "--password-stdin", "--username", &long], PASSWORD, "1 to 150 characters"),
         ([create("bert"), vec!["--email", "nowhere"]].concat(), PASSWORD, "e-mail address"),
         ([create("bert"), vec!["--scope", "two words"]].concat(), PASSWORD, "scope"),

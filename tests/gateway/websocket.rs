@@ -126,3 +126,20 @@ fn a_websocket_ends_with_the_session_or_key_that_it_was_let_in_with() {
     kept.write(b"still here");
     assert_eq!(kept.read_exactly(10), b"still here");
 }
+
+#[test]
+fn a_websocket_ends_when_its_user_may_not_open_it_any_more() {
+    let world =
+        World::with_routes("  - { path: /, upstream: backend, access: { any: [jwt, api_key], scopes: [live] } }");
+    let anna = world.user_with("anna", false, "live");
+    let (token, _) = world.sign_in("anna");
+    let (reply, mut client) =
+        world.exchange(upgrade("/socket", &format!("{HANDSHAKE}Authorization: Bearer {token}\r\n")).as_bytes());
+    assert_eq!(reply.status, 101, "{reply:?}");
+    let without = portcullis::domain::user::UserChanges {
+        scopes: Some(portcullis::domain::scope::ScopeSet::default()),
+        ..Default::default()
+    };
+    world.wait(world.administration.users.change(&anna, &without, &crate::harness::operator())).unwrap();
+    assert!(client.is_closed());
+}

@@ -1,9 +1,13 @@
 //! What happened, newest first.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection};
+use tokio::sync::Semaphore;
 
 use super::answer::{corrupt, within_deadline};
 use super::pool::Pool;
@@ -17,13 +21,16 @@ use crate::storage::{Result, StoreError};
 
 const TABLE: &str = "audit";
 
+/// Greater than any id.
+const AFTER_ALL: &str = "g";
+
 macro_rules! select {
     ($more:literal) => {
         concat!(
             "SELECT id, at, action, reason, actor, actor_key, actor_session, address, user_agent, request_id, user_id, ",
             "object, detail FROM audit WHERE ($1 = '' OR id < $1) AND ($2 = '' OR actor = $2) ",
             "AND ($3 = '' OR action = $3) AND ($4 = '' OR object = $4) AND ($5 = '' OR request_id = $5) ",
-            "AND at >= $6 AND at < $7 ",
+            "AND at >= $6 AND at < $7 AND id >= $10 AND id < $11 ",
             "AND ($8 = -1 OR ($8 = 1 AND reason IS NULL) OR ($8 = 0 AND reason IS NOT NULL)) ",
             $more,
             "ORDER BY id DESC LIMIT $9"
@@ -34,11 +41,12 @@ macro_rules! select {
 #[derive(Clone)]
 pub struct SqlAuditTrail {
     pool: Pool,
+    lists: Arc<Semaphore>,
 }
 
 impl SqlAuditTrail {
-    pub const fn new(pool: Pool) -> Self {
-        Self { pool }
+    pub fn new(pool: Pool) -> Self {
+        Self { pool, lists: Arc::new(Semaphore::new(1)) }
     }
 }
 
@@ -123,15 +131,29 @@ impl AuditTrail for SqlAuditTrail {
 
     async fn list(&self, query: &AuditQuery) -> Result<Vec<AuditEvent>> {
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-        // Without a user the table is read from its newest end; with one, by the user, of whom there may be few among many.
-        let statement = match &query.user {
-            None => sqlx::query_as(select!("")),
-            Some(_) => sqlx::query_as(select!(
-                "AND id IN (SELECT id FROM audit WHERE user_id = $10 UNION SELECT id FROM audit WHERE actor = $11) "
-            )),
+        // One statement for each filter that an index helps with: of what is asked for there may be little among much.
+        let (statement, first, second) = match query {
+            AuditQuery { user: Some(user), .. } => (
+                select!(
+                    "AND id IN (SELECT id FROM audit WHERE user_id = $12 UNION SELECT id FROM audit WHERE actor = $13) "
+                ),
+                user.as_str().to_owned(),
+                Actor::User(user.clone()).as_text(),
+            ),
+            AuditQuery { request_id: Some(id), .. } => {
+                (select!("AND request_id = $12 AND $13 = '' "), id.clone(), String::new())
+            }
+            AuditQuery { object: Some(object), .. } => {
+                (select!("AND object = $12 AND $13 = '' "), object.clone(), String::new())
+            }
+            AuditQuery { actor: Some(actor), .. } => {
+                (select!("AND actor = $12 AND $13 = '' "), actor.as_text(), String::new())
+            }
+            _ => (select!("AND $12 = $13 "), String::new(), String::new()),
         };
-        // What is empty, or -1, is not asked for: one statement for every combination.
-        let mut statement = statement
+        // What is empty, or -1, is not asked for: one statement for every combination with the others. Ids tell the time, so
+        // that a time is a part of the table.
+        let statement = sqlx::query_as(statement)
             .bind(text(query.before.as_ref().map(|id| id.0.as_str())))
             .bind(query.actor.as_ref().map(Actor::as_text).unwrap_or_default())
             .bind(text(query.action.map(AuditAction::as_str)))
@@ -140,12 +162,21 @@ impl AuditTrail for SqlAuditTrail {
             .bind(query.since.map_or(i64::MIN, Timestamp::as_micros))
             .bind(query.until.map_or(i64::MAX, Timestamp::as_micros))
             .bind(query.done.map_or(-1, i64::from))
-            .bind(i64::from(query.limit));
-        if let Some(user) = &query.user {
-            statement = statement.bind(user.as_str().to_owned()).bind(Actor::User(user.clone()).as_text());
-        }
-        let rows: Vec<Row> =
-            within_deadline(self.pool.deadline(), TABLE, statement.fetch_all(self.pool.reads())).await?;
+            .bind(i64::from(query.limit))
+            .bind(query.since.map(|since| AuditId::at_or_after(since).0).unwrap_or_default())
+            .bind(
+                query
+                    .until
+                    .map_or(AFTER_ALL.to_owned(), |until| AuditId::at_or_after(until.plus(Duration::from_millis(1))).0),
+            )
+            .bind(first)
+            .bind(second);
+        let rows: Vec<Row> = within_deadline(self.pool.deadline(), TABLE, async {
+            // A list may look at much of a long table: one at a time, so that it never takes all the readers.
+            let _one = self.lists.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
+            statement.fetch_all(self.pool.reads()).await
+        })
+        .await?;
         rows.into_iter().map(AuditEvent::try_from).collect()
     }
 

@@ -99,6 +99,8 @@ CREATE TABLE audit (
 
 CREATE INDEX audit_by_user ON audit (user_id, id);
 CREATE INDEX audit_by_actor ON audit (actor, id);
+CREATE INDEX audit_by_object ON audit (object, id);
+CREATE INDEX audit_by_request ON audit (request_id);
 
 -- Mail that waits to be sent.
 CREATE TABLE outbox (
