@@ -74,10 +74,14 @@ create_caller() {
 	)
 	"$binary" users create --config "$work/portcullis.yaml" --username caller --email caller@example.com \
 		--admin "${scopes[@]}" --password-stdin >/dev/null <<<"$password"
+	# The ids of both keys: any request may meet them in a list, and none may end them.
+	export PORTCULLIS_SPARED=
 	local name
 	for name in caller keeper; do
 		"$binary" keys create --config "$work/portcullis.yaml" --output json --name "$name" "${scopes[@]}" |
-			python3 -c 'import json, sys; print(json.load(sys.stdin)["key"])' >"$work/$name.key"
+			python3 -c 'import json, sys; made = json.load(sys.stdin); print(made["key"], made["id"], sep="\n")' >"$work/$name"
+		sed -n 1p "$work/$name" >"$work/$name.key"
+		PORTCULLIS_SPARED+=" $(sed -n 2p "$work/$name")"
 	done
 	export PORTCULLIS_KEEPER
 	PORTCULLIS_KEEPER=$(<"$work/keeper.key")
