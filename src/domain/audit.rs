@@ -198,7 +198,8 @@ impl Initiator {
         Self::without_request(Actor::Gateway)
     }
 
-    /// An event of this initiator's. Whom and what it concerns is added by [`AuditEvent::about`] and [`AuditEvent::on`].
+    /// An event of this initiator's. Whom and what it concerns is added by [`AuditEvent::about`], [`AuditEvent::on_key`] and
+    /// [`AuditEvent::on_session`].
     pub fn did(&self, action: AuditAction, outcome: AuditOutcome, now: Timestamp, random: &dyn Random) -> AuditEvent {
         AuditEvent {
             id: AuditId(random::ordered_uuid(now, random)),
