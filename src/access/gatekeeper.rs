@@ -161,7 +161,8 @@ impl Gatekeeper {
     }
 
     /// Whether whoever holds a permit for something that goes on would still be let in: the session lives, the user is
-    /// active, the key is good. That a token has run out in the meantime is not asked.
+    /// active, the key is good, and they may still do what the route demands. That a token has run out in the meantime is
+    /// not asked.
     pub async fn still_stands(&self, permit: &Permit, arrival: &Arrival) -> Result<(), Denial> {
         let (Some(principal), AccessPolicy::Requires(requirement)) = (permit.principal(), &permit.route().access)
         else {

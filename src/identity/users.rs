@@ -324,7 +324,7 @@ impl UserAdministration {
         }
     }
 
-    /// Tells of a change that was made. One that was not found nobody to change.
+    /// Tells of a change that was made; one that was not made found no such user.
     fn witness(&self, done: bool, user: &User, change: &Change) -> Result<(), UserError> {
         if !done {
             return Err(UserError::Unknown(user.id.to_string()));
