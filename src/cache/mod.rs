@@ -6,6 +6,7 @@
 //! it; and if nothing tells, after `max_age`.
 
 pub mod api_keys;
+pub mod quotas;
 pub mod remembered;
 pub mod sessions;
 pub mod users;

@@ -12,6 +12,7 @@ use super::fault::Fault;
 use crate::domain::access_policy::SecondFactorDuty;
 use crate::domain::lockout::LockoutPolicy;
 use crate::domain::password_policy::PasswordPolicy;
+use crate::domain::rate_limit::RateLimit;
 use crate::domain::reset_link::ResetLink;
 use crate::domain::role::Roles;
 use crate::domain::secret::Secret;
@@ -247,6 +248,14 @@ pub struct Limits {
     /// Look-ups of unknown API keys per client network: a second's worth, and the burst.
     pub unknown_keys_per_second: u32,
     pub unknown_keys_burst: u32,
+    /// Connections of clients at a time, in all and from one client network.
+    pub connections: u32,
+    pub connections_per_address: u32,
+    /// Requests, on all routes together.
+    pub per_address: Option<RateLimit>,
+    pub per_principal: Option<RateLimit>,
+    /// How many addresses, and how many callers, requests are counted for one by one.
+    pub counters: u32,
 }
 
 #[derive(Clone, Debug)]

@@ -26,6 +26,7 @@ pub mod principal;
 pub mod quota_span;
 pub mod random;
 pub mod rate;
+pub mod rate_limit;
 pub mod recovery_code;
 pub mod reset_link;
 pub mod role;

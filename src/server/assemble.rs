@@ -12,17 +12,20 @@ use super::key_reload::KeyReload;
 use super::keyrings::{Keyrings, read_keys};
 use super::logs::{access_log, audit_log};
 use super::mail::MailRoom;
+use super::open_files;
 use super::schedule::Schedule;
 use super::start_error::StartError;
 use crate::access::gatekeeper::{CredentialRule, Gatekeeper};
 use crate::access::key_check::KeyCheck;
 use crate::access::miss_budget::MissBudget;
+use crate::access::request_limits::{GeneralLimits, RequestLimits};
 use crate::access::serial::Serial;
 use crate::access::token_check::TokenCheck;
 use crate::access::voucher::Voucher;
 use crate::api::context::Services;
 use crate::api::router::Api;
 use crate::cache::api_keys::CachedApiKeys;
+use crate::cache::quotas::QuotaBook;
 use crate::cache::remembered::{Bounds, Surroundings};
 use crate::cache::sessions::CachedSessions;
 use crate::cache::users::CachedUsers;
@@ -39,7 +42,7 @@ use crate::edge::record::Recorder;
 use crate::edge::sanitise::Sanitiser;
 use crate::edge::standing::StandingTunnels;
 use crate::edge::upstreams::{ServerAddress, UpstreamSpec, Upstreams};
-use crate::edge::wire::{HeadLimits, Tunnels, WireSettings};
+use crate::edge::wire::{Connections, HeadLimits, Tunnels, WireSettings};
 use crate::identity::passwords::Passwords;
 use crate::jobs::delete_expired::DeleteExpired;
 use crate::jobs::follow_invalidations::FollowInvalidations;
@@ -51,6 +54,9 @@ use crate::routing::table::RouteTable;
 use crate::storage::invalidations::Heed;
 use crate::telemetry::metrics::Metrics;
 
+/// For stores, logs, listeners and the operators' own connections.
+const FILES_KEPT: usize = 128;
+
 /// Everything that runs, put together and not yet started.
 pub struct Assembly {
     pub gateway: Gateway,
@@ -58,6 +64,9 @@ pub struct Assembly {
     pub metrics: Arc<Metrics>,
     pub in_flight: InFlight,
     pub gatekeeper: Arc<Gatekeeper>,
+    pub limits: Arc<RequestLimits>,
+    pub quotas: Arc<QuotaBook>,
+    pub connections: Arc<Connections>,
     pub passwords: Arc<Passwords>,
     pub stores: Stores,
     pub schedule: Schedule,
@@ -122,6 +131,15 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         serial,
     ));
 
+    let quotas = Arc::new(QuotaBook::new(Arc::clone(&stores.quotas), None, runtimes.stores.clone()));
+    let general = GeneralLimits {
+        per_address: settings.limits.per_address,
+        per_principal: settings.limits.per_principal,
+        keys_shared: true,
+    };
+    let counters = usize::try_from(settings.limits.counters).unwrap_or(usize::MAX);
+    let limits = Arc::new(RequestLimits::new(general, counters, None, Arc::clone(&quotas) as _));
+
     let remembering = Stores {
         users: Arc::clone(&users) as _,
         sessions: Arc::clone(&sessions) as _,
@@ -166,6 +184,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         ),
         table: Arc::new(table),
         gatekeeper: Arc::clone(&gatekeeper),
+        limits: Arc::clone(&limits),
         api,
         identity: identity_headers(settings, keyrings.assertions.clone(), nature),
         upstreams: Upstreams::new(upstreams(&settings.upstreams), Arc::clone(&nature.clock)),
@@ -175,6 +194,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         body_limits: BodyLimits { bytes: settings.limits.body_bytes, timeout: settings.limits.body_timeout },
         idle_timeout: settings.limits.idle_timeout.as_secs().max(1),
     };
+    let connections = Arc::new(connections(settings));
     let wire = WireSettings {
         limits: HeadLimits {
             header_bytes: settings.limits.header_bytes,
@@ -184,6 +204,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         head_timeout: settings.limits.head_timeout,
         observer: Arc::new(recorder),
         tunnels,
+        connections: Arc::clone(&connections),
     };
     let key_reload = Arc::new(KeyReload {
         settings: settings.clone(),
@@ -206,6 +227,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         audit: Arc::clone(&stores.audit),
         invalidations: Arc::clone(&stores.invalidations),
         signing_keys: Arc::clone(&stores.signing_keys),
+        quotas: Arc::clone(&stores.quotas),
         guesses_kept,
         audit_kept: settings.audit.keep,
         keys_kept: settings.tokens.refresh_lifetime.max(settings.tokens.access_lifetime) + settings.tokens.leeway,
@@ -218,9 +240,37 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         standing,
         delete_expired: Arc::new(delete_expired),
         send_mail,
+        quotas: Arc::clone(&quotas),
+        clock: Arc::clone(&nature.clock),
         metrics: Arc::clone(&metrics),
     };
-    Ok(Assembly { gateway, wire, metrics, in_flight, gatekeeper, passwords, stores, schedule })
+    Ok(Assembly {
+        gateway,
+        wire,
+        metrics,
+        in_flight,
+        gatekeeper,
+        limits,
+        quotas,
+        connections,
+        passwords,
+        stores,
+        schedule,
+    })
+}
+
+/// As many as are configured and as there are files for: each connection may need another one to an upstream.
+fn connections(settings: &Settings) -> Connections {
+    let most = usize::try_from(settings.limits.connections).unwrap_or(usize::MAX);
+    let per_network = usize::try_from(settings.limits.connections_per_address).unwrap_or(usize::MAX);
+    let room = open_files::raise().saturating_sub(FILES_KEPT) / 2;
+    if room < most {
+        tracing::warn!(
+            connections = room,
+            "fewer connections than limits.connections: the system allows too few open files"
+        );
+    }
+    Connections::new(most.min(room.max(1)), per_network, settings.trusted_proxies.clone())
 }
 
 /// The configured routes and our own, in one table, and the router behind our own.

@@ -8,6 +8,7 @@ pub mod key_reload;
 pub mod keyrings;
 pub mod logs;
 pub mod mail;
+pub mod open_files;
 pub mod rotation;
 pub mod run;
 pub mod schedule;

@@ -21,7 +21,9 @@ use super::mail;
 use super::start_error::StartError;
 use super::workers::{Workers, accept};
 use crate::backends::sql::Pool;
+use crate::cache::quotas::QuotaBook;
 use crate::config::settings::Settings;
+use crate::domain::clock::Clock;
 use crate::edge::echo::Echo;
 use crate::edge::in_flight::InFlight;
 use crate::edge::ops::{Ops, Readiness};
@@ -44,6 +46,8 @@ pub struct Running {
     stop: watch::Sender<bool>,
     /// Ends what must go on while the last requests are answered: the jobs, and what operators look at.
     end: watch::Sender<bool>,
+    quotas: Arc<QuotaBook>,
+    clock: Arc<dyn Clock>,
     pool: Pool,
     in_flight: InFlight,
     metrics: Arc<Metrics>,
@@ -70,7 +74,19 @@ impl Running {
         let (stop, stopped) = watch::channel(false);
         let (end, ended) = watch::channel(false);
 
-        let Assembly { gateway, wire, metrics, in_flight, gatekeeper, passwords, stores, schedule } = assembly;
+        let Assembly {
+            gateway,
+            wire,
+            metrics,
+            in_flight,
+            gatekeeper,
+            limits,
+            quotas,
+            connections,
+            passwords,
+            stores,
+            schedule,
+        } = assembly;
         mail::announce(&settings.mail);
         schedule.start(back_office.handle(), &ended);
 
@@ -85,6 +101,12 @@ impl Running {
                     metrics.panics.inc_by(panics::count());
                     metrics.hashing_waiting.set(i64::try_from(passwords.waiting()).unwrap_or(i64::MAX));
                     metrics.cache_holds(CacheName::Tokens, gatekeeper.token_bytes_held());
+                    let (addresses, callers) = limits.held();
+                    metrics.limits_count(addresses, callers);
+                    metrics.limits_local.set(i64::from(limits.is_alone()));
+                    metrics.connections.set(i64::try_from(connections.open()).unwrap_or(i64::MAX));
+                    let (in_all, per_network) = connections.refused();
+                    metrics.connections_refused(in_all, per_network);
                 }),
             }
         };
@@ -103,6 +125,8 @@ impl Running {
             back_office: Some(back_office),
             stop,
             end,
+            quotas,
+            clock: Arc::clone(&nature.clock),
             pool: stores.pool,
             in_flight,
             metrics,
@@ -160,9 +184,15 @@ impl Running {
             front_desk.shutdown_timeout(Duration::from_millis(500));
         }
         if let Some(back_office) = self.back_office.take() {
-            // Folds the write-ahead log into the database, so that one file is all of it. Not worth waiting for long.
-            let closed = async { tokio::time::timeout(Duration::from_secs(2), self.pool.close()).await };
-            let _ = back_office.block_on(closed);
+            // Writes what was used of quotas and folds the write-ahead log into the database, so that one file is all of it. Not
+            // worth waiting for long.
+            let closed = async {
+                if let Err(error) = self.quotas.write(self.clock.now()).await {
+                    tracing::warn!(%error, "what was used of quotas since they were last written is lost");
+                }
+                self.pool.close().await;
+            };
+            let _ = back_office.block_on(async { tokio::time::timeout(Duration::from_secs(2), closed).await });
             back_office.shutdown_timeout(Duration::from_millis(500));
         }
     }

@@ -7,6 +7,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::key_reload::KeyReload;
+use crate::cache::quotas::QuotaBook;
+use crate::domain::clock::Clock;
 use crate::edge::standing::StandingTunnels;
 use crate::jobs;
 use crate::jobs::delete_expired::{DeleteExpired, Deleted};
@@ -19,6 +21,8 @@ const WATCH_TUNNELS_EVERY: Duration = Duration::from_secs(5);
 const DELETE_EXPIRED_EVERY: Duration = Duration::from_secs(600);
 /// What somebody waits for who has just asked for it.
 const SEND_MAIL_EVERY: Duration = Duration::from_secs(1);
+/// What a node that is killed forgets of quotas, and what nodes without shared counters do not know of each other.
+const WRITE_QUOTAS_EVERY: Duration = Duration::from_secs(1);
 
 pub struct Schedule {
     pub follow_invalidations: Arc<FollowInvalidations>,
@@ -27,14 +31,25 @@ pub struct Schedule {
     pub standing: Arc<StandingTunnels>,
     pub delete_expired: Arc<DeleteExpired>,
     pub send_mail: SendMail,
+    pub quotas: Arc<QuotaBook>,
+    pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
 }
 
 impl Schedule {
     /// Runs all of them until `end` turns true.
     pub fn start(self, runtime: &Handle, end: &watch::Receiver<bool>) {
-        let Self { follow_invalidations, follow_every, key_reload, standing, delete_expired, send_mail, metrics } =
-            self;
+        let Self {
+            follow_invalidations,
+            follow_every,
+            key_reload,
+            standing,
+            delete_expired,
+            send_mail,
+            quotas,
+            clock,
+            metrics,
+        } = self;
         let epoch = metrics.invalidation_epoch.clone();
         jobs::spawn(runtime, follow_every, end.clone(), move || {
             let (follow, reload, epoch) = (Arc::clone(&follow_invalidations), Arc::clone(&key_reload), epoch.clone());
@@ -64,6 +79,14 @@ impl Schedule {
                     Ok(deleted) if deleted == Deleted::default() => {}
                     Ok(deleted) => tracing::info!(?deleted, "what was over is deleted"),
                     Err(error) => tracing::warn!(%error, "what is over could not be deleted"),
+                }
+            }
+        });
+        jobs::spawn(runtime, WRITE_QUOTAS_EVERY, end.clone(), move || {
+            let (quotas, now) = (Arc::clone(&quotas), clock.now());
+            async move {
+                if let Err(error) = quotas.write(now).await {
+                    tracing::warn!(%error, "what was used of quotas could not be written; it is tried again");
                 }
             }
         });

@@ -10,6 +10,7 @@ use prometheus::{
 };
 
 use crate::domain::denial::Denial;
+use crate::domain::rate_limit::LimitName;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheName {
@@ -109,6 +110,11 @@ pub struct Metrics {
     pub store_up: IntGauge,
     mail: IntCounterVec,
     pub mail_waiting: IntGauge,
+    limited: IntCounterVec,
+    limit_counters: IntGaugeVec,
+    pub limits_local: IntGauge,
+    pub connections: IntGauge,
+    connections_refused: IntCounterVec,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -157,6 +163,15 @@ impl Metrics {
             // There from the start, so that the first failure is seen as a rise.
             mail.with_label_values(&[outcome.as_str()]);
         }
+        let limited = counter("portcullis_limited_total", "Requests refused by a limit, by limit.", &["limit"])?;
+        for limit in LimitName::ALL {
+            limited.with_label_values(&[limit.as_str()]);
+        }
+        let limit_counters = IntGaugeVec::new(
+            Opts::new("portcullis_limit_counters", "Parties whose requests are counted, by table."),
+            &["table"],
+        )?;
+        registry.register(Box::new(limit_counters.clone()))?;
         Ok(Self {
             routes: HashMap::new(),
             requests: counter(
@@ -195,6 +210,18 @@ impl Metrics {
             mail_waiting: gauge(
                 "portcullis_mail_waiting",
                 "Mail in the outbox of all nodes, requests for it included.",
+            )?,
+            limited,
+            limit_counters,
+            limits_local: gauge(
+                "portcullis_limits_local",
+                "1 when shared limits are counted by this node alone, because the shared counters did not answer, else 0.",
+            )?,
+            connections: gauge("portcullis_connections", "Connections of clients.")?,
+            connections_refused: counter(
+                "portcullis_connections_refused_total",
+                "Connections closed because there were too many, in all or from one client network.",
+                &["limit"],
             )?,
             registry,
         })
@@ -246,6 +273,29 @@ impl Metrics {
     pub fn mail(&self, outcome: MailOutcome, count: u32) {
         if let Ok(counter) = self.mail.get_metric_with_label_values(&[outcome.as_str()]) {
             counter.inc_by(u64::from(count));
+        }
+    }
+
+    pub fn limited(&self, limit: LimitName) {
+        if let Ok(counter) = self.limited.get_metric_with_label_values(&[limit.as_str()]) {
+            counter.inc();
+        }
+    }
+
+    pub fn limits_count(&self, addresses: usize, callers: usize) {
+        for (table, count) in [("addresses", addresses), ("callers", callers)] {
+            if let Ok(gauge) = self.limit_counters.get_metric_with_label_values(&[table]) {
+                gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
+        }
+    }
+
+    /// Since the start.
+    pub fn connections_refused(&self, in_all: u64, per_network: u64) {
+        for (limit, count) in [("in_all", in_all), ("network", per_network)] {
+            if let Ok(counter) = self.connections_refused.get_metric_with_label_values(&[limit]) {
+                counter.inc_by(count.saturating_sub(counter.get()));
+            }
         }
     }
 

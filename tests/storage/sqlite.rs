@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use portcullis::backends::sql::{
     OpenError, Pool, SqlApiKeys, SqlAuditTrail, SqlChallenges, SqlGuesses, SqlInvalidations, SqlOutbox,
-    SqlPasswordResets, SqlSecondFactors, SqlSessions, SqlSignIns, SqlSigningKeys, SqlUsers, migrate, open, pending,
+    SqlPasswordResets, SqlQuotas, SqlSecondFactors, SqlSessions, SqlSignIns, SqlSigningKeys, SqlUsers, migrate, open,
+    pending,
 };
 use portcullis::domain::invalidation::Epoch;
 use portcullis::domain::mail::OutboxEntry;
@@ -49,6 +50,7 @@ fn world_on(pool: Pool) -> World {
         guesses: Arc::new(SqlGuesses::new(pool.clone())),
         audit: Arc::new(SqlAuditTrail::new(pool.clone())),
         password_resets: Arc::new(SqlPasswordResets::new(pool.clone())),
+        quotas: Arc::new(SqlQuotas::new(pool.clone())),
         keep: Box::new(pool),
     }
 }
