@@ -106,7 +106,7 @@ impl KeyCheck {
             method: Method::ApiKey,
             scopes: owner.as_ref().map_or_else(|| key.scopes.clone(), |owner| key.scopes_of(owner, &self.roles)),
             key_id: Some(key.id.clone()),
-            key_limits: KeyLimits::default(),
+            key_limits: KeyLimits { rate: key.terms.rate, quota: key.terms.quota },
             session_id: None,
             amr: Vec::new(),
             assurance: Assurance::OneFactor,

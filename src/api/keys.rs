@@ -18,7 +18,7 @@ use super::object_id::ObjectId;
 use super::paging::{self, Page};
 use super::refusal::{refuse, refuse_saying, refuse_scopes, refuse_with};
 use super::schema;
-use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery, PresentedKey};
+use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery, KeyTerms, PresentedKey};
 use crate::domain::audit::{Actor, Initiator};
 use crate::domain::clock::Timestamp;
 use crate::domain::denial::Denial;
@@ -238,7 +238,7 @@ fn new_key(mut fields: Fields, by: &Initiator) -> Result<NewKey, Value> {
         Actor::Anonymous | Actor::Operator | Actor::Gateway => None,
     };
     let Some(owner) = owner.or_else(caller) else { return Err(json!({ "owner": ["This field is required."] })) };
-    Ok(NewKey { name, owner, scopes: scopes.unwrap_or_default(), expiry })
+    Ok(NewKey { name, owner, scopes: scopes.unwrap_or_default(), expiry, terms: KeyTerms::default() })
 }
 
 /// Once, or never; `null` is as if it were not there.
@@ -265,6 +265,7 @@ fn changes(mut fields: Fields, now: Timestamp) -> Result<KeyChanges, Value> {
             Expiry::Never => never.then_some(None),
             expiry => Some(expiry.from_now(now)),
         },
+        ..KeyChanges::default()
     };
     if never && changes.expires_at.is_some_and(|at| at.is_some()) {
         fields.fault("expires_at", EITHER);
@@ -309,7 +310,7 @@ fn to_json(key: &ApiKey) -> Value {
         "expires_at": key.expires_at.map(|at| at.rfc3339()),
         "revoked_at": key.revoked.as_ref().map(|(at, _)| at.rfc3339()),
         "revoked_reason": key.revoked.as_ref().map(|(_, reason)| reason),
-        "replaced_by": key.replaced_by.as_ref().map(ApiKeyId::as_str),
+        "replaced_by": key.replaced.as_ref().map(|replaced| replaced.by.as_str()),
     })
 }
 

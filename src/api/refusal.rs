@@ -54,6 +54,9 @@ pub const fn status(denial: Denial) -> StatusCode {
         | D::KeyExpired
         | D::KeyRevoked
         | D::KeyOwnerInactive
+        | D::KeyIdle
+        | D::KeyNetwork
+        | D::KeyRoute
         | D::SignInRefused
         | D::RefreshReused
         | D::SecondFactorMissing
@@ -102,9 +105,14 @@ const fn detail(denial: Denial) -> &'static str {
         D::SessionEnded => "The session has ended.",
         D::UserNotFound => "User not found",
         D::UserInactive => "User is inactive",
-        D::KeyMalformed | D::KeyUnknown | D::KeyExpired | D::KeyRevoked | D::KeyOwnerInactive => {
-            "The API key is not valid."
-        }
+        D::KeyMalformed
+        | D::KeyUnknown
+        | D::KeyExpired
+        | D::KeyRevoked
+        | D::KeyOwnerInactive
+        | D::KeyIdle
+        | D::KeyNetwork
+        | D::KeyRoute => "The API key is not valid.",
         D::SignInRefused => "No active account found with the given credentials",
         D::RefreshReused => "Token is blacklisted",
         D::ScopeMissing => "You do not have permission to perform this action.",
@@ -281,6 +289,9 @@ mod tests {
             Denial::KeyExpired,
             Denial::KeyRevoked,
             Denial::KeyOwnerInactive,
+            Denial::KeyIdle,
+            Denial::KeyNetwork,
+            Denial::KeyRoute,
         ]
         .map(|denial| (status(denial), body(denial)))
         .to_vec();

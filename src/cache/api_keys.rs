@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use ipnet::IpNet;
 
 use super::Forget;
 use super::remembered::{Bounds, Remembered, Surroundings, Weigh};
@@ -11,6 +12,7 @@ use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::invalidation::Invalidation;
+use crate::domain::key_tally::KeyUse;
 use crate::storage::Result;
 use crate::storage::api_keys::ApiKeys;
 use crate::storage::users::Insert;
@@ -28,7 +30,14 @@ impl Weigh for ApiKey {
             KeyOwner::Service(name) => name.len(),
         };
         let scopes = self.scopes.iter().map(|scope| scope.as_str().len() + 24).sum::<usize>();
-        size_of::<Self>() + self.id.0.len() + self.prefix.len() + self.name.len() + owner + scopes
+        let reach = &self.terms.reach;
+        let networks = reach.networks.iter().count() * size_of::<IpNet>();
+        let routes = reach.routes.iter().map(|name| name.as_str().len() + 24).sum::<usize>();
+        let methods = reach.methods.iter().map(|name| name.as_str().len() + 24).sum::<usize>();
+        // The nodes of the tree that labels lie in take more than the pairs themselves.
+        let labels = self.terms.labels.iter().map(|(name, value)| name.len() + value.len() + 96).sum::<usize>();
+        let terms = networks + routes + methods + labels;
+        size_of::<Self>() + self.id.0.len() + self.prefix.len() + self.name.len() + owner + scopes + terms
     }
 }
 
@@ -106,5 +115,10 @@ impl ApiKeys for CachedApiKeys {
         let done = self.inner.revoke(id, reason, now, change).await;
         self.forget_key(id);
         done
+    }
+
+    /// Nothing is forgotten: a count is no reason to load a record again.
+    async fn add_uses(&self, uses: &[KeyUse]) -> Result<()> {
+        self.inner.add_uses(uses).await
     }
 }

@@ -7,7 +7,7 @@ use super::desk::Desk;
 use super::failure::Failure;
 use super::output::{print, table};
 use super::users::read_scopes;
-use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyOwner, PresentedKey};
+use crate::domain::api_key::{ApiKey, KeyChanges, KeyOwner, KeyTerms, PresentedKey};
 use crate::domain::audit::Initiator;
 use crate::domain::clock::Timestamp;
 use crate::domain::scope::Scope;
@@ -22,7 +22,7 @@ pub fn run(desk: &Desk, command: Keys, format: OutputFormat) -> Result<(), Failu
         Keys::Create { name, owner, scopes, expires_in } => {
             let owner = read_owner(desk, owner.as_deref().unwrap_or(&name))?;
             let expiry = expires_in.map_or(Expiry::Never, Expiry::In);
-            let new = NewKey { name, owner, scopes: read_scopes(&scopes)?, expiry };
+            let new = NewKey { name, owner, scopes: read_scopes(&scopes)?, expiry, terms: KeyTerms::default() };
             let (key, secret) = wait.block_on(keys.create(new, &by))?;
             let text = format!(
                 "Created key {} ({}). This is the key; it is not shown again:\n{}\n",
@@ -87,6 +87,7 @@ fn changes(change: &KeyChange, now: Timestamp) -> Result<KeyChanges, Failure> {
             Some(lifetime) => Some(Some(now.plus(lifetime))),
             None => change.never_expires.then_some(None),
         },
+        ..KeyChanges::default()
     })
 }
 
@@ -120,7 +121,7 @@ fn fields(key: &ApiKey) -> Vec<Vec<String>> {
         ("created", key.created_at.rfc3339()),
         ("expires", expiry_text(key)),
         ("revoked", revocation_text(key)),
-        ("replaced by", key.replaced_by.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("replaced by", key.replaced.as_ref().map(|replaced| replaced.by.to_string()).unwrap_or_default()),
     ];
     rows.map(|(name, value)| vec![name.to_owned(), value]).into()
 }
@@ -137,7 +138,7 @@ fn to_json(key: &ApiKey) -> Value {
         "expires_at": key.expires_at.map(|at| at.rfc3339()),
         "revoked_at": key.revoked.as_ref().map(|(at, _)| at.rfc3339()),
         "revoked_reason": key.revoked.as_ref().map(|(_, reason)| reason),
-        "replaced_by": key.replaced_by.as_ref().map(ApiKeyId::as_str),
+        "replaced_by": key.replaced.as_ref().map(|replaced| replaced.by.as_str()),
     })
 }
 

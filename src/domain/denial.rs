@@ -81,6 +81,12 @@ pub enum Denial {
     KeyExpired,
     KeyRevoked,
     KeyOwnerInactive,
+    /// Not used for as long as it may lie idle.
+    KeyIdle,
+    /// Good, but not from there.
+    KeyNetwork,
+    /// Good, but not for that route or method.
+    KeyRoute,
     // Authorisation.
     ScopeMissing,
     SecondFactorRequired,
@@ -105,7 +111,7 @@ pub enum Denial {
 }
 
 impl Denial {
-    pub const ALL: [Self; 61] = [
+    pub const ALL: [Self; 64] = [
         Self::BadRequest,
         Self::BadPath,
         Self::BadHost,
@@ -145,6 +151,9 @@ impl Denial {
         Self::KeyExpired,
         Self::KeyRevoked,
         Self::KeyOwnerInactive,
+        Self::KeyIdle,
+        Self::KeyNetwork,
+        Self::KeyRoute,
         Self::ScopeMissing,
         Self::TooManyUnknownKeys,
         Self::Unavailable,
@@ -182,9 +191,14 @@ impl Denial {
             | Self::TokenNoUser
             | Self::TokenRevoked
             | Self::RefreshReused => "token_not_valid",
-            Self::KeyMalformed | Self::KeyUnknown | Self::KeyExpired | Self::KeyRevoked | Self::KeyOwnerInactive => {
-                "key_not_valid"
-            }
+            Self::KeyMalformed
+            | Self::KeyUnknown
+            | Self::KeyExpired
+            | Self::KeyRevoked
+            | Self::KeyOwnerInactive
+            | Self::KeyIdle
+            | Self::KeyNetwork
+            | Self::KeyRoute => "key_not_valid",
             Self::CredentialMissing | Self::CredentialKindNotAccepted => "not_authenticated",
             Self::SignInRefused => "no_active_account",
             Self::ScopeMissing => "permission_denied",
@@ -248,6 +262,9 @@ impl Denial {
             Self::KeyExpired => "key_expired",
             Self::KeyRevoked => "key_revoked",
             Self::KeyOwnerInactive => "key_owner_inactive",
+            Self::KeyIdle => "key_idle",
+            Self::KeyNetwork => "key_network",
+            Self::KeyRoute => "key_route",
             Self::ScopeMissing => "scope_missing",
             Self::TooManyUnknownKeys => "too_many_unknown_keys",
             Self::Unavailable => "unavailable",

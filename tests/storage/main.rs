@@ -165,6 +165,9 @@ macro_rules! contract {
                 changes_are_made_to_keys_that_are_not_revoked
                 a_rotation_names_its_successor_and_ends_the_old_key
                 of_parallel_rotations_one_is_made
+                every_limit_can_be_changed_and_lifted
+                uses_add_up_and_nobody_is_told_to_forget
+                parallel_counts_of_the_same_keys_all_arrive
                 a_rotation_into_a_taken_key_changes_nothing
                 odd_texts_come_back_unchanged;
             audit:

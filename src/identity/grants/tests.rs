@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::subsequence;
 
 use super::*;
-use crate::domain::api_key::{ApiKeyId, KeyOwner};
+use crate::domain::api_key::{ApiKeyId, KeyOwner, KeyTerms, KeyUsage};
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::role::{RoleName, RoleSet};
@@ -55,7 +55,9 @@ fn key(owner: KeyOwner, held: ScopeSet) -> ApiKey {
         created_at: Timestamp::from_secs(0),
         expires_at: None,
         revoked: None,
-        replaced_by: None,
+        replaced: None,
+        terms: KeyTerms::default(),
+        usage: KeyUsage::default(),
     }
 }
 
