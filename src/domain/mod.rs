@@ -6,6 +6,7 @@ pub mod audit;
 pub mod backoff;
 pub mod challenge;
 pub mod change;
+pub mod circuit_breaker;
 pub mod client_network;
 pub mod clock;
 pub mod credential;

@@ -1,0 +1,6 @@
+//! Redis as the gateway uses it, with a real server that is killed, stopped, filled up and restarted.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod pool;
+mod server;
