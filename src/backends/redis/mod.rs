@@ -3,8 +3,10 @@
 //! Nobody waits long for it: a call has a deadline, and after some failures in a row there are no calls, until a trial in
 //! the background has succeeded.
 
+mod limits;
 mod pool;
 mod server;
 
+pub use limits::RedisBudgets;
 pub use pool::{Connection, RedisPool, Unavailable};
 pub use server::{RedisServer, RefusedByRedis};
