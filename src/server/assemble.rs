@@ -12,7 +12,8 @@ use super::key_reload::KeyReload;
 use super::keyrings::{Keyrings, read_keys};
 use super::logs::{access_log, audit_log};
 use super::mail::MailRoom;
-use super::schedule::Schedule;
+use super::schedule::{Listening, Schedule};
+use super::shared::SharedGround;
 use super::start_error::StartError;
 use crate::access::gatekeeper::{CredentialRule, Gatekeeper};
 use crate::access::key_check::KeyCheck;
@@ -23,6 +24,8 @@ use crate::access::voucher::Voucher;
 use crate::api::context::Services;
 use crate::api::router::Api;
 use crate::cache::api_keys::CachedApiKeys;
+use crate::cache::epochs::Epochs;
+use crate::cache::propagation::Propagation;
 use crate::cache::remembered::{Bounds, Surroundings};
 use crate::cache::sessions::CachedSessions;
 use crate::cache::users::CachedUsers;
@@ -61,6 +64,9 @@ pub struct Assembly {
     pub passwords: Arc<Passwords>,
     pub stores: Stores,
     pub schedule: Schedule,
+    /// Told of what is changed in the stores for as long as this lives.
+    pub heed: Arc<dyn Heed>,
+    pub shared: Option<SharedGround>,
 }
 
 /// Where work is done that is not done on the thread of its connection.
@@ -94,9 +100,15 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         metrics: Arc::clone(&metrics),
         runtime: runtimes.stores.clone(),
     };
-    let users = Arc::new(CachedUsers::new(Arc::clone(&stores.users), bounds, surroundings()));
-    let sessions = Arc::new(CachedSessions::new(Arc::clone(&stores.sessions), bounds, surroundings()));
-    let api_keys = Arc::new(CachedApiKeys::new(Arc::clone(&stores.api_keys), bounds, surroundings()));
+    let shared = match &settings.cache.redis {
+        Some(redis) => Some(SharedGround::open(redis, nature, &master_keys, &metrics, &runtimes.stores).await?),
+        None => None,
+    };
+    let epochs = Arc::new(Epochs::default());
+    let second = || shared.as_ref().map(|shared| shared.second_level(&epochs, bounds.max_age, surroundings()));
+    let users = Arc::new(CachedUsers::new(Arc::clone(&stores.users), second(), bounds, surroundings()));
+    let sessions = Arc::new(CachedSessions::new(Arc::clone(&stores.sessions), second(), bounds, surroundings()));
+    let api_keys = Arc::new(CachedApiKeys::new(Arc::clone(&stores.api_keys), second(), bounds, surroundings()));
 
     let tokens = Tokens::new(keyrings.tokens.clone(), token_rules(settings));
     let serial = Arc::new(Serial::default());
@@ -193,10 +205,25 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         gatekeeper: Arc::clone(&gatekeeper),
         due: AtomicBool::new(false),
     });
-    let forgetters: Vec<Arc<dyn Forget>> =
-        vec![users, Arc::clone(&sessions) as _, api_keys, Arc::clone(&key_reload) as _];
+    let propagation = Propagation::new(Arc::clone(&nature.clock), Arc::clone(&metrics));
+    let forgetters: Vec<Arc<dyn Forget>> = vec![
+        Arc::clone(&epochs) as _,
+        users,
+        Arc::clone(&sessions) as _,
+        api_keys,
+        Arc::clone(&key_reload) as _,
+        Arc::new(propagation),
+    ];
     let forgetters = Arc::new(Forgetters::new(forgetters));
-    let heed: Arc<dyn Heed> = Arc::clone(&forgetters) as _;
+    let heed: Arc<dyn Heed> = match &shared {
+        Some(shared) => Arc::new(shared.announcer(&forgetters, &runtimes.stores)),
+        None => Arc::clone(&forgetters) as _,
+    };
+    let wake = Arc::default();
+    let listening = shared.as_ref().map(|shared| {
+        let listener = shared.listener(&forgetters, &epochs, &wake);
+        Listening { shared: shared.clone(), listener }
+    });
     stores.pool.tell(Arc::downgrade(&heed));
     let delete_expired = DeleteExpired {
         sessions,
@@ -214,13 +241,15 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let schedule = Schedule {
         follow_invalidations: Arc::new(FollowInvalidations::new(Arc::clone(&stores.invalidations), forgetters)),
         follow_every: settings.cache.poll_interval,
+        wake,
+        listening,
         key_reload,
         standing,
         delete_expired: Arc::new(delete_expired),
         send_mail,
         metrics: Arc::clone(&metrics),
     };
-    Ok(Assembly { gateway, wire, metrics, in_flight, gatekeeper, passwords, stores, schedule })
+    Ok(Assembly { gateway, wire, metrics, in_flight, gatekeeper, passwords, stores, schedule, heed, shared })
 }
 
 /// The configured routes and our own, in one table, and the router behind our own.

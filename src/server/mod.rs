@@ -11,6 +11,7 @@ pub mod mail;
 pub mod rotation;
 pub mod run;
 pub mod schedule;
+pub mod shared;
 pub mod signals;
 pub mod start_error;
 pub mod workers;

@@ -26,7 +26,7 @@ use crate::edge::echo::Echo;
 use crate::edge::in_flight::InFlight;
 use crate::edge::ops::{Ops, Readiness};
 use crate::edge::wire::GuardedApp;
-use crate::storage::invalidations::Invalidations;
+use crate::storage::invalidations::{Heed, Invalidations};
 use crate::telemetry::diagnostics;
 use crate::telemetry::metrics::{CacheName, Metrics};
 use crate::telemetry::panics;
@@ -45,6 +45,7 @@ pub struct Running {
     /// Ends what must go on while the last requests are answered: the jobs, and what operators look at.
     end: watch::Sender<bool>,
     pool: Pool,
+    _heed: Arc<dyn Heed>,
     in_flight: InFlight,
     metrics: Arc<Metrics>,
     drain_timeout: Duration,
@@ -70,7 +71,8 @@ impl Running {
         let (stop, stopped) = watch::channel(false);
         let (end, ended) = watch::channel(false);
 
-        let Assembly { gateway, wire, metrics, in_flight, gatekeeper, passwords, stores, schedule } = assembly;
+        let Assembly { gateway, wire, metrics, in_flight, gatekeeper, passwords, stores, schedule, heed, shared } =
+            assembly;
         mail::announce(&settings.mail);
         schedule.start(back_office.handle(), &ended);
 
@@ -85,6 +87,9 @@ impl Running {
                     metrics.panics.inc_by(panics::count());
                     metrics.hashing_waiting.set(i64::try_from(passwords.waiting()).unwrap_or(i64::MAX));
                     metrics.cache_holds(CacheName::Tokens, gatekeeper.token_bytes_held());
+                    if let Some(shared) = &shared {
+                        shared.refresh();
+                    }
                 }),
             }
         };
@@ -104,6 +109,7 @@ impl Running {
             stop,
             end,
             pool: stores.pool,
+            _heed: heed,
             in_flight,
             metrics,
             drain_timeout,

@@ -9,7 +9,8 @@
 //! transaction as the change. And what an audit must tell, with the mail that is due because of it, comes as a
 //! [`Change`](crate::domain::change::Change), which is written in that transaction too, and only if there is a change.
 //!
-//! Beside the stores stands whoever takes our mail out of the house, [`mail_carrier`].
+//! Beside the stores stand whoever takes our mail out of the house, [`mail_carrier`], and what nodes share and may lose at
+//! any time, [`shared_memory`].
 
 pub mod api_keys;
 pub mod audit;
@@ -21,6 +22,7 @@ pub mod outbox;
 pub mod password_resets;
 pub mod second_factors;
 pub mod sessions;
+pub mod shared_memory;
 pub mod sign_ins;
 pub mod signing_keys;
 pub mod users;

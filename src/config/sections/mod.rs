@@ -13,6 +13,7 @@ mod mail;
 mod master_key;
 mod network;
 mod passwords;
+mod redis;
 mod roles;
 mod route_name;
 mod routes;
