@@ -62,7 +62,7 @@ pub struct Storage {
     pub migrate: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Cache {
     /// Upper bound for each in-process cache, in bytes.
     pub bytes: u64,
@@ -74,6 +74,25 @@ pub struct Cache {
     pub stale_ok: Duration,
     /// How often the invalidation log is read.
     pub poll_interval: Duration,
+    /// What nodes share, beside the store.
+    pub redis: Option<Redis>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Redis {
+    /// May hold a password, so it is never printed whole.
+    pub url: Secret<String>,
+    /// These three come before what the URL says.
+    pub username: Option<String>,
+    pub password: Option<Secret<String>>,
+    pub database: Option<u32>,
+    /// PEM certificates to trust instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// What every key and channel begins with.
+    pub prefix: String,
+    /// For one call, with what it takes to connect.
+    pub timeout: Duration,
+    pub connections: usize,
 }
 
 #[derive(Clone, Debug)]

@@ -13,7 +13,8 @@ use super::keyrings::{Keyrings, read_keys};
 use super::logs::{access_log, audit_log};
 use super::mail::MailRoom;
 use super::open_files;
-use super::schedule::Schedule;
+use super::schedule::{Listening, Schedule};
+use super::shared::SharedGround;
 use super::start_error::StartError;
 use crate::access::gatekeeper::{CredentialRule, Gatekeeper};
 use crate::access::key_check::KeyCheck;
@@ -25,6 +26,8 @@ use crate::access::voucher::Voucher;
 use crate::api::context::Services;
 use crate::api::router::Api;
 use crate::cache::api_keys::CachedApiKeys;
+use crate::cache::epochs::Epochs;
+use crate::cache::propagation::Propagation;
 use crate::cache::quotas::QuotaBook;
 use crate::cache::remembered::{Bounds, Surroundings};
 use crate::cache::sessions::CachedSessions;
@@ -70,6 +73,9 @@ pub struct Assembly {
     pub passwords: Arc<Passwords>,
     pub stores: Stores,
     pub schedule: Schedule,
+    /// Told of what is changed in the stores for as long as this lives.
+    pub heed: Arc<dyn Heed>,
+    pub shared: Option<SharedGround>,
 }
 
 /// Where work is done that is not done on the thread of its connection.
@@ -103,9 +109,15 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         metrics: Arc::clone(&metrics),
         runtime: runtimes.stores.clone(),
     };
-    let users = Arc::new(CachedUsers::new(Arc::clone(&stores.users), bounds, surroundings()));
-    let sessions = Arc::new(CachedSessions::new(Arc::clone(&stores.sessions), bounds, surroundings()));
-    let api_keys = Arc::new(CachedApiKeys::new(Arc::clone(&stores.api_keys), bounds, surroundings()));
+    let shared = match &settings.cache.redis {
+        Some(redis) => Some(SharedGround::open(redis, nature, &master_keys, &metrics, &runtimes.stores).await?),
+        None => None,
+    };
+    let epochs = Arc::new(Epochs::default());
+    let second = || shared.as_ref().map(|shared| shared.second_level(&epochs, bounds.max_age, surroundings()));
+    let users = Arc::new(CachedUsers::new(Arc::clone(&stores.users), second(), bounds, surroundings()));
+    let sessions = Arc::new(CachedSessions::new(Arc::clone(&stores.sessions), second(), bounds, surroundings()));
+    let api_keys = Arc::new(CachedApiKeys::new(Arc::clone(&stores.api_keys), second(), bounds, surroundings()));
 
     let tokens = Tokens::new(keyrings.tokens.clone(), token_rules(settings));
     let serial = Arc::new(Serial::default());
@@ -131,14 +143,15 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         serial,
     ));
 
-    let quotas = Arc::new(QuotaBook::new(Arc::clone(&stores.quotas), None, runtimes.stores.clone()));
+    let budgets = || shared.as_ref().map(SharedGround::budgets);
+    let quotas = Arc::new(QuotaBook::new(Arc::clone(&stores.quotas), budgets(), runtimes.stores.clone()));
     let general = GeneralLimits {
         per_address: settings.limits.per_address,
         per_principal: settings.limits.per_principal,
         keys_shared: true,
     };
     let counters = usize::try_from(settings.limits.counters).unwrap_or(usize::MAX);
-    let limits = Arc::new(RequestLimits::new(general, counters, None, Arc::clone(&quotas) as _));
+    let limits = Arc::new(RequestLimits::new(general, counters, budgets(), Arc::clone(&quotas) as _));
 
     let remembering = Stores {
         users: Arc::clone(&users) as _,
@@ -214,10 +227,25 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         gatekeeper: Arc::clone(&gatekeeper),
         due: AtomicBool::new(false),
     });
-    let forgetters: Vec<Arc<dyn Forget>> =
-        vec![users, Arc::clone(&sessions) as _, api_keys, Arc::clone(&key_reload) as _];
+    let propagation = Propagation::new(Arc::clone(&nature.clock), Arc::clone(&metrics));
+    let forgetters: Vec<Arc<dyn Forget>> = vec![
+        Arc::clone(&epochs) as _,
+        users,
+        Arc::clone(&sessions) as _,
+        api_keys,
+        Arc::clone(&key_reload) as _,
+        Arc::new(propagation),
+    ];
     let forgetters = Arc::new(Forgetters::new(forgetters));
-    let heed: Arc<dyn Heed> = Arc::clone(&forgetters) as _;
+    let heed: Arc<dyn Heed> = match &shared {
+        Some(shared) => Arc::new(shared.announcer(&forgetters, &runtimes.stores)),
+        None => Arc::clone(&forgetters) as _,
+    };
+    let wake = Arc::default();
+    let listening = shared.as_ref().map(|shared| {
+        let listener = shared.listener(&forgetters, &epochs, &wake);
+        Listening { shared: shared.clone(), listener }
+    });
     stores.pool.tell(Arc::downgrade(&heed));
     let delete_expired = DeleteExpired {
         sessions,
@@ -236,6 +264,8 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let schedule = Schedule {
         follow_invalidations: Arc::new(FollowInvalidations::new(Arc::clone(&stores.invalidations), forgetters)),
         follow_every: settings.cache.poll_interval,
+        wake,
+        listening,
         key_reload,
         standing,
         delete_expired: Arc::new(delete_expired),
@@ -256,6 +286,8 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         passwords,
         stores,
         schedule,
+        heed,
+        shared,
     })
 }
 

@@ -12,6 +12,7 @@ pub mod open_files;
 pub mod rotation;
 pub mod run;
 pub mod schedule;
+pub mod shared;
 pub mod signals;
 pub mod start_error;
 pub mod workers;

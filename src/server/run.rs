@@ -28,7 +28,7 @@ use crate::edge::echo::Echo;
 use crate::edge::in_flight::InFlight;
 use crate::edge::ops::{Ops, Readiness};
 use crate::edge::wire::GuardedApp;
-use crate::storage::invalidations::Invalidations;
+use crate::storage::invalidations::{Heed, Invalidations};
 use crate::telemetry::diagnostics;
 use crate::telemetry::metrics::{CacheName, Metrics};
 use crate::telemetry::panics;
@@ -49,6 +49,7 @@ pub struct Running {
     quotas: Arc<QuotaBook>,
     clock: Arc<dyn Clock>,
     pool: Pool,
+    _heed: Arc<dyn Heed>,
     in_flight: InFlight,
     metrics: Arc<Metrics>,
     drain_timeout: Duration,
@@ -86,6 +87,8 @@ impl Running {
             passwords,
             stores,
             schedule,
+            heed,
+            shared,
         } = assembly;
         mail::announce(&settings.mail);
         schedule.start(back_office.handle(), &ended);
@@ -107,6 +110,9 @@ impl Running {
                     metrics.connections.set(i64::try_from(connections.open()).unwrap_or(i64::MAX));
                     let (in_all, per_network) = connections.refused();
                     metrics.connections_refused(in_all, per_network);
+                    if let Some(shared) = &shared {
+                        shared.refresh();
+                    }
                 }),
             }
         };
@@ -128,6 +134,7 @@ impl Running {
             quotas,
             clock: Arc::clone(&nature.clock),
             pool: stores.pool,
+            _heed: heed,
             in_flight,
             metrics,
             drain_timeout,

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::key_reload::KeyReload;
+use super::shared::SharedGround;
+use crate::cache::announcement::Listener;
 use crate::cache::quotas::QuotaBook;
 use crate::domain::clock::Clock;
 use crate::edge::standing::StandingTunnels;
@@ -27,6 +29,9 @@ const WRITE_QUOTAS_EVERY: Duration = Duration::from_secs(1);
 pub struct Schedule {
     pub follow_invalidations: Arc<FollowInvalidations>,
     pub follow_every: Duration,
+    /// Has the log read before the next time comes.
+    pub wake: Arc<Notify>,
+    pub listening: Option<Listening>,
     pub key_reload: Arc<KeyReload>,
     pub standing: Arc<StandingTunnels>,
     pub delete_expired: Arc<DeleteExpired>,
@@ -36,22 +41,22 @@ pub struct Schedule {
     pub metrics: Arc<Metrics>,
 }
 
+/// Hearing what other nodes have changed.
+pub struct Listening {
+    pub shared: SharedGround,
+    pub listener: Listener,
+}
+
 impl Schedule {
     /// Runs all of them until `end` turns true.
     pub fn start(self, runtime: &Handle, end: &watch::Receiver<bool>) {
-        let Self {
-            follow_invalidations,
-            follow_every,
-            key_reload,
-            standing,
-            delete_expired,
-            send_mail,
-            quotas,
-            clock,
-            metrics,
-        } = self;
+        let Self { follow_invalidations, follow_every, wake, listening, .. } = self;
+        let Self { key_reload, standing, delete_expired, send_mail, quotas, clock, metrics, .. } = self;
         let epoch = metrics.invalidation_epoch.clone();
-        jobs::spawn(runtime, follow_every, end.clone(), move || {
+        if let Some(Listening { shared, listener }) = listening {
+            runtime.spawn(shared.listen(listener, end.clone()));
+        }
+        jobs::spawn_woken(runtime, follow_every, wake, end.clone(), move || {
             let (follow, reload, epoch) = (Arc::clone(&follow_invalidations), Arc::clone(&key_reload), epoch.clone());
             async move {
                 match follow.run_once().await {

@@ -23,7 +23,7 @@ fn budgets(redis: &Redis) -> RedisBudgets {
         deadline: Duration::from_millis(500),
         connections: 4,
     };
-    RedisBudgets::new(RedisPool::new(server, Handle::current()).unwrap(), "p:".to_owned())
+    RedisBudgets::new(RedisPool::new(server, Handle::current()).unwrap(), "p".to_owned())
 }
 
 fn ask(name: &str, rate: &str) -> Ask {

@@ -64,7 +64,7 @@ impl World {
     /// What was invalidated after `epoch`, of kinds that are known.
     pub async fn invalidated_after(&self, epoch: Epoch) -> Vec<Invalidation> {
         let entries = self.invalidations.after(epoch, 1000).await.unwrap();
-        entries.into_iter().map(|(_, what)| what.unwrap()).collect()
+        entries.into_iter().map(|entry| entry.what.unwrap()).collect()
     }
 }
 

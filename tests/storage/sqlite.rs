@@ -351,7 +351,8 @@ async fn what_no_version_writes_is_corrupt_and_named() {
     named(world.users.find(&anna.id).await.unwrap_err(), "users", "id-of-anna");
     named(world.sessions.find(&session("s1", &anna.id).id).await.unwrap_err(), "sessions", "s1");
     named(world.api_keys.find(&api_key(1).id).await.unwrap_err(), "api_keys", "key-1");
-    assert_eq!(world.invalidations.after(Epoch(0), 10).await.unwrap(), [(Epoch(1), None)]);
+    let logged = world.invalidations.after(Epoch(0), 10).await.unwrap();
+    assert!(matches!(logged.as_slice(), [entry] if entry.epoch == Epoch(1) && entry.what.is_none()), "{logged:?}");
 
     other.execute("UPDATE users SET scopes = '', created_at = 'hunter2'").await.unwrap();
     named(world.users.find(&anna.id).await.unwrap_err(), "users", "created_at");

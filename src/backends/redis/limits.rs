@@ -19,7 +19,7 @@ const FIELDS: usize = 4;
 
 pub struct RedisBudgets {
     pool: RedisPool,
-    /// What every key begins with.
+    /// What every key begins with, before a colon.
     prefix: String,
     foreign: AtomicU64,
 }
@@ -69,7 +69,7 @@ impl RedisBudgets {
 #[async_trait]
 impl SharedBudgets for RedisBudgets {
     async fn take(&self, asks: &[Ask]) -> Result<Vec<Result<Level, Spent>>, NoAnswer> {
-        let keys = asks.iter().map(|ask| format!("{}limit:{}", self.prefix, ask.name)).collect();
+        let keys = asks.iter().map(|ask| format!("{}:limit:{}", self.prefix, ask.name)).collect();
         let arguments = asks.iter().flat_map(|ask| {
             let interval = ticks(ask.gcra.interval());
             // Of whole intervals: a burst that is rounded otherwise would be one too few.
@@ -90,7 +90,7 @@ impl SharedBudgets for RedisBudgets {
             count.owed.to_string(),
             ttl.as_millis().to_string(),
         ];
-        let answer = self.run(&QUOTA, vec![format!("{}quota:{}", self.prefix, count.name)], arguments).await?;
+        let answer = self.run(&QUOTA, vec![format!("{}:quota:{}", self.prefix, count.name)], arguments).await?;
         let [_, admitted, total] = answer.as_slice() else { return Err(NoAnswer) };
         Ok(Counted { admitted: *admitted == 1, total: u64::try_from(*total).map_err(|_| NoAnswer)? })
     }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
@@ -14,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::server::{RedisServer, RefusedByRedis};
 use crate::domain::circuit_breaker::{BreakerRules, CircuitBreaker};
 use crate::domain::clock::Timestamp;
+use crate::storage::shared_memory::Silence;
 
 const RULES: BreakerRules = BreakerRules { failures: 3, rest: Duration::from_millis(500) };
 /// For what nobody waits for: a trial, and the first call.
@@ -47,6 +49,7 @@ struct Inner {
     breaker: Mutex<CircuitBreaker>,
     /// Where calls are made and connections live, whichever runtime asks.
     runtime: Handle,
+    answers: AtomicBool,
     started: Instant,
 }
 
@@ -62,6 +65,7 @@ impl RedisPool {
             server,
             breaker: Mutex::new(CircuitBreaker::new(RULES)),
             runtime,
+            answers: AtomicBool::new(false),
             started: Instant::now(),
         })))
     }
@@ -83,6 +87,8 @@ impl RedisPool {
                 for _ in 0..RULES.failures {
                     this.note_failure();
                 }
+            } else {
+                this.note_answer();
             }
             Ok(answer.map_err(Unavailable::from))
         });
@@ -121,13 +127,14 @@ impl RedisPool {
         self.0.breaker.lock().admits()
     }
 
+    /// Whether the last call, or trial, was answered.
+    pub fn answers(&self) -> bool {
+        self.0.answers.load(Ordering::Relaxed)
+    }
+
     /// For a connection that is no call, such as one that listens.
     pub(super) fn client(&self) -> &Client {
         &self.0.client
-    }
-
-    pub(super) fn runtime(&self) -> &Handle {
-        &self.0.runtime
     }
 
     pub fn place(&self) -> String {
@@ -158,12 +165,14 @@ impl RedisPool {
     }
 
     fn note_answer(&self) {
+        self.0.answers.store(true, Ordering::Relaxed);
         if self.0.breaker.lock().succeeded() {
             tracing::info!(redis = %self.place(), "Redis answers again");
         }
     }
 
     fn note_failure(&self) {
+        self.0.answers.store(false, Ordering::Relaxed);
         // What is idle goes to the same place. If that has gone without a word, each would cost another deadline.
         self.0.connections.retain(|_, _| false);
         let opened = self.0.breaker.lock().failed(self.now());
@@ -265,6 +274,15 @@ impl From<Miss> for Unavailable {
             Miss::NoConnection(why) => Self::Failed(why),
             Miss::Error(error) if refused => Self::Refused(error.to_string()),
             Miss::Error(error) => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<Unavailable> for Silence {
+    fn from(unavailable: Unavailable) -> Self {
+        match unavailable {
+            Unavailable::Refused(why) => Self::Refused(why),
+            other => Self::Unavailable(other.to_string()),
         }
     }
 }

@@ -14,6 +14,7 @@ mod master_key;
 mod network;
 mod passwords;
 mod rate_limit;
+mod redis;
 mod roles;
 mod route_name;
 mod routes;
