@@ -16,6 +16,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::credential::BearerToken;
 use crate::domain::denial::Denial;
 use crate::domain::digest::Digest;
+use crate::domain::key_reach::KeyReach;
 use crate::domain::principal::{Assurance, Method, Principal, Subject};
 use crate::domain::role::Roles;
 use crate::domain::scope::ScopeSet;
@@ -152,6 +153,7 @@ impl TokenCheck {
             method: Method::Jwt,
             scopes: user.all_scopes(&self.roles),
             key_id: None,
+            reach: KeyReach::default(),
             session_id: claims.session_id.clone(),
             amr: claims.amr.clone(),
             assurance,

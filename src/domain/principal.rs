@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::api_key::ApiKeyId;
 use super::clock::Timestamp;
+use super::key_reach::KeyReach;
 use super::scope::ScopeSet;
 use super::session::{Kept, SessionId};
 use super::user::UserId;
@@ -74,6 +75,8 @@ pub struct Principal {
     pub method: Method,
     pub scopes: ScopeSet,
     pub key_id: Option<ApiKeyId>,
+    /// Where the key may be used; anywhere, for what is no key.
+    pub reach: KeyReach,
     pub session_id: Option<SessionId>,
     /// Authentication methods, as in RFC 8176: `pwd`, `otp`.
     pub amr: Vec<String>,

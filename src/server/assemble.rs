@@ -30,6 +30,7 @@ use crate::cache::{Forget, Forgetters};
 use crate::config::settings::{self, Compatibility, HeaderPreset, Settings, Upstream};
 use crate::crypto::assertion::AssertionWriter;
 use crate::crypto::tokens::{Keys, Tokens};
+use crate::domain::key_tally::KeyTally;
 use crate::domain::token::TokenRules;
 use crate::edge::body::BodyLimits;
 use crate::edge::gateway::Gateway;
@@ -43,6 +44,7 @@ use crate::edge::wire::{HeadLimits, Tunnels, WireSettings};
 use crate::identity::passwords::Passwords;
 use crate::jobs::delete_expired::DeleteExpired;
 use crate::jobs::follow_invalidations::FollowInvalidations;
+use crate::jobs::record_uses::RecordUses;
 use crate::jobs::send_mail::SendMail;
 use crate::routing::client_address::TrustedProxies;
 use crate::routing::host::HostPattern;
@@ -60,6 +62,7 @@ pub struct Assembly {
     pub gatekeeper: Arc<Gatekeeper>,
     pub passwords: Arc<Passwords>,
     pub stores: Stores,
+    pub record_uses: Arc<RecordUses>,
     pub schedule: Schedule,
 }
 
@@ -100,6 +103,9 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
 
     let tokens = Tokens::new(keyrings.tokens.clone(), token_rules(settings));
     let serial = Arc::new(Serial::default());
+    let key_tally = KeyTally::default();
+    let miss_budget =
+        Arc::new(MissBudget::new(settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst));
     let gatekeeper = Arc::new(Gatekeeper::new(
         TokenCheck::new(
             tokens.clone(),
@@ -114,7 +120,8 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
             Arc::clone(&api_keys) as _,
             Arc::clone(&users) as _,
             settings.roles.clone(),
-            MissBudget::new(settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst),
+            Arc::clone(&miss_budget),
+            key_tally.clone(),
             Arc::clone(&serial),
         ),
         credential_rule(settings),
@@ -137,6 +144,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         keyrings: &keyrings,
         master_keys: &master_keys,
         mail_room: &mail_room,
+        miss_budget,
         witness: Arc::new(audit_log(settings, &metrics)?),
     });
     let guesses_kept = desks.guess_rules.longest_window();
@@ -211,16 +219,18 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         keys_kept: settings.tokens.refresh_lifetime.max(settings.tokens.access_lifetime) + settings.tokens.leeway,
         clock: Arc::clone(&nature.clock),
     };
+    let record_uses = Arc::new(RecordUses { keys: Arc::clone(&stores.api_keys), tally: key_tally });
     let schedule = Schedule {
         follow_invalidations: Arc::new(FollowInvalidations::new(Arc::clone(&stores.invalidations), forgetters)),
         follow_every: settings.cache.poll_interval,
         key_reload,
         standing,
         delete_expired: Arc::new(delete_expired),
+        record_uses: Arc::clone(&record_uses),
         send_mail,
         metrics: Arc::clone(&metrics),
     };
-    Ok(Assembly { gateway, wire, metrics, in_flight, gatekeeper, passwords, stores, schedule })
+    Ok(Assembly { gateway, wire, metrics, in_flight, gatekeeper, passwords, stores, record_uses, schedule })
 }
 
 /// The configured routes and our own, in one table, and the router behind our own.

@@ -26,6 +26,7 @@ use crate::edge::echo::Echo;
 use crate::edge::in_flight::InFlight;
 use crate::edge::ops::{Ops, Readiness};
 use crate::edge::wire::GuardedApp;
+use crate::jobs::record_uses::RecordUses;
 use crate::storage::invalidations::Invalidations;
 use crate::telemetry::diagnostics;
 use crate::telemetry::metrics::{CacheName, Metrics};
@@ -33,6 +34,8 @@ use crate::telemetry::panics;
 
 /// How long connections get to hear `Connection: close` before the door shuts.
 const SETTLE: Duration = Duration::from_millis(300);
+/// How long the store may take over what is left to be told to it, and over being closed.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// A gateway that serves.
 pub struct Running {
@@ -44,6 +47,7 @@ pub struct Running {
     stop: watch::Sender<bool>,
     /// Ends what must go on while the last requests are answered: the jobs, and what operators look at.
     end: watch::Sender<bool>,
+    record_uses: Arc<RecordUses>,
     pool: Pool,
     in_flight: InFlight,
     metrics: Arc<Metrics>,
@@ -70,7 +74,8 @@ impl Running {
         let (stop, stopped) = watch::channel(false);
         let (end, ended) = watch::channel(false);
 
-        let Assembly { gateway, wire, metrics, in_flight, gatekeeper, passwords, stores, schedule } = assembly;
+        let Assembly { gateway, wire, metrics, in_flight, gatekeeper, passwords, stores, record_uses, schedule } =
+            assembly;
         mail::announce(&settings.mail);
         schedule.start(back_office.handle(), &ended);
 
@@ -103,6 +108,7 @@ impl Running {
             back_office: Some(back_office),
             stop,
             end,
+            record_uses,
             pool: stores.pool,
             in_flight,
             metrics,
@@ -160,8 +166,13 @@ impl Running {
             front_desk.shutdown_timeout(Duration::from_millis(500));
         }
         if let Some(back_office) = self.back_office.take() {
+            // What the last requests were made with. After them, and before there is no store any more.
+            let recorded = async { tokio::time::timeout(LAST_WORD, self.record_uses.run_once()).await };
+            if !matches!(back_office.block_on(recorded), Ok(Ok(()))) {
+                tracing::warn!("the last uses of keys could not be recorded");
+            }
             // Folds the write-ahead log into the database, so that one file is all of it. Not worth waiting for long.
-            let closed = async { tokio::time::timeout(Duration::from_secs(2), self.pool.close()).await };
+            let closed = async { tokio::time::timeout(LAST_WORD, self.pool.close()).await };
             let _ = back_office.block_on(closed);
             back_office.shutdown_timeout(Duration::from_millis(500));
         }

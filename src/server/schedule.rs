@@ -11,11 +11,14 @@ use crate::edge::standing::StandingTunnels;
 use crate::jobs;
 use crate::jobs::delete_expired::{DeleteExpired, Deleted};
 use crate::jobs::follow_invalidations::FollowInvalidations;
+use crate::jobs::record_uses::RecordUses;
 use crate::jobs::send_mail::SendMail;
 use crate::telemetry::metrics::{MailOutcome, Metrics};
 
 /// How long a tunnel may outlive what it was let in with, at most.
 const WATCH_TUNNELS_EVERY: Duration = Duration::from_secs(5);
+/// How far behind the store's counts may be.
+const RECORD_USES_EVERY: Duration = Duration::from_secs(3);
 const DELETE_EXPIRED_EVERY: Duration = Duration::from_secs(600);
 /// What somebody waits for who has just asked for it.
 const SEND_MAIL_EVERY: Duration = Duration::from_secs(1);
@@ -26,6 +29,7 @@ pub struct Schedule {
     pub key_reload: Arc<KeyReload>,
     pub standing: Arc<StandingTunnels>,
     pub delete_expired: Arc<DeleteExpired>,
+    pub record_uses: Arc<RecordUses>,
     pub send_mail: SendMail,
     pub metrics: Arc<Metrics>,
 }
@@ -33,8 +37,16 @@ pub struct Schedule {
 impl Schedule {
     /// Runs all of them until `end` turns true.
     pub fn start(self, runtime: &Handle, end: &watch::Receiver<bool>) {
-        let Self { follow_invalidations, follow_every, key_reload, standing, delete_expired, send_mail, metrics } =
-            self;
+        let Self {
+            follow_invalidations,
+            follow_every,
+            key_reload,
+            standing,
+            delete_expired,
+            record_uses,
+            send_mail,
+            metrics,
+        } = self;
         let epoch = metrics.invalidation_epoch.clone();
         jobs::spawn(runtime, follow_every, end.clone(), move || {
             let (follow, reload, epoch) = (Arc::clone(&follow_invalidations), Arc::clone(&key_reload), epoch.clone());
@@ -64,6 +76,14 @@ impl Schedule {
                     Ok(deleted) if deleted == Deleted::default() => {}
                     Ok(deleted) => tracing::info!(?deleted, "what was over is deleted"),
                     Err(error) => tracing::warn!(%error, "what is over could not be deleted"),
+                }
+            }
+        });
+        jobs::spawn(runtime, RECORD_USES_EVERY, end.clone(), move || {
+            let record = Arc::clone(&record_uses);
+            async move {
+                if let Err(error) = record.run_once().await {
+                    tracing::warn!(%error, "the use of keys could not be recorded; it is kept for the next time");
                 }
             }
         });

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
+mod administration_key_limits;
 mod administration_keys;
 mod administration_users;
 mod api_keys;
@@ -23,6 +24,9 @@ mod guessing_codes;
 mod harness;
 mod hosts;
 mod identity_headers;
+mod key_limits;
+mod key_usage;
+mod leaked_keys;
 mod lockouts;
 mod logout;
 mod master_keys;
