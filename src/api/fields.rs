@@ -93,7 +93,8 @@ impl Fields {
         }
     }
 
-    /// Notes whatever is none of these: for a body in which a slip of the pen would be a limit less.
+    /// Notes whatever is none of these, for a body in which a slip of the pen would be a limit less. What is shown may be sent
+    /// back, so that is among them.
     pub fn allow_only(&mut self, known: &[&str]) {
         let unknown: Vec<String> = self.values.keys().filter(|name| !known.contains(&name.as_str())).cloned().collect();
         for name in unknown {

@@ -43,19 +43,30 @@ const LABEL: usize = 200;
 /// A hundred years.
 const LONGEST: u64 = 3_155_760_000;
 const DAY: u64 = 86_400;
-/// What may be said of a key that is made or changed.
-const FIELDS: [&str; 11] = [
+/// What is read of a key that is made or changed, and what is shown of it.
+const FIELDS: [&str; 22] = [
     "name",
+    "owner",
     "scopes",
-    "expires_in",
-    "expires_at",
     "networks",
     "routes",
     "methods",
-    "idle_days",
     "rate",
     "quota",
     "labels",
+    "expires_in",
+    "expires_at",
+    "idle_days",
+    "id",
+    "prefix",
+    "created_at",
+    "last_used_at",
+    "use_count",
+    "revoked_at",
+    "revoked_reason",
+    "replaced_by",
+    "replaced_at",
+    "uses_since_replaced",
 ];
 const EITHER: &str = "Give either expires_in or expires_at.";
 
@@ -256,7 +267,7 @@ pub async fn revoke(
 }
 
 fn new_key(mut fields: Fields, by: &Initiator) -> Result<NewKey, Value> {
-    fields.allow_only(&[&["owner"][..], &FIELDS].concat());
+    fields.allow_only(&FIELDS);
     fields.require("name");
     let name = fields.filled_line("name", NAME);
     let owner = owner(&mut fields);

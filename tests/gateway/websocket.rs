@@ -190,7 +190,7 @@ fn a_websocket_ends_when_the_key_that_it_was_opened_with_is_narrowed() {
 #[test]
 fn a_websocket_that_takes_two_factors_ends_when_one_of_them_is_removed() {
     let routes =
-        "  - { name: strong, path: /strong, upstream: backend, access: { any: [jwt], assurance: two_factors } }
+        "  - { name: strong, path: /strong, strip_prefix: true, upstream: backend, access: { any: [jwt], assurance: two_factors } }
   - { name: rest, path: /, upstream: backend, access: { any: [jwt] } }";
     let (plan, clock) = Plan { routes: Some(routes.to_owned()), ..Plan::default() }.timed();
     let world = World::plan(plan);
