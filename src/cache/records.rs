@@ -83,9 +83,9 @@ impl Shareable for ApiKey {
             created_at: created_at.as_micros(),
             expires_at: expires_at.map(Timestamp::as_micros),
             revoked: revoked.as_ref().map(|(at, why)| (at.as_micros(), why.clone())),
-            replaced: replaced.as_ref().map(|Replacement { by, at }| {
-                (by.0.clone(), at.map(|(at, uses)| (at.as_micros(), uses)))
-            }),
+            replaced: replaced
+                .as_ref()
+                .map(|Replacement { by, at }| (by.0.clone(), at.map(|(at, uses)| (at.as_micros(), uses)))),
             networks: terms.reach.networks.to_string(),
             routes: terms.reach.routes.to_string(),
             methods: terms.reach.methods.to_string(),
@@ -132,10 +132,7 @@ impl Shareable for ApiKey {
                 quota: written.quota.as_deref().map(Quota::parse).transpose().ok()?,
                 labels: Labels::from_stored(&written.labels)?,
             },
-            usage: KeyUsage {
-                last_at: written.last_used_at.map(Timestamp::from_micros),
-                count: written.use_count,
-            },
+            usage: KeyUsage { last_at: written.last_used_at.map(Timestamp::from_micros), count: written.use_count },
         })
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::api_key::ApiKeyId;
 use super::clock::Timestamp;
+use super::key_reach::KeyReach;
 use super::rate::{Quota, Rate};
 use super::scope::ScopeSet;
 use super::session::{Kept, SessionId};
@@ -84,6 +85,8 @@ pub struct Principal {
     pub key_id: Option<ApiKeyId>,
     /// What that key is limited to.
     pub key_limits: KeyLimits,
+    /// Where the key may be used; anywhere, for what is no key.
+    pub reach: KeyReach,
     pub session_id: Option<SessionId>,
     /// Authentication methods, as in RFC 8176: `pwd`, `otp`.
     pub amr: Vec<String>,

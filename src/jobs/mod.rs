@@ -2,6 +2,7 @@
 
 pub mod delete_expired;
 pub mod follow_invalidations;
+pub mod record_uses;
 pub mod send_mail;
 
 use std::future::Future;

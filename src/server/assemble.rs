@@ -36,6 +36,7 @@ use crate::cache::{Forget, Forgetters};
 use crate::config::settings::{self, Compatibility, HeaderPreset, Settings, Upstream};
 use crate::crypto::assertion::AssertionWriter;
 use crate::crypto::tokens::{Keys, Tokens};
+use crate::domain::key_tally::KeyTally;
 use crate::domain::token::TokenRules;
 use crate::edge::body::BodyLimits;
 use crate::edge::gateway::Gateway;
@@ -49,6 +50,7 @@ use crate::edge::wire::{Connections, HeadLimits, Tunnels, WireSettings};
 use crate::identity::passwords::Passwords;
 use crate::jobs::delete_expired::DeleteExpired;
 use crate::jobs::follow_invalidations::FollowInvalidations;
+use crate::jobs::record_uses::RecordUses;
 use crate::jobs::send_mail::SendMail;
 use crate::routing::client_address::TrustedProxies;
 use crate::routing::host::HostPattern;
@@ -72,6 +74,7 @@ pub struct Assembly {
     pub connections: Arc<Connections>,
     pub passwords: Arc<Passwords>,
     pub stores: Stores,
+    pub record_uses: Arc<RecordUses>,
     pub schedule: Schedule,
     /// Told of what is changed in the stores for as long as this lives.
     pub heed: Arc<dyn Heed>,
@@ -121,6 +124,9 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
 
     let tokens = Tokens::new(keyrings.tokens.clone(), token_rules(settings));
     let serial = Arc::new(Serial::default());
+    let key_tally = KeyTally::default();
+    let miss_budget =
+        Arc::new(MissBudget::new(settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst));
     let gatekeeper = Arc::new(Gatekeeper::new(
         TokenCheck::new(
             tokens.clone(),
@@ -135,7 +141,8 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
             Arc::clone(&api_keys) as _,
             Arc::clone(&users) as _,
             settings.roles.clone(),
-            MissBudget::new(settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst),
+            Arc::clone(&miss_budget),
+            key_tally.clone(),
             Arc::clone(&serial),
         ),
         credential_rule(settings),
@@ -168,6 +175,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         keyrings: &keyrings,
         master_keys: &master_keys,
         mail_room: &mail_room,
+        miss_budget,
         witness: Arc::new(audit_log(settings, &metrics)?),
     });
     let guesses_kept = desks.guess_rules.longest_window();
@@ -261,6 +269,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         keys_kept: settings.tokens.refresh_lifetime.max(settings.tokens.access_lifetime) + settings.tokens.leeway,
         clock: Arc::clone(&nature.clock),
     };
+    let record_uses = Arc::new(RecordUses { keys: Arc::clone(&stores.api_keys), tally: key_tally });
     let schedule = Schedule {
         follow_invalidations: Arc::new(FollowInvalidations::new(Arc::clone(&stores.invalidations), forgetters)),
         follow_every: settings.cache.poll_interval,
@@ -269,6 +278,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         key_reload,
         standing,
         delete_expired: Arc::new(delete_expired),
+        record_uses: Arc::clone(&record_uses),
         send_mail,
         quotas: Arc::clone(&quotas),
         clock: Arc::clone(&nature.clock),
@@ -285,6 +295,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         connections,
         passwords,
         stores,
+        record_uses,
         schedule,
         heed,
         shared,

@@ -1,6 +1,7 @@
 //! One process from start to drain. [`assemble`] is where who-gets-whom is written, and [`desks`] for the identity side.
 
 pub mod assemble;
+mod command_log;
 pub mod desks;
 pub mod explain;
 pub mod ground;

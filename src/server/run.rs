@@ -28,6 +28,7 @@ use crate::edge::echo::Echo;
 use crate::edge::in_flight::InFlight;
 use crate::edge::ops::{Ops, Readiness};
 use crate::edge::wire::GuardedApp;
+use crate::jobs::record_uses::RecordUses;
 use crate::storage::invalidations::{Heed, Invalidations};
 use crate::telemetry::diagnostics;
 use crate::telemetry::metrics::{CacheName, Metrics};
@@ -35,6 +36,8 @@ use crate::telemetry::panics;
 
 /// How long connections get to hear `Connection: close` before the door shuts.
 const SETTLE: Duration = Duration::from_millis(300);
+/// How long the store may take over what is left to be told to it, and over being closed.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// A gateway that serves.
 pub struct Running {
@@ -48,6 +51,7 @@ pub struct Running {
     end: watch::Sender<bool>,
     quotas: Arc<QuotaBook>,
     clock: Arc<dyn Clock>,
+    record_uses: Arc<RecordUses>,
     pool: Pool,
     _heed: Arc<dyn Heed>,
     in_flight: InFlight,
@@ -86,6 +90,7 @@ impl Running {
             connections,
             passwords,
             stores,
+            record_uses,
             schedule,
             heed,
             shared,
@@ -133,6 +138,7 @@ impl Running {
             end,
             quotas,
             clock: Arc::clone(&nature.clock),
+            record_uses,
             pool: stores.pool,
             _heed: heed,
             in_flight,
@@ -191,15 +197,18 @@ impl Running {
             front_desk.shutdown_timeout(Duration::from_millis(500));
         }
         if let Some(back_office) = self.back_office.take() {
-            // Writes what was used of quotas and folds the write-ahead log into the database, so that one file is all of it. Not
-            // worth waiting for long.
-            let closed = async {
-                if let Err(error) = self.quotas.write(self.clock.now()).await {
-                    tracing::warn!(%error, "what was used of quotas since they were last written is lost");
-                }
-                self.pool.close().await;
-            };
-            let _ = back_office.block_on(async { tokio::time::timeout(Duration::from_secs(2), closed).await });
+            // What the last requests were made with. After them, and before there is no store any more.
+            let recorded = async { tokio::time::timeout(LAST_WORD, self.record_uses.run_once()).await };
+            if !matches!(back_office.block_on(recorded), Ok(Ok(()))) {
+                tracing::warn!("the last uses of keys could not be recorded");
+            }
+            let written = async { tokio::time::timeout(LAST_WORD, self.quotas.write(self.clock.now())).await };
+            if !matches!(back_office.block_on(written), Ok(Ok(()))) {
+                tracing::warn!("what was used of quotas since they were last written is lost");
+            }
+            // Folds the write-ahead log into the database, so that one file is all of it. Not worth waiting for long.
+            let closed = async { tokio::time::timeout(LAST_WORD, self.pool.close()).await };
+            let _ = back_office.block_on(closed);
             back_office.shutdown_timeout(Duration::from_millis(500));
         }
     }

@@ -15,11 +15,14 @@ use crate::edge::standing::StandingTunnels;
 use crate::jobs;
 use crate::jobs::delete_expired::{DeleteExpired, Deleted};
 use crate::jobs::follow_invalidations::FollowInvalidations;
+use crate::jobs::record_uses::RecordUses;
 use crate::jobs::send_mail::SendMail;
 use crate::telemetry::metrics::{MailOutcome, Metrics};
 
 /// How long a tunnel may outlive what it was let in with, at most.
 const WATCH_TUNNELS_EVERY: Duration = Duration::from_secs(5);
+/// How far behind the store's counts may be.
+const RECORD_USES_EVERY: Duration = Duration::from_secs(3);
 const DELETE_EXPIRED_EVERY: Duration = Duration::from_secs(600);
 /// What somebody waits for who has just asked for it.
 const SEND_MAIL_EVERY: Duration = Duration::from_secs(1);
@@ -35,6 +38,7 @@ pub struct Schedule {
     pub key_reload: Arc<KeyReload>,
     pub standing: Arc<StandingTunnels>,
     pub delete_expired: Arc<DeleteExpired>,
+    pub record_uses: Arc<RecordUses>,
     pub send_mail: SendMail,
     pub quotas: Arc<QuotaBook>,
     pub clock: Arc<dyn Clock>,
@@ -51,7 +55,7 @@ impl Schedule {
     /// Runs all of them until `end` turns true.
     pub fn start(self, runtime: &Handle, end: &watch::Receiver<bool>) {
         let Self { follow_invalidations, follow_every, wake, listening, .. } = self;
-        let Self { key_reload, standing, delete_expired, send_mail, quotas, clock, metrics, .. } = self;
+        let Self { key_reload, standing, delete_expired, record_uses, send_mail, quotas, clock, metrics, .. } = self;
         let epoch = metrics.invalidation_epoch.clone();
         if let Some(Listening { shared, listener }) = listening {
             runtime.spawn(shared.listen(listener, end.clone()));
@@ -92,6 +96,14 @@ impl Schedule {
             async move {
                 if let Err(error) = quotas.write(now).await {
                     tracing::warn!(%error, "what was used of quotas could not be written; it is tried again");
+                }
+            }
+        });
+        jobs::spawn(runtime, RECORD_USES_EVERY, end.clone(), move || {
+            let record = Arc::clone(&record_uses);
+            async move {
+                if let Err(error) = record.run_once().await {
+                    tracing::warn!(%error, "the use of keys could not be recorded; it is kept for the next time");
                 }
             }
         });

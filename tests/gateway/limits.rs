@@ -74,7 +74,7 @@ fn an_address_has_its_burst_and_then_its_rate() {
 #[test]
 fn ipv6_counts_by_64_and_mapped_ipv4_as_what_it_is() {
     let (world, _) = timed("per_address: 2/minute", OPEN);
-    let mut through = |addresses: &[&str]| {
+    let through = |addresses: &[&str]| {
         let statuses = addresses.iter().map(|address| from(&world, "/", address).status);
         statuses.filter(|status| *status == 200).count()
     };

@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use super::*;
 use crate::domain::access_policy::AccessPolicy;
 use crate::domain::gcra::{Level, Spent};
+use crate::domain::key_reach::KeyReach;
 use crate::domain::principal::{Assurance, KeyLimits, Method};
 use crate::domain::rate::Rate;
 use crate::domain::scope::ScopeSet;
@@ -82,6 +83,7 @@ fn principal(subject: Subject, key: Option<(&str, KeyLimits)>) -> Principal {
         scopes: ScopeSet::default(),
         key_id: key.map(|(id, _)| ApiKeyId(id.to_owned())),
         key_limits: key.map(|(_, limits)| limits).unwrap_or_default(),
+        reach: KeyReach::default(),
         session_id: None,
         amr: Vec::new(),
         assurance: Assurance::OneFactor,

@@ -17,7 +17,7 @@ use crate::domain::digest::Digest;
 use crate::domain::invalidation::Invalidation;
 use crate::domain::key_reach::{KeyReach, MethodNames, RouteNames};
 use crate::domain::key_tally::KeyUse;
-use crate::domain::labels::Labels;
+use crate::domain::labels::{Label, Labels};
 use crate::domain::network_set::NetworkSet;
 use crate::domain::rate::{Quota, Rate};
 use crate::domain::scope::ScopeSet;
@@ -189,13 +189,14 @@ impl ApiKeys for SqlApiKeys {
             None => (i64::MAX, ""),
         };
         let (user, service) = query.owner.as_ref().map_or((None, None), owner_columns);
+        // LIKE of SQLite takes upper and lower case for the same, so labels are looked for by replacing them.
         // The id decides between keys of one instant, or pages could repeat one and leave out another. What is empty is
         // not asked for.
         let statement = sqlx::query_as(select!(
             "WHERE (created_at < $1 OR (created_at = $1 AND id < $2)) AND ($3 = '' OR owner_user = $3) \
              AND ($4 = '' OR owner_service = $4) AND ($5 = '' OR lower(name) LIKE $5 ESCAPE '\\' \
              OR lower(prefix) LIKE $6 ESCAPE '\\') AND ($7 = 1 OR revoked_at IS NULL) \
-             ORDER BY created_at DESC, id DESC LIMIT $8"
+             AND ($8 = '' OR replace(labels, $8, '') <> labels) ORDER BY created_at DESC, id DESC LIMIT $9"
         ))
         .bind(before)
         .bind(before_id.to_owned())
@@ -204,6 +205,7 @@ impl ApiKeys for SqlApiKeys {
         .bind(query.search.as_deref().map(containing).unwrap_or_default())
         .bind(query.search.as_deref().map(|text| format!("{}%", literally(text))).unwrap_or_default())
         .bind(i64::from(query.revoked))
+        .bind(query.label.as_ref().map(Label::stored).unwrap_or_default())
         .bind(i64::from(query.limit));
         let rows: Vec<Row> =
             within_deadline(self.pool.deadline(), TABLE, statement.fetch_all(self.pool.reads())).await?;

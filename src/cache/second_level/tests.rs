@@ -9,10 +9,14 @@ use crate::cache::Forget;
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::master_keys::MasterKeys;
 use crate::crypto::random::OsRandom;
-use crate::domain::api_key::{ApiKey, ApiKeyId, KeyOwner};
+use crate::domain::api_key::{ApiKey, ApiKeyId, IdleDays, KeyOwner, KeyTerms, KeyUsage, Replacement};
 use crate::domain::clock::ManualClock;
 use crate::domain::digest::Digest;
 use crate::domain::invalidation::{Invalidation, Logged};
+use crate::domain::key_reach::{KeyReach, MethodNames, RouteNames};
+use crate::domain::labels::Labels;
+use crate::domain::network_set::NetworkSet;
+use crate::domain::rate::{Quota, Rate};
 use crate::domain::role::RoleSet;
 use crate::domain::scope::ScopeSet;
 use crate::domain::session::{Session, SessionEnd, SessionId};
@@ -343,7 +347,19 @@ fn api_key() -> ApiKey {
         created_at: at(1),
         expires_at: Some(at(2)),
         revoked: Some((at(3), "lost".to_owned())),
-        replaced_by: Some(ApiKeyId("l".to_owned())),
+        replaced: Some(Replacement { by: ApiKeyId("l".to_owned()), at: Some((at(4), 5)) }),
+        terms: KeyTerms {
+            reach: KeyReach {
+                networks: NetworkSet::parse("192.0.2.0/24 2001:db8::/32").unwrap(),
+                routes: RouteNames::parse("GET /a/\nall").unwrap(),
+                methods: MethodNames::parse("GET POST").unwrap(),
+            },
+            idle: IdleDays::new(30),
+            rate: Rate::parse("5/second burst 7").ok(),
+            quota: Quota::parse("9/month").ok(),
+            labels: Labels::new([("team", "a b")]).unwrap(),
+        },
+        usage: KeyUsage { last_at: Some(at(6)), count: 8 },
     }
 }
 
@@ -355,8 +371,14 @@ fn round_trip<R: Shareable>(record: &R) -> Option<R> {
 #[test]
 fn every_field_but_the_password_comes_back() {
     let key = api_key();
-    let service =
-        ApiKey { owner: KeyOwner::Service("robot".to_owned()), revoked: None, expires_at: None, ..key.clone() };
+    let service = ApiKey {
+        owner: KeyOwner::Service("robot".to_owned()),
+        revoked: None,
+        expires_at: None,
+        replaced: None,
+        terms: KeyTerms::default(),
+        ..key.clone()
+    };
     for key in [key, service] {
         assert_eq!(round_trip(&key), Some(key));
     }
