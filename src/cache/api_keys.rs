@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use ipnet::IpNet;
 
 use super::Forget;
-use super::remembered::{Bounds, Remembered, Surroundings, Weigh};
+use super::remembered::{Bounds, Loaded, Remembered, Surroundings, Weigh};
+use super::second_level::SecondLevel;
 use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery};
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
-use crate::domain::invalidation::Invalidation;
+use crate::domain::invalidation::{Epoch, Invalidation, Logged};
+use crate::domain::key_tally::KeyUse;
 use crate::storage::Result;
 use crate::storage::api_keys::ApiKeys;
 use crate::storage::users::Insert;
@@ -18,6 +21,7 @@ use crate::telemetry::metrics::CacheName;
 
 pub struct CachedApiKeys {
     inner: Arc<dyn ApiKeys>,
+    shared: Option<SecondLevel>,
     by_digest: Remembered<Digest, ApiKey>,
 }
 
@@ -28,13 +32,25 @@ impl Weigh for ApiKey {
             KeyOwner::Service(name) => name.len(),
         };
         let scopes = self.scopes.iter().map(|scope| scope.as_str().len() + 24).sum::<usize>();
-        size_of::<Self>() + self.id.0.len() + self.prefix.len() + self.name.len() + owner + scopes
+        let reach = &self.terms.reach;
+        let networks = reach.networks.iter().count() * size_of::<IpNet>();
+        let routes = reach.routes.iter().map(|name| name.as_str().len() + 24).sum::<usize>();
+        let methods = reach.methods.iter().map(|name| name.as_str().len() + 24).sum::<usize>();
+        // The nodes of the tree that labels lie in take more than the pairs themselves.
+        let labels = self.terms.labels.iter().map(|(name, value)| name.len() + value.len() + 96).sum::<usize>();
+        let terms = networks + routes + methods + labels;
+        size_of::<Self>() + self.id.0.len() + self.prefix.len() + self.name.len() + owner + scopes + terms
     }
 }
 
 impl CachedApiKeys {
-    pub fn new(inner: Arc<dyn ApiKeys>, bounds: Bounds, surroundings: Surroundings) -> Self {
-        Self { inner, by_digest: Remembered::new(CacheName::ApiKeys, bounds, surroundings) }
+    pub fn new(
+        inner: Arc<dyn ApiKeys>,
+        shared: Option<SecondLevel>,
+        bounds: Bounds,
+        surroundings: Surroundings,
+    ) -> Self {
+        Self { inner, shared, by_digest: Remembered::new(CacheName::ApiKeys, bounds, surroundings) }
     }
 
     /// Forgets the key and all absences: one of those may by now be this very key.
@@ -44,13 +60,13 @@ impl CachedApiKeys {
 }
 
 impl Forget for CachedApiKeys {
-    fn forget(&self, what: &Invalidation) {
-        if let Invalidation::ApiKey(id) = what {
+    fn forget(&self, change: &Logged) {
+        if let Invalidation::ApiKey(id) = &change.what {
             self.forget_key(id);
         }
     }
 
-    fn forget_all(&self) {
+    fn forget_all(&self, _: Epoch) {
         self.by_digest.forget_all();
     }
 }
@@ -65,8 +81,13 @@ impl ApiKeys for CachedApiKeys {
 
     async fn find_by_digest(&self, digest: &Digest) -> Result<Option<Arc<ApiKey>>> {
         let load = || {
-            let (inner, digest) = (Arc::clone(&self.inner), *digest);
-            async move { inner.find_by_digest(&digest).await }
+            let (inner, shared, digest) = (Arc::clone(&self.inner), self.shared.clone(), *digest);
+            async move {
+                match shared {
+                    Some(shared) => shared.find(&digest.hex(), inner.find_by_digest(&digest)).await,
+                    None => inner.find_by_digest(&digest).await.map(Loaded::from),
+                }
+            }
         };
         self.by_digest.get(digest, load).await
     }
@@ -106,5 +127,10 @@ impl ApiKeys for CachedApiKeys {
         let done = self.inner.revoke(id, reason, now, change).await;
         self.forget_key(id);
         done
+    }
+
+    /// Nothing is forgotten: a count is no reason to load a record again.
+    async fn add_uses(&self, uses: &[KeyUse]) -> Result<()> {
+        self.inner.add_uses(uses).await
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use self::keys::{KeyChange, Keys};
+pub use self::keys::{KeyChange, KeyLimits, Keys};
 pub use self::users::{NewUser, UserChange, Users};
 use super::moment::Moment;
 

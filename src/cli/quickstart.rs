@@ -11,7 +11,7 @@ use super::output::say;
 use super::serve::{start, wait_and_drain};
 use crate::config::environment::ProcessEnvironment;
 use crate::config::settings::Settings;
-use crate::domain::api_key::KeyOwner;
+use crate::domain::api_key::{KeyOwner, KeyTerms};
 use crate::domain::audit::Initiator;
 use crate::domain::random::Random;
 use crate::domain::scope::ScopeSet;
@@ -142,6 +142,7 @@ async fn make_credentials(administration: &Administration, random: &dyn Random) 
         owner: KeyOwner::Service("quickstart".to_owned()),
         scopes: ScopeSet::default(),
         expiry: Expiry::Never,
+        terms: KeyTerms::default(),
     };
     let (_, secret) = administration.keys.create(key, &Initiator::operator()).await?;
     // The user comes last: only then does the next start take the first one for complete.

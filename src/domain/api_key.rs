@@ -4,10 +4,15 @@
 //! base62, and the checksum (CRC-32 of everything before it, in base62) refuses garbage before anything is looked up.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::clock::Timestamp;
 use super::digest::Digest;
+use super::key_reach::{KeyReach, MethodNames, RouteNames};
+use super::labels::{Label, Labels};
+use super::network_set::NetworkSet;
 use super::random::{self, Random};
+use super::rate::{Quota, Rate};
 use super::role::{ADMINISTRATION, Roles};
 use super::scope::{Scope, ScopeSet};
 use super::secret::Secret;
@@ -82,6 +87,61 @@ impl fmt::Display for KeyOwner {
     }
 }
 
+/// For how many days a key may lie unused before it is refused: 1 to 3650.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdleDays(u16);
+
+impl IdleDays {
+    pub const MOST: u16 = 3650;
+
+    pub fn new(days: u64) -> Option<Self> {
+        let days = u16::try_from(days).ok()?;
+        (1..=Self::MOST).contains(&days).then_some(Self(days))
+    }
+
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+
+    pub fn duration(self) -> Duration {
+        Duration::from_secs(u64::from(self.0) * 86_400)
+    }
+}
+
+impl fmt::Display for IdleDays {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a key is limited to beside its scopes, and what is known it by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyTerms {
+    pub reach: KeyReach,
+    /// After how many days without use it is refused.
+    pub idle: Option<IdleDays>,
+    /// How fast it may be used.
+    pub rate: Option<Rate>,
+    /// How often it may be used in a day or month.
+    pub quota: Option<Quota>,
+    pub labels: Labels,
+}
+
+/// How often a key was used, and when last. What nodes have counted and not told the store yet is missing from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyUsage {
+    pub last_at: Option<Timestamp>,
+    pub count: u64,
+}
+
+/// A key's end by another in its place. Both work until the old one expires.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replacement {
+    pub by: ApiKeyId,
+    /// When, and how often the old key had been used by then. Not known of keys that were replaced before this was kept.
+    pub at: Option<(Timestamp, u64)>,
+}
+
 /// A key as stored: everything but the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
@@ -95,13 +155,25 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
     pub revoked: Option<(Timestamp, String)>,
-    /// The key that was made in its place. Both work until this one expires.
-    pub replaced_by: Option<ApiKeyId>,
+    pub replaced: Option<Replacement>,
+    pub terms: KeyTerms,
+    pub usage: KeyUsage,
 }
 
 impl ApiKey {
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
+    }
+
+    /// Whether it has lain unused for too long. `used` is a use that the store has not been told of yet.
+    pub fn is_idle(&self, used: Option<Timestamp>, now: Timestamp) -> bool {
+        let last = self.usage.last_at.max(used).unwrap_or(self.created_at);
+        self.terms.idle.is_some_and(|days| now.since(last) >= days.duration())
+    }
+
+    /// Whether both are one key that may do the same, however often it has been used.
+    pub fn equals_but_for_usage(&self, other: &Self) -> bool {
+        *self == Self { usage: self.usage, ..other.clone() }
     }
 
     /// What a key of this owner lets its holder do now. Scopes that administer count for as long as the owner holds them,
@@ -122,6 +194,8 @@ pub struct KeyQuery {
     pub owner: Option<KeyOwner>,
     /// A part of the name or the beginning of the visible prefix, whatever its case in ASCII.
     pub search: Option<String>,
+    /// Only keys with this label: its name and value.
+    pub label: Option<Label>,
     /// `false` leaves out what is revoked.
     pub revoked: bool,
     pub limit: u32,
@@ -134,16 +208,36 @@ pub struct KeyChanges {
     pub scopes: Option<ScopeSet>,
     /// `Some(None)`: until it is revoked.
     pub expires_at: Option<Option<Timestamp>>,
+    pub networks: Option<NetworkSet>,
+    pub routes: Option<RouteNames>,
+    pub methods: Option<MethodNames>,
+    /// `Some(None)`, here and in the two below: no limit.
+    pub idle: Option<Option<IdleDays>>,
+    pub rate: Option<Option<Rate>>,
+    pub quota: Option<Option<Quota>>,
+    pub labels: Option<Labels>,
 }
 
 impl KeyChanges {
     /// The key that they lead to.
     pub fn applied_to(&self, key: &ApiKey) -> ApiKey {
-        let Self { name, scopes, expires_at } = self.clone();
+        let Self { name, scopes, expires_at, networks, routes, methods, idle, rate, quota, labels } = self.clone();
+        let terms = &key.terms;
         ApiKey {
             name: name.unwrap_or_else(|| key.name.clone()),
             scopes: scopes.unwrap_or_else(|| key.scopes.clone()),
             expires_at: expires_at.unwrap_or(key.expires_at),
+            terms: KeyTerms {
+                reach: KeyReach {
+                    networks: networks.unwrap_or_else(|| terms.reach.networks.clone()),
+                    routes: routes.unwrap_or_else(|| terms.reach.routes.clone()),
+                    methods: methods.unwrap_or_else(|| terms.reach.methods.clone()),
+                },
+                idle: idle.unwrap_or(terms.idle),
+                rate: rate.unwrap_or(terms.rate),
+                quota: quota.unwrap_or(terms.quota),
+                labels: labels.unwrap_or_else(|| terms.labels.clone()),
+            },
             ..key.clone()
         }
     }

@@ -81,6 +81,12 @@ pub enum Denial {
     KeyExpired,
     KeyRevoked,
     KeyOwnerInactive,
+    /// Not used for as long as it may lie idle.
+    KeyIdle,
+    /// Good, but not from there.
+    KeyNetwork,
+    /// Good, but not for that route or method.
+    KeyRoute,
     // Authorisation.
     ScopeMissing,
     SecondFactorRequired,
@@ -89,6 +95,10 @@ pub enum Denial {
     TooManyUnknownKeys,
     /// Too many guesses at one account, or from one network.
     TooManyAttempts,
+    /// Faster than an address, a principal, a key or a route may.
+    RateLimited,
+    /// More than a key may in a day or month.
+    KeyQuota,
     // Not the client's doing.
     Unavailable,
     Busy,
@@ -101,7 +111,7 @@ pub enum Denial {
 }
 
 impl Denial {
-    pub const ALL: [Self; 59] = [
+    pub const ALL: [Self; 64] = [
         Self::BadRequest,
         Self::BadPath,
         Self::BadHost,
@@ -141,6 +151,9 @@ impl Denial {
         Self::KeyExpired,
         Self::KeyRevoked,
         Self::KeyOwnerInactive,
+        Self::KeyIdle,
+        Self::KeyNetwork,
+        Self::KeyRoute,
         Self::ScopeMissing,
         Self::TooManyUnknownKeys,
         Self::Unavailable,
@@ -156,6 +169,8 @@ impl Denial {
         Self::SecondFactorRequired,
         Self::AuthenticationTooOld,
         Self::TooManyAttempts,
+        Self::RateLimited,
+        Self::KeyQuota,
         Self::ObjectNotFound,
         Self::PasswordMissing,
         Self::PasswordWrong,
@@ -176,9 +191,14 @@ impl Denial {
             | Self::TokenNoUser
             | Self::TokenRevoked
             | Self::RefreshReused => "token_not_valid",
-            Self::KeyMalformed | Self::KeyUnknown | Self::KeyExpired | Self::KeyRevoked | Self::KeyOwnerInactive => {
-                "key_not_valid"
-            }
+            Self::KeyMalformed
+            | Self::KeyUnknown
+            | Self::KeyExpired
+            | Self::KeyRevoked
+            | Self::KeyOwnerInactive
+            | Self::KeyIdle
+            | Self::KeyNetwork
+            | Self::KeyRoute => "key_not_valid",
             Self::CredentialMissing | Self::CredentialKindNotAccepted => "not_authenticated",
             Self::SignInRefused => "no_active_account",
             Self::ScopeMissing => "permission_denied",
@@ -216,6 +236,8 @@ impl Denial {
             Self::SecondFactorRequired => "second_factor_required",
             Self::AuthenticationTooOld => "authentication_too_old",
             Self::TooManyAttempts => "too_many_attempts",
+            Self::RateLimited => "rate_limited",
+            Self::KeyQuota => "key_quota",
             Self::ObjectNotFound => "object_not_found",
             Self::NoRoute => "no_route",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -240,6 +262,9 @@ impl Denial {
             Self::KeyExpired => "key_expired",
             Self::KeyRevoked => "key_revoked",
             Self::KeyOwnerInactive => "key_owner_inactive",
+            Self::KeyIdle => "key_idle",
+            Self::KeyNetwork => "key_network",
+            Self::KeyRoute => "key_route",
             Self::ScopeMissing => "scope_missing",
             Self::TooManyUnknownKeys => "too_many_unknown_keys",
             Self::Unavailable => "unavailable",
@@ -264,9 +289,12 @@ impl Denial {
     /// How long a client should wait before it tries again, where trying again makes sense.
     pub const fn retry_after(self) -> Option<Duration> {
         match self {
-            Self::Unavailable | Self::Busy | Self::TooManyUnknownKeys | Self::TooManyAttempts => {
-                Some(Duration::from_secs(1))
-            }
+            Self::Unavailable
+            | Self::Busy
+            | Self::TooManyUnknownKeys
+            | Self::TooManyAttempts
+            | Self::RateLimited
+            | Self::KeyQuota => Some(Duration::from_secs(1)),
             _ => None,
         }
     }

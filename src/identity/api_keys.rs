@@ -7,10 +7,14 @@ use super::auditor::Auditor;
 use super::difference::Difference;
 use super::grants::Beyond;
 use crate::crypto::digest::sha256;
-use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery, PresentedKey};
+use crate::domain::api_key::{
+    ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery, KeyTerms, KeyUsage, PresentedKey, Replacement,
+};
 use crate::domain::audit::{AuditAction, AuditEvent, Initiator};
 use crate::domain::change::Change;
 use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::key_reach::RouteNames;
+use crate::domain::mail::OutboxEntry;
 use crate::domain::random::{self, Random};
 use crate::domain::scope::ScopeSet;
 use crate::storage::StoreError;
@@ -18,6 +22,7 @@ use crate::storage::api_keys::ApiKeys;
 use crate::storage::users::Insert;
 
 /// Does what it is told, and tells the audit. Whether somebody may is for [`super::key_desk`]; an operator may everything.
+#[derive(Clone)]
 pub struct KeyAdministration {
     keys: Arc<dyn ApiKeys>,
     pub(super) auditor: Auditor,
@@ -32,6 +37,7 @@ pub struct NewKey {
     pub owner: KeyOwner,
     pub scopes: ScopeSet,
     pub expiry: Expiry,
+    pub terms: KeyTerms,
 }
 
 /// When a key stops working by itself.
@@ -98,9 +104,10 @@ impl KeyAdministration {
     /// Makes a key. The second value is the key itself, which exists nowhere else from here on.
     pub async fn create(&self, new: NewKey, by: &Initiator) -> Result<(ApiKey, PresentedKey), KeyError> {
         let now = self.clock.now();
-        let (name, expires_at) = (checked_name(&new.name)?, checked_expiry(new.expiry.from_now(now), now)?);
+        let new = NewKey { name: checked_name(&new.name)?, ..new };
+        let expires_at = checked_expiry(new.expiry.from_now(now), now)?;
         for _ in 0..TRIES {
-            let (key, secret) = self.generate(&name, &new.owner, &new.scopes, now, expires_at);
+            let (key, secret) = self.generate(&new, now, expires_at);
             let event = self.auditor.done(by, AuditAction::KeyCreate).saying(described(&key));
             let change = change_of(&key, event);
             if self.keys.insert(&key, &change).await? == Insert::Done {
@@ -111,26 +118,21 @@ impl KeyAdministration {
         Err(KeyError::Exhausted)
     }
 
-    fn generate(
-        &self,
-        name: &str,
-        owner: &KeyOwner,
-        scopes: &ScopeSet,
-        now: Timestamp,
-        expires_at: Option<Timestamp>,
-    ) -> (ApiKey, PresentedKey) {
+    fn generate(&self, new: &NewKey, now: Timestamp, expires_at: Option<Timestamp>) -> (ApiKey, PresentedKey) {
         let secret = PresentedKey::generate(self.random.as_ref());
         let key = ApiKey {
             id: ApiKeyId(random::uuid(self.random.as_ref())),
             prefix: secret.prefix().to_owned(),
             digest: sha256(secret.expose().as_bytes()),
-            name: name.to_owned(),
-            owner: owner.clone(),
-            scopes: scopes.clone(),
+            name: new.name.clone(),
+            owner: new.owner.clone(),
+            scopes: new.scopes.clone(),
             created_at: now,
             expires_at,
             revoked: None,
-            replaced_by: None,
+            replaced: None,
+            terms: new.terms.clone(),
+            usage: KeyUsage::default(),
         };
         (key, secret)
     }
@@ -179,7 +181,14 @@ impl KeyAdministration {
         let difference = Difference::default()
             .field("name", &key.name, &after.name)
             .values("expires", &expiry_text(key), &expiry_text(&after))
-            .values("scopes", &key.scopes, &after.scopes);
+            .values("scopes", &key.scopes, &after.scopes)
+            .values("networks", &key.terms.reach.networks, &after.terms.reach.networks)
+            .values("routes", &lines(&key.terms.reach.routes), &lines(&after.terms.reach.routes))
+            .values("methods", &key.terms.reach.methods, &after.terms.reach.methods)
+            .values("idle days", &or_none(key.terms.idle.as_ref()), &or_none(after.terms.idle.as_ref()))
+            .values("rate", &or_none(key.terms.rate.as_ref()), &or_none(after.terms.rate.as_ref()))
+            .values("quota", &or_none(key.terms.quota.as_ref()), &or_none(after.terms.quota.as_ref()))
+            .field("labels", &key.terms.labels, &after.terms.labels);
         if difference.is_empty() && key.revoked.is_none() {
             return Ok(after);
         }
@@ -201,8 +210,15 @@ impl KeyAdministration {
     ) -> Result<Rotated, KeyError> {
         let now = self.clock.now();
         let old_until = now.plus(overlap);
+        let like = NewKey {
+            name: key.name.clone(),
+            owner: key.owner.clone(),
+            scopes: key.scopes.clone(),
+            expiry: Expiry::Never,
+            terms: key.terms.clone(),
+        };
         for _ in 0..TRIES {
-            let (new, secret) = self.generate(&key.name, &key.owner, &key.scopes, now, expires_at);
+            let (new, secret) = self.generate(&like, now, expires_at);
             let event = self.auditor.done(by, AuditAction::KeyRotate).saying(format!("replaced by key:{}", new.id));
             let change = change_of(key, event);
             match self.keys.rotate(&key.id, old_until, &new, &change).await? {
@@ -211,8 +227,8 @@ impl KeyAdministration {
                 Some(Insert::Done) => {
                     self.auditor.witness(&change);
                     let old_end = key.expires_at.map_or(old_until, |end| end.min(old_until));
-                    let replaced_by = Some(new.id.clone());
-                    let old = ApiKey { expires_at: Some(old_end), replaced_by, ..key.clone() };
+                    let replaced = Some(Replacement { by: new.id.clone(), at: Some((now, key.usage.count)) });
+                    let old = ApiKey { expires_at: Some(old_end), replaced, ..key.clone() };
                     return Ok(Rotated { old, new, secret });
                 }
             }
@@ -229,8 +245,24 @@ impl KeyAdministration {
 
     /// Revokes a key for good. `None` when it was revoked before, and is as it was.
     pub async fn withdraw(&self, key: &ApiKey, reason: &str, by: &Initiator) -> Result<Option<ApiKey>, KeyError> {
+        let event = self.auditor.done(by, AuditAction::KeyRevoke);
+        self.end(key, reason, change_of(key, event)).await
+    }
+
+    /// As [`KeyAdministration::withdraw`], of a key that was found and shown to us; its owner gets this `mail`.
+    pub async fn withdraw_reported(
+        &self,
+        key: &ApiKey,
+        by: &Initiator,
+        mail: Vec<OutboxEntry>,
+    ) -> Result<Option<ApiKey>, KeyError> {
+        const REASON: &str = "reported as leaked";
+        let event = self.auditor.done(by, AuditAction::KeyRevoke).saying(REASON);
+        self.end(key, REASON, change_of(key, event).mailing(mail)).await
+    }
+
+    async fn end(&self, key: &ApiKey, reason: &str, change: Change) -> Result<Option<ApiKey>, KeyError> {
         let now = self.clock.now();
-        let change = change_of(key, self.auditor.done(by, AuditAction::KeyRevoke));
         if !self.keys.revoke(&key.id, reason, now, &change).await? {
             return Ok(None);
         }
@@ -263,7 +295,30 @@ fn described(key: &ApiKey) -> String {
         Some(user) => format!("user:{user}"),
         None => format!("service:{}", key.owner),
     };
-    format!("owner {owner}; expires [{}]; scopes [{}]", expiry_text(key), key.scopes)
+    let reach = &key.terms.reach;
+    let mut text = format!("owner {owner}; expires [{}]; scopes [{}]", expiry_text(key), key.scopes);
+    for (name, value) in [
+        ("networks", reach.networks.to_string()),
+        ("routes", lines(&reach.routes)),
+        ("methods", reach.methods.to_string()),
+        ("idle days", key.terms.idle.map(|days| days.to_string()).unwrap_or_default()),
+        ("rate", key.terms.rate.map(|rate| rate.to_string()).unwrap_or_default()),
+        ("quota", key.terms.quota.map(|quota| quota.to_string()).unwrap_or_default()),
+    ] {
+        if !value.is_empty() {
+            text.push_str(&format!("; {name} [{value}]"));
+        }
+    }
+    text
+}
+
+/// On one line.
+fn lines(routes: &RouteNames) -> String {
+    routes.to_string().replace('\n', "; ")
+}
+
+fn or_none(limit: Option<&impl ToString>) -> String {
+    limit.map_or_else(|| "none".to_owned(), ToString::to_string)
 }
 
 fn expiry_text(key: &ApiKey) -> String {

@@ -10,6 +10,7 @@ use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyQuery};
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
+use crate::domain::key_tally::KeyUse;
 
 #[async_trait]
 pub trait ApiKeys: Send + Sync {
@@ -29,8 +30,8 @@ pub trait ApiKeys: Send + Sync {
     async fn update(&self, id: &ApiKeyId, changes: &KeyChanges, now: Timestamp, change: &Change) -> Result<bool>;
 
     /// Stores a successor, and lets the old key end at `old_until` unless it ends before, in one transaction. `None` when
-    /// the old key is unknown, revoked or expired, has a successor already, or no longer the successor's scopes: whoever
-    /// judged it by those judged another key.
+    /// the old key is unknown, revoked or expired, has a successor already, or no longer the successor's scopes and
+    /// reach: whoever judged it by those judged another key.
     async fn rotate(
         &self,
         old: &ApiKeyId,
@@ -41,4 +42,8 @@ pub trait ApiKeys: Send + Sync {
 
     /// `false` when the key is unknown or was revoked already (the first reason is kept).
     async fn revoke(&self, id: &ApiKeyId, reason: &str, now: Timestamp, change: &Change) -> Result<bool>;
+
+    /// Adds what this process has counted, to whatever others have: in one transaction, and without anybody being told to
+    /// forget anything. Of a key that is gone, nothing is kept.
+    async fn add_uses(&self, uses: &[KeyUse]) -> Result<()>;
 }

@@ -160,7 +160,14 @@ fn document(name: &str) -> String {
 
 #[test]
 fn every_command_of_the_guides_exists() {
-    for name in ["README.md", "CONTRIBUTING.md", "deploy/README.md", "deploy/portcullis.service"] {
+    for name in [
+        "README.md",
+        "docs/accounts.md",
+        "docs/api-keys.md",
+        "CONTRIBUTING.md",
+        "deploy/README.md",
+        "deploy/portcullis.service",
+    ] {
         all_exist(name, &document(name));
     }
 }

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
+mod administration_key_limits;
 mod administration_keys;
 mod administration_users;
 mod api_keys;
@@ -23,6 +24,10 @@ mod guessing_codes;
 mod harness;
 mod hosts;
 mod identity_headers;
+mod key_limits;
+mod key_usage;
+mod leaked_keys;
+mod limits;
 mod lockouts;
 mod logout;
 mod master_keys;
@@ -35,6 +40,9 @@ mod passwords;
 mod paths;
 mod proxying;
 mod recording;
+#[path = "../redis/server.rs"]
+#[allow(dead_code, reason = "what only the tests of Redis itself need")]
+mod redis_server;
 mod reset_mail;
 mod routes;
 mod second_factor_changes;
@@ -44,6 +52,7 @@ mod second_factor_setup;
 mod second_factor_sign_in;
 mod session_management;
 mod sessions;
+mod shared_limits;
 mod signing;
 #[path = "../mail/server.rs"]
 #[allow(dead_code, reason = "what only the tests of mail itself need")]

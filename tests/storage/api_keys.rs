@@ -2,10 +2,18 @@
 
 use std::sync::Arc;
 
-use portcullis::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery};
+use portcullis::domain::api_key::{
+    ApiKey, ApiKeyId, IdleDays, KeyChanges, KeyOwner, KeyQuery, KeyTerms, KeyUsage, Replacement,
+};
+use portcullis::domain::audit::AuditQuery;
 use portcullis::domain::clock::Timestamp;
 use portcullis::domain::digest::Digest;
 use portcullis::domain::invalidation::{Epoch, Invalidation};
+use portcullis::domain::key_reach::{KeyReach, MethodNames, RouteNames};
+use portcullis::domain::key_tally::KeyUse;
+use portcullis::domain::labels::Labels;
+use portcullis::domain::network_set::NetworkSet;
+use portcullis::domain::rate::{Quota, Rate};
 use portcullis::domain::scope::ScopeSet;
 use portcullis::storage::users::Insert;
 
@@ -23,7 +31,24 @@ pub fn api_key(number: u8) -> ApiKey {
         created_at: at(i64::from(number)),
         expires_at: None,
         revoked: None,
-        replaced_by: None,
+        replaced: None,
+        terms: KeyTerms::default(),
+        usage: KeyUsage::default(),
+    }
+}
+
+/// Limited in every way.
+fn limited() -> KeyTerms {
+    KeyTerms {
+        reach: KeyReach {
+            networks: NetworkSet::parse("192.0.2.0/24 2001:db8::/32").unwrap(),
+            routes: RouteNames::parse("orders\nGET,POST /a b/").unwrap(),
+            methods: MethodNames::parse("GET POST").unwrap(),
+        },
+        idle: IdleDays::new(30),
+        rate: Some(Rate::parse("100/minute burst 20").unwrap()),
+        quota: Some(Quota::parse("10000/month").unwrap()),
+        labels: Labels::new([("team", "payments \"ü\""), ("a/b.c", "")]).unwrap(),
     }
 }
 
@@ -47,6 +72,9 @@ pub async fn come_back_as_they_were_stored(world: &World) {
         scopes: ScopeSet::default(),
         expires_at: Some(at(100)),
         revoked: Some((at(50), "lost".to_owned())),
+        replaced: Some(Replacement { by: ApiKeyId("next".to_owned()), at: Some((at(40), 11)) }),
+        terms: limited(),
+        usage: KeyUsage { last_at: Some(at(45)), count: 12 },
         ..api_key(2)
     };
     for key in [&plain, &full] {
@@ -169,6 +197,7 @@ pub async fn changes_are_made_to_keys_that_are_not_revoked(world: &World) {
             name: Some("x".to_owned()),
             scopes: Some(ScopeSet::parse("a b").unwrap()),
             expires_at: Some(None),
+            ..KeyChanges::default()
         },
     ] {
         let before = world.invalidations.newest().await.unwrap();
@@ -201,7 +230,8 @@ pub async fn a_rotation_names_its_successor_and_ends_the_old_key(world: &World) 
     for (number, expires_at, end) in [(1, None, at(20)), (2, Some(at(100)), at(20)), (3, Some(at(15)), at(15))] {
         let (done, old) = rotated(world, number, expires_at).await;
         assert_eq!(done, Some(Insert::Done));
-        let expected = ApiKey { expires_at: Some(end), replaced_by: Some(api_key(number + 100).id), ..api_key(number) };
+        let replaced = Some(Replacement { by: api_key(number + 100).id, at: Some((at(10), 0)) });
+        let expected = ApiKey { expires_at: Some(end), replaced, ..api_key(number) };
         assert_eq!(whole(&old), whole(&expected));
         let successor = world.api_keys.find_by_digest(&api_key(number + 100).digest).await.unwrap().unwrap();
         assert_eq!(whole(&successor), whole(&ApiKey { created_at: at(10), ..api_key(number + 100) }));
@@ -212,7 +242,7 @@ pub async fn a_rotation_names_its_successor_and_ends_the_old_key(world: &World) 
     }
     // Not again, not after its end, not once revoked, and not what is not there.
     let (done, expired) = rotated(world, 4, Some(at(10))).await;
-    assert_eq!((done, expired.replaced_by), (None, None));
+    assert_eq!((done, expired.replaced), (None, None));
     insert(world, &api_key(5)).await;
     world.api_keys.revoke(&api_key(5).id, "lost", at(6), &change()).await.unwrap();
     let successor = ApiKey { created_at: at(12), ..api_key(99) };
@@ -220,6 +250,9 @@ pub async fn a_rotation_names_its_successor_and_ends_the_old_key(world: &World) 
         let done = world.api_keys.rotate(&id, at(20), &successor, &change()).await.unwrap();
         assert_eq!(done, None, "{id}");
     }
+    // Nor when its reach is not.
+    insert(world, &ApiKey { terms: limited(), ..api_key(7) }).await;
+    assert_eq!(world.api_keys.rotate(&api_key(7).id, at(20), &successor, &change()).await.unwrap(), None);
     // Nor when its scopes are not those that the successor was made with.
     insert(world, &api_key(6)).await;
     let narrower = ApiKey { scopes: ScopeSet::default(), ..successor.clone() };
@@ -254,4 +287,86 @@ pub async fn of_parallel_rotations_one_is_made(world: &World) {
     }
     assert_eq!(made, 1);
     assert_eq!(world.api_keys.list(&every(None, 100)).await.unwrap().len(), 2);
+}
+
+pub async fn every_limit_can_be_changed_and_lifted(world: &World) {
+    insert(world, &api_key(1)).await;
+    let limits = limited();
+    let set = KeyChanges {
+        networks: Some(limits.reach.networks.clone()),
+        routes: Some(limits.reach.routes.clone()),
+        methods: Some(limits.reach.methods.clone()),
+        idle: Some(limits.idle),
+        rate: Some(limits.rate),
+        quota: Some(limits.quota),
+        labels: Some(limits.labels.clone()),
+        ..KeyChanges::default()
+    };
+    let lift = KeyChanges {
+        networks: Some(NetworkSet::default()),
+        routes: Some(RouteNames::default()),
+        methods: Some(MethodNames::default()),
+        idle: Some(None),
+        rate: Some(None),
+        quota: Some(None),
+        labels: Some(Labels::default()),
+        ..KeyChanges::default()
+    };
+    let rename = KeyChanges { name: Some("x".to_owned()), ..KeyChanges::default() };
+    for (changes, expected) in [
+        (&set, ApiKey { terms: limits.clone(), ..api_key(1) }),
+        (&rename, ApiKey { terms: limits, name: "x".to_owned(), ..api_key(1) }),
+        (&lift, ApiKey { name: "x".to_owned(), ..api_key(1) }),
+    ] {
+        assert!(world.api_keys.update(&api_key(1).id, changes, at(10), &change()).await.unwrap());
+        assert_eq!(whole(&world.api_keys.find(&api_key(1).id).await.unwrap().unwrap()), whole(&expected));
+    }
+}
+
+pub async fn uses_add_up_and_nobody_is_told_to_forget(world: &World) {
+    let used = |number, count, last| KeyUse { id: api_key(number).id, count, last_at: at(last) };
+    insert(world, &api_key(1)).await;
+    insert(world, &api_key(2)).await;
+    let before = world.invalidations.newest().await.unwrap();
+    let events = world.audit.list(&everything()).await.unwrap().len();
+    world.api_keys.add_uses(&[used(1, 3, 50), used(2, 1, 40), used(9, 7, 60)]).await.unwrap();
+    // From another node, whose last use was before.
+    world.api_keys.add_uses(&[used(1, 4, 45)]).await.unwrap();
+    world.api_keys.add_uses(&[]).await.unwrap();
+    let usage = async |number| world.api_keys.find(&api_key(number).id).await.unwrap().unwrap().usage;
+    assert_eq!(usage(1).await, KeyUsage { last_at: Some(at(50)), count: 7 });
+    assert_eq!(usage(2).await, KeyUsage { last_at: Some(at(40)), count: 1 });
+    assert_eq!(world.invalidations.newest().await.unwrap(), before);
+    assert_eq!(world.audit.list(&everything()).await.unwrap().len(), events);
+    // Whoever replaces it sees from then on whether it is used still.
+    let successor = ApiKey { created_at: at(60), ..api_key(3) };
+    assert_eq!(world.api_keys.rotate(&api_key(1).id, at(90), &successor, &change()).await.unwrap(), Some(Insert::Done));
+    world.api_keys.add_uses(&[used(1, 2, 70)]).await.unwrap();
+    let old = world.api_keys.find(&api_key(1).id).await.unwrap().unwrap();
+    assert_eq!(old.replaced, Some(Replacement { by: api_key(3).id, at: Some((at(60), 7)) }));
+    assert_eq!(old.usage, KeyUsage { last_at: Some(at(70)), count: 9 });
+}
+
+pub async fn parallel_counts_of_the_same_keys_all_arrive(world: &World) {
+    for number in 1..=5 {
+        insert(world, &api_key(number)).await;
+    }
+    let writers = (0..8).map(|_| {
+        let keys = Arc::clone(&world.api_keys);
+        tokio::spawn(async move {
+            let uses: Vec<KeyUse> =
+                (1..=5).map(|number| KeyUse { id: api_key(number).id, count: 1, last_at: at(9) }).collect();
+            keys.add_uses(&uses).await.unwrap();
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+    for number in 1..=5 {
+        assert_eq!(world.api_keys.find(&api_key(number).id).await.unwrap().unwrap().usage.count, 8);
+    }
+}
+
+fn everything() -> AuditQuery {
+    AuditQuery { limit: 1000, ..AuditQuery::default() }
 }

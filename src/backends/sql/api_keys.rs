@@ -8,11 +8,18 @@ use super::answer::{corrupt, within_deadline};
 use super::changing::Changing;
 use super::pool::Pool;
 use super::users::{containing, literally};
-use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery};
+use crate::domain::api_key::{
+    ApiKey, ApiKeyId, IdleDays, KeyChanges, KeyOwner, KeyQuery, KeyTerms, KeyUsage, Replacement,
+};
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::invalidation::Invalidation;
+use crate::domain::key_reach::{KeyReach, MethodNames, RouteNames};
+use crate::domain::key_tally::KeyUse;
+use crate::domain::labels::{Label, Labels};
+use crate::domain::network_set::NetworkSet;
+use crate::domain::rate::{Quota, Rate};
 use crate::domain::scope::ScopeSet;
 use crate::domain::user::UserId;
 use crate::storage::api_keys::ApiKeys;
@@ -25,7 +32,8 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, prefix, digest, name, owner_user, owner_service, scopes, created_at, expires_at, revoked_at, ",
-            "revoked_reason, replaced_by FROM api_keys ",
+            "revoked_reason, replaced_by, networks, routes, methods, idle_days, rate, quota, labels, last_used_at, ",
+            "use_count, replaced_at, uses_when_replaced FROM api_keys ",
             $rest
         )
     };
@@ -56,12 +64,58 @@ struct Row {
     revoked_at: Option<i64>,
     revoked_reason: Option<String>,
     replaced_by: Option<String>,
+    networks: String,
+    routes: String,
+    methods: String,
+    idle_days: Option<i64>,
+    rate: Option<String>,
+    quota: Option<String>,
+    labels: String,
+    last_used_at: Option<i64>,
+    use_count: i64,
+    replaced_at: Option<i64>,
+    uses_when_replaced: Option<i64>,
+}
+
+impl Row {
+    /// `None` when one of them cannot be read: a key whose limits are not understood is none.
+    fn terms(&self) -> Option<KeyTerms> {
+        let days = self.idle_days.map(|days| u64::try_from(days).ok().and_then(IdleDays::new).ok_or(()));
+        Some(KeyTerms {
+            reach: KeyReach {
+                networks: NetworkSet::parse(&self.networks).ok()?,
+                routes: RouteNames::parse(&self.routes).ok()?,
+                methods: MethodNames::parse(&self.methods).ok()?,
+            },
+            idle: days.transpose().ok()?,
+            rate: self.rate.as_deref().map(Rate::parse).transpose().ok()?,
+            quota: self.quota.as_deref().map(Quota::parse).transpose().ok()?,
+            labels: Labels::from_stored(&self.labels)?,
+        })
+    }
+
+    fn replaced(&self) -> Option<Replacement> {
+        let by = ApiKeyId(self.replaced_by.clone()?);
+        let at = self.replaced_at.zip(self.uses_when_replaced);
+        Some(Replacement { by, at: at.map(|(at, uses)| (Timestamp::from_micros(at), unsigned(uses))) })
+    }
+}
+
+fn unsigned(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or(0)
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 impl TryFrom<Row> for ApiKey {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self> {
+        let terms = row.terms().ok_or_else(|| corrupt(TABLE, &row.id, "a limit or label cannot be read"))?;
+        let replaced = row.replaced();
+        let usage = KeyUsage { last_at: row.last_used_at.map(Timestamp::from_micros), count: unsigned(row.use_count) };
         let owner = match (row.owner_user, row.owner_service) {
             (Some(user), None) => KeyOwner::User(UserId(user)),
             (None, Some(service)) => KeyOwner::Service(service),
@@ -84,7 +138,9 @@ impl TryFrom<Row> for ApiKey {
             created_at: Timestamp::from_micros(row.created_at),
             expires_at: row.expires_at.map(Timestamp::from_micros),
             revoked,
-            replaced_by: row.replaced_by.map(ApiKeyId),
+            replaced,
+            terms,
+            usage,
         })
     }
 }
@@ -133,13 +189,14 @@ impl ApiKeys for SqlApiKeys {
             None => (i64::MAX, ""),
         };
         let (user, service) = query.owner.as_ref().map_or((None, None), owner_columns);
+        // LIKE of SQLite takes upper and lower case for the same, so labels are looked for by replacing them.
         // The id decides between keys of one instant, or pages could repeat one and leave out another. What is empty is
         // not asked for.
         let statement = sqlx::query_as(select!(
             "WHERE (created_at < $1 OR (created_at = $1 AND id < $2)) AND ($3 = '' OR owner_user = $3) \
              AND ($4 = '' OR owner_service = $4) AND ($5 = '' OR lower(name) LIKE $5 ESCAPE '\\' \
              OR lower(prefix) LIKE $6 ESCAPE '\\') AND ($7 = 1 OR revoked_at IS NULL) \
-             ORDER BY created_at DESC, id DESC LIMIT $8"
+             AND ($8 = '' OR replace(labels, $8, '') <> labels) ORDER BY created_at DESC, id DESC LIMIT $9"
         ))
         .bind(before)
         .bind(before_id.to_owned())
@@ -148,6 +205,7 @@ impl ApiKeys for SqlApiKeys {
         .bind(query.search.as_deref().map(containing).unwrap_or_default())
         .bind(query.search.as_deref().map(|text| format!("{}%", literally(text))).unwrap_or_default())
         .bind(i64::from(query.revoked))
+        .bind(query.label.as_ref().map(Label::stored).unwrap_or_default())
         .bind(i64::from(query.limit));
         let rows: Vec<Row> =
             within_deadline(self.pool.deadline(), TABLE, statement.fetch_all(self.pool.reads())).await?;
@@ -164,22 +222,30 @@ impl ApiKeys for SqlApiKeys {
             if known.rows_affected() == 0 {
                 return Ok(false);
             }
-            let scopes = changes.scopes.as_ref().map(ToString::to_string);
-            for (statement, text) in [
-                ("UPDATE api_keys SET name = $1 WHERE id = $2", changes.name.as_deref()),
-                ("UPDATE api_keys SET scopes = $1 WHERE id = $2", scopes.as_deref()),
-            ] {
-                if let Some(text) = text {
-                    sqlx::query(statement).bind(text).bind(id.as_str()).execute(changing.connection()).await?;
-                }
-            }
-            if let Some(expires_at) = changes.expires_at {
-                sqlx::query("UPDATE api_keys SET expires_at = $1 WHERE id = $2")
-                    .bind(expires_at.map(Timestamp::as_micros))
-                    .bind(id.as_str())
-                    .execute(changing.connection())
-                    .await?;
-            }
+            // Locked by now: what is not changed stays as it is at this moment.
+            let row: Row = sqlx::query_as(select!("WHERE id = $1"))
+                .bind(id.as_str())
+                .fetch_one(changing.connection())
+                .await?;
+            let Ok(before) = ApiKey::try_from(row) else { return Ok(false) };
+            let after = changes.applied_to(&before);
+            sqlx::query(
+                "UPDATE api_keys SET name = $1, scopes = $2, expires_at = $3, networks = $4, routes = $5, methods = $6, \
+                 idle_days = $7, rate = $8, quota = $9, labels = $10 WHERE id = $11",
+            )
+            .bind(after.name.as_str())
+            .bind(after.scopes.to_string())
+            .bind(after.expires_at.map(Timestamp::as_micros))
+            .bind(after.terms.reach.networks.to_string())
+            .bind(after.terms.reach.routes.to_string())
+            .bind(after.terms.reach.methods.to_string())
+            .bind(after.terms.idle.map(|days| i64::from(days.get())))
+            .bind(after.terms.rate.map(|rate| rate.to_string()))
+            .bind(after.terms.quota.map(|quota| quota.to_string()))
+            .bind(after.terms.labels.stored())
+            .bind(id.as_str())
+            .execute(changing.connection())
+            .await?;
             changing.write(change).await?;
             changing.forget(Invalidation::ApiKey(id.clone()), Some(now)).await?;
             changing.commit().await?;
@@ -199,16 +265,19 @@ impl ApiKeys for SqlApiKeys {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
             let rotated = sqlx::query(
-                "UPDATE api_keys SET replaced_by = $1, \
+                "UPDATE api_keys SET replaced_by = $1, replaced_at = $4, uses_when_replaced = use_count, \
                  expires_at = CASE WHEN expires_at < $2 THEN expires_at ELSE $2 END \
                  WHERE id = $3 AND revoked_at IS NULL AND replaced_by IS NULL AND (expires_at IS NULL OR expires_at > $4) \
-                 AND scopes = $5",
+                 AND scopes = $5 AND networks = $6 AND routes = $7 AND methods = $8",
             )
             .bind(successor.id.as_str())
             .bind(old_until.as_micros())
             .bind(old.as_str())
             .bind(now.as_micros())
             .bind(successor.scopes.to_string())
+            .bind(successor.terms.reach.networks.to_string())
+            .bind(successor.terms.reach.routes.to_string())
+            .bind(successor.terms.reach.methods.to_string())
             .execute(changing.connection())
             .await?;
             if rotated.rows_affected() == 0 {
@@ -247,6 +316,26 @@ impl ApiKeys for SqlApiKeys {
         })
         .await
     }
+
+    async fn add_uses(&self, uses: &[KeyUse]) -> Result<()> {
+        within_deadline(self.pool.deadline(), TABLE, async {
+            let mut transaction = self.pool.begin().await?;
+            for KeyUse { id, count, last_at } in uses {
+                sqlx::query(
+                    "UPDATE api_keys SET use_count = use_count + $1, \
+                     last_used_at = CASE WHEN last_used_at >= $2 THEN last_used_at ELSE $2 END WHERE id = $3",
+                )
+                .bind(signed(*count))
+                .bind(last_at.as_micros())
+                .bind(id.as_str())
+                .execute(&mut *transaction)
+                .await?;
+            }
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
+    }
 }
 
 /// The columns of an owner: of a user, or of a service.
@@ -262,8 +351,10 @@ async fn insert(changing: &mut Changing, key: &ApiKey) -> sqlx::Result<bool> {
     let (user, service) = owner_columns(&key.owner);
     let done = sqlx::query(
         "INSERT INTO api_keys (id, prefix, digest, name, owner_user, owner_service, scopes, created_at, \
-         expires_at, revoked_at, revoked_reason, replaced_by) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING",
+         expires_at, revoked_at, revoked_reason, replaced_by, replaced_at, uses_when_replaced, networks, routes, methods, \
+         idle_days, rate, quota, labels, last_used_at, use_count) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) \
+         ON CONFLICT DO NOTHING",
     )
     .bind(key.id.as_str())
     .bind(key.prefix.as_str())
@@ -276,7 +367,18 @@ async fn insert(changing: &mut Changing, key: &ApiKey) -> sqlx::Result<bool> {
     .bind(key.expires_at.map(Timestamp::as_micros))
     .bind(key.revoked.as_ref().map(|(at, _)| at.as_micros()))
     .bind(key.revoked.as_ref().map(|(_, reason)| reason.as_str()))
-    .bind(key.replaced_by.as_ref().map(ApiKeyId::as_str))
+    .bind(key.replaced.as_ref().map(|replaced| replaced.by.as_str()))
+    .bind(key.replaced.as_ref().and_then(|replaced| replaced.at).map(|(at, _)| at.as_micros()))
+    .bind(key.replaced.as_ref().and_then(|replaced| replaced.at).map(|(_, uses)| signed(uses)))
+    .bind(key.terms.reach.networks.to_string())
+    .bind(key.terms.reach.routes.to_string())
+    .bind(key.terms.reach.methods.to_string())
+    .bind(key.terms.idle.map(|days| i64::from(days.get())))
+    .bind(key.terms.rate.map(|rate| rate.to_string()))
+    .bind(key.terms.quota.map(|quota| quota.to_string()))
+    .bind(key.terms.labels.stored())
+    .bind(key.usage.last_at.map(Timestamp::as_micros))
+    .bind(signed(key.usage.count))
     .execute(changing.connection())
     .await?;
     Ok(done.rows_affected() == 1)

@@ -17,7 +17,7 @@ use std::time::Duration;
 use portcullis::config;
 use portcullis::config::settings::Settings;
 use portcullis::crypto::random::OsRandom;
-use portcullis::domain::api_key::{ApiKey, KeyOwner};
+use portcullis::domain::api_key::{ApiKey, KeyOwner, KeyTerms};
 use portcullis::domain::audit::{AuditAction, AuditOutcome, AuditQuery, Initiator, StoredOutcome};
 use portcullis::domain::change::Change;
 use portcullis::domain::clock::Timestamp;
@@ -172,7 +172,16 @@ impl World {
 
     pub fn key_of(&self, owner: KeyOwner, scopes: &str, expires_in: Option<Duration>) -> (ApiKey, String) {
         let expiry = expires_in.map_or(Expiry::Never, Expiry::In);
-        let new = NewKey { name: "test".to_owned(), owner, scopes: ScopeSet::parse(scopes).unwrap(), expiry };
+        self.make_key(owner, scopes, expiry, KeyTerms::default())
+    }
+
+    /// An API key of a service with these limits, and its text.
+    pub fn limited_key(&self, terms: KeyTerms) -> (ApiKey, String) {
+        self.make_key(KeyOwner::Service("robot".to_owned()), "", Expiry::Never, terms)
+    }
+
+    fn make_key(&self, owner: KeyOwner, scopes: &str, expiry: Expiry, terms: KeyTerms) -> (ApiKey, String) {
+        let new = NewKey { name: "test".to_owned(), owner, scopes: ScopeSet::parse(scopes).unwrap(), expiry, terms };
         let (key, secret) = self.wait(self.administration.keys.create(new, &crate::harness::operator())).unwrap();
         (key, secret.expose().to_owned())
     }
