@@ -15,7 +15,7 @@ use portcullis::storage::guesses::{Extent, Forgiveness, Reserved};
 use crate::{World, at, change, change_of, odd_texts};
 
 /// Three are free, then ten seconds and more; ten in all, forgotten after a thousand seconds.
-const POLICY: LockoutPolicy = LockoutPolicy {
+pub const POLICY: LockoutPolicy = LockoutPolicy {
     free: 3,
     delay: Duration::from_secs(10),
     max_delay: Duration::from_secs(40),
@@ -23,7 +23,7 @@ const POLICY: LockoutPolicy = LockoutPolicy {
     window: Duration::from_secs(1000),
 };
 
-fn account(name: &str) -> GuessSubject {
+pub fn account(name: &str) -> GuessSubject {
     GuessSubject::Account(UserId(name.to_owned()))
 }
 
