@@ -9,6 +9,9 @@
 //! transaction as the change. And what an audit must tell, with the mail that is due because of it, comes as a
 //! [`Change`](crate::domain::change::Change), which is written in that transaction too, and only if there is a change.
 //!
+//! What is looked for (names, ids, addresses) has at most 2000 bytes, as indexes take no more; other text has no bound here.
+//! No text holds a NUL: whoever takes it in refuses that, and nothing is found by it.
+//!
 //! Beside the stores stands whoever takes our mail out of the house, [`mail_carrier`].
 
 pub mod api_keys;

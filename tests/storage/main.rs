@@ -99,6 +99,11 @@ pub fn odd_texts() -> Vec<String> {
     ]
 }
 
+/// The same for what is looked for: names, ids and addresses, of which no more than 2000 bytes are promised.
+pub fn odd_names() -> Vec<String> {
+    odd_texts().into_iter().map(|text| text.chars().take(2000).collect()).collect()
+}
+
 macro_rules! promises {
     ($database:ident, $world:path; $($noun:ident: $($promise:ident)+;)+) => {
         mod $database {
