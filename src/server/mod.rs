@@ -13,4 +13,5 @@ pub mod run;
 pub mod schedule;
 pub mod signals;
 pub mod start_error;
+pub mod store_copy;
 pub mod workers;

@@ -8,6 +8,7 @@
 mod api_keys;
 mod audit;
 mod challenges;
+mod copying;
 mod guesses;
 mod invalidations;
 mod outbox;

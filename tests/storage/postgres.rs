@@ -105,7 +105,10 @@ async fn the_database_of_another_program_is_refused() {
     database.sql("CREATE TABLE notes (text TEXT)");
     assert!(matches!(fails(&database.url()).await, OpenError::Foreign { .. }));
     database.sql("DROP TABLE notes; CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.notes (text TEXT)");
-    assert!(pending(&open(&database.url(), false).await.unwrap()).await.unwrap() > 0, "another schema is another place");
+    assert!(
+        pending(&open(&database.url(), false).await.unwrap()).await.unwrap() > 0,
+        "another schema is another place"
+    );
 }
 
 #[tokio::test]

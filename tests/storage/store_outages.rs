@@ -108,10 +108,9 @@ async fn without_a_place_for_us() {
     sqlx::any::install_default_drivers();
     // Everybody is thrown out, and others are faster.
     outage.server.sql("postgres", "ALTER ROLE portcullis CONNECTION LIMIT 0");
-    outage.server.sql(
-        "postgres",
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'portcullis'",
-    );
+    outage
+        .server
+        .sql("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'portcullis'");
     outage.is_told_in_time().await;
     outage.server.sql("postgres", "ALTER ROLE portcullis CONNECTION LIMIT -1");
     outage.is_whole_again().await;
@@ -144,10 +143,9 @@ async fn with_another_password() {
     outage.server.sql("postgres", "ALTER ROLE portcullis PASSWORD 'another'");
     // Who is in stays in.
     outage.works().await.unwrap();
-    outage.server.sql(
-        "postgres",
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'portcullis'",
-    );
+    outage
+        .server
+        .sql("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'portcullis'");
     outage.is_told_in_time().await;
     outage.server.sql("postgres", &format!("ALTER ROLE portcullis PASSWORD '{}'", crate::postgres_server::PASSWORD));
     outage.is_whole_again().await;

@@ -200,7 +200,8 @@ pub async fn a_user_that_is_deleted_leaves_nothing(nodes: &Nodes) {
         .await;
         assert!(nodes[0].users.find(&anna.id).await.unwrap().is_none());
     }
-    let keys = nodes[1].api_keys.list(&portcullis::domain::api_key::KeyQuery { limit: 100, ..Default::default() }).await;
+    let keys =
+        nodes[1].api_keys.list(&portcullis::domain::api_key::KeyQuery { limit: 100, ..Default::default() }).await;
     assert!(keys.unwrap().is_empty());
 }
 

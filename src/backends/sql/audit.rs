@@ -192,10 +192,11 @@ impl AuditTrail for SqlAuditTrail {
     }
 
     async fn delete_before(&self, before: Timestamp, limit: u32) -> Result<u64> {
-        let statement =
-            sqlx::query("DELETE FROM audit WHERE at < $1 AND id IN (SELECT id FROM audit WHERE at < $1 ORDER BY id LIMIT $2)")
-                .bind(before.as_micros())
-                .bind(i64::from(limit));
+        let statement = sqlx::query(
+            "DELETE FROM audit WHERE at < $1 AND id IN (SELECT id FROM audit WHERE at < $1 ORDER BY id LIMIT $2)",
+        )
+        .bind(before.as_micros())
+        .bind(i64::from(limit));
         within_deadline(self.pool.deadline(), TABLE, self.pool.write(statement)).await
     }
 }

@@ -10,8 +10,10 @@
 mod answer;
 mod api_keys;
 mod audit;
+mod catalogue;
 mod challenges;
 mod changing;
+mod copy;
 mod guesses;
 mod invalidations;
 mod migration;
@@ -30,6 +32,7 @@ mod users;
 pub use api_keys::SqlApiKeys;
 pub use audit::SqlAuditTrail;
 pub use challenges::SqlChallenges;
+pub use copy::{CopiedTable, CopyError, copy};
 pub use guesses::SqlGuesses;
 pub use invalidations::SqlInvalidations;
 pub use migration::{Version, migrate, pending, versions};

@@ -32,7 +32,9 @@ pub enum OpenError {
     Migration { place: String, cause: String },
     #[error("the database server of {place} does not answer ({cause}): see that it runs and can be reached from here")]
     Unreachable { place: String, cause: String },
-    #[error("the database server of {place} does not let us in ({cause}): check the role and the password in storage.url")]
+    #[error(
+        "the database server of {place} does not let us in ({cause}): check the role and the password in storage.url"
+    )]
     NotLetIn { place: String, cause: String },
     #[error("there is no database {place}: create it with CREATE DATABASE, and name the role of storage.url its owner")]
     NoDatabase { place: String },

@@ -18,7 +18,7 @@ use super::schema::newest;
 use crate::storage::invalidations::Heed;
 
 /// How many connections one process keeps to a PostgreSQL server, unless the settings say otherwise.
-pub const DEFAULT_CONNECTIONS: u32 = 10;
+pub const DEFAULT_CONNECTIONS: u32 = 8;
 
 /// Connections to an open database. Cheap to clone.
 #[derive(Clone)]
@@ -130,7 +130,10 @@ impl Pool {
     }
 
     /// A transaction that nobody else's migration or copy runs beside.
-    pub(super) async fn begin_alone<'c>(&self, connection: &'c mut AnyConnection) -> sqlx::Result<Transaction<'c, Any>> {
+    pub(super) async fn begin_alone<'c>(
+        &self,
+        connection: &'c mut AnyConnection,
+    ) -> sqlx::Result<Transaction<'c, Any>> {
         match self.engine {
             Engine::Sqlite => connection.begin_with(sqlite::BEGIN).await,
             Engine::Postgres { .. } => {

@@ -170,11 +170,13 @@ impl SigningKeys for SqlSigningKeys {
 impl SqlSigningKeys {
     async fn try_to_rotate(&self, key: &SigningKey, change: &Change) -> sqlx::Result<()> {
         let mut changing = self.pool.change().await?;
-        sqlx::query("UPDATE signing_keys SET state = 'retired', retired_at = $1 WHERE key_use = $2 AND state = 'active'")
-            .bind(key.created_at.as_micros())
-            .bind(key.key_use.as_str())
-            .execute(changing.connection())
-            .await?;
+        sqlx::query(
+            "UPDATE signing_keys SET state = 'retired', retired_at = $1 WHERE key_use = $2 AND state = 'active'",
+        )
+        .bind(key.created_at.as_micros())
+        .bind(key.key_use.as_str())
+        .execute(changing.connection())
+        .await?;
         insert_active(insert!(""), key).execute(changing.connection()).await?;
         changing.write(change).await?;
         changing.forget(Invalidation::SigningKeys, Some(key.created_at)).await?;

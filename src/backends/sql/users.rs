@@ -293,10 +293,9 @@ impl Users for SqlUsers {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
             // Waits for whoever writes something that refers to the user, a new key for example, so that it is seen below.
-            let lock = self.pool.in_dialect(
-                "SELECT id FROM users WHERE id = $1",
-                "SELECT id FROM users WHERE id = $1 FOR UPDATE",
-            );
+            let lock = self
+                .pool
+                .in_dialect("SELECT id FROM users WHERE id = $1", "SELECT id FROM users WHERE id = $1 FOR UPDATE");
             sqlx::query(lock).bind(id.as_str()).fetch_optional(changing.connection()).await?;
             if !set_flag(&mut changing, "UPDATE users SET is_active = $1 WHERE id = $2", false, id).await? {
                 return Ok(false);

@@ -31,7 +31,9 @@ pub(super) const TABLES: &str = "SELECT COUNT(*), \
      AND objid = pg_class.oid AND deptype = 'e')";
 
 /// For migrations and copies, which are worth waiting for.
-pub(super) const PATIENT: &str = "SET statement_timeout = 0; SET lock_timeout = 60000; SET jit = off";
+pub(super) const PATIENT: &str = "SET statement_timeout = 0; SET lock_timeout = 60000; \
+     SET idle_in_transaction_session_timeout = 0; SET jit = off; SELECT set_config('synchronous_commit', 'on', false) \
+     WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')";
 
 /// On every connection, whatever the server, the URL or the environment say. Stricter than `on` stays as it is. The
 /// server gives up waiting for a client that is gone, so that the locks of a node that was cut off do not stay.
