@@ -17,4 +17,6 @@ pub mod quickstart;
 pub mod secrets;
 pub mod serve;
 pub mod signing_keys;
+pub mod store;
+pub mod store_address;
 pub mod users;

@@ -60,6 +60,8 @@ pub struct Storage {
     pub url: Secret<String>,
     /// Run pending schema migrations at start.
     pub migrate: bool,
+    /// At most so many at once to a database server.
+    pub connections: u32,
 }
 
 #[derive(Clone, Debug)]

@@ -10,8 +10,8 @@ use super::command_log::CommandLog;
 use super::mail;
 use super::start_error::StartError;
 use crate::backends::sql::{
-    self, Pool, SqlApiKeys, SqlAuditTrail, SqlChallenges, SqlGuesses, SqlInvalidations, SqlOutbox, SqlPasswordResets,
-    SqlQuotas, SqlSecondFactors, SqlSessions, SqlSignIns, SqlSigningKeys, SqlUsers,
+    self, OpenError, Pool, SqlApiKeys, SqlAuditTrail, SqlChallenges, SqlGuesses, SqlInvalidations, SqlOutbox,
+    SqlPasswordResets, SqlQuotas, SqlSecondFactors, SqlSessions, SqlSignIns, SqlSigningKeys, SqlUsers, Version,
 };
 use crate::config::settings::{MasterKeySource, Passwords as PasswordSettings, Settings};
 use crate::crypto::hashing_threads::HashingThreads;
@@ -67,7 +67,7 @@ pub struct Stores {
 impl Stores {
     /// Opens what is there. Makes nothing, and migrates only if the settings say so.
     pub async fn open(settings: &Settings) -> Result<Self, StartError> {
-        let pool = sql::open(settings.storage.url.expose(), false).await?;
+        let pool = open(settings, false).await?;
         let pending = sql::pending(&pool).await?;
         if pending > 0 && !settings.storage.migrate {
             return Err(StartError::Pending(pending));
@@ -85,7 +85,7 @@ impl Stores {
 
     /// Opens the database, or makes it if there is none, and brings its schema up to date. Patient, too.
     pub async fn prepare(settings: &Settings) -> Result<Self, StartError> {
-        let pool = sql::open(settings.storage.url.expose(), true).await?;
+        let pool = open(settings, true).await?;
         sql::migrate(&pool).await?;
         Ok(Self::of(pool.patient()))
     }
@@ -113,6 +113,18 @@ impl Stores {
             pool,
         }
     }
+}
+
+async fn open(settings: &Settings, create: bool) -> Result<Pool, OpenError> {
+    sql::open_with(settings.storage.url.expose(), create, settings.storage.connections).await
+}
+
+/// The versions of the schema, and which of them the database has. Changes nothing.
+pub async fn schema_versions(settings: &Settings) -> Result<Vec<Version>, StartError> {
+    let pool = open(settings, false).await?;
+    let versions = sql::versions(&pool).await;
+    pool.close().await;
+    Ok(versions?)
 }
 
 /// Time and randomness, as every part is handed them.

@@ -16,4 +16,5 @@ pub mod schedule;
 pub mod shared;
 pub mod signals;
 pub mod start_error;
+pub mod store_copy;
 pub mod workers;

@@ -11,6 +11,9 @@
 //!
 //! Beside the stores stand whoever takes our mail out of the house, [`mail_carrier`], and what nodes share and may lose at
 //! any time: [`shared_memory`], and the counts in [`budgets`].
+//!
+//! What is looked for (names, ids, addresses) has at most 2000 bytes, as indexes take no more; other text has no bound here.
+//! No text holds a NUL: whoever takes it in refuses that, and nothing is found by it.
 
 pub mod api_keys;
 pub mod audit;

@@ -177,8 +177,9 @@ impl Guesses for SqlGuesses {
     }
 
     async fn delete_idle(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        // The condition stands twice: on PostgreSQL, a guess that is counted meanwhile is seen by the outer one only.
         let statement = sqlx::query(
-            "DELETE FROM guesses WHERE subject IN \
+            "DELETE FROM guesses WHERE last_failure_at < $1 AND subject IN \
              (SELECT subject FROM guesses WHERE last_failure_at < $1 ORDER BY last_failure_at LIMIT $2)",
         )
         .bind(before.as_micros())

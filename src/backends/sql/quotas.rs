@@ -40,10 +40,13 @@ impl Quotas for SqlQuotas {
     }
 
     async fn add(&self, uses: &[QuotaUse]) -> Result<Vec<u64>> {
+        // In one order for everybody: two nodes that report on the same keys must not wait for each other.
+        let mut ordered: Vec<_> = uses.iter().enumerate().collect();
+        ordered.sort_by_key(|(_, one)| (one.key.as_str(), one.span.period.as_str(), one.span.start));
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut transaction = self.pool.begin().await?;
             let mut totals = Vec::with_capacity(uses.len());
-            for QuotaUse { key, span, count: more } in uses {
+            for (place, QuotaUse { key, span, count: more }) in ordered {
                 let used: i64 = sqlx::query_scalar(
                     "INSERT INTO key_quotas (key_id, period, started_at, used) VALUES ($1, $2, $3, $4) \
                      ON CONFLICT (key_id, period, started_at) DO UPDATE SET used = key_quotas.used + excluded.used \
@@ -55,10 +58,11 @@ impl Quotas for SqlQuotas {
                 .bind(i64::try_from(*more).unwrap_or(i64::MAX))
                 .fetch_one(&mut *transaction)
                 .await?;
-                totals.push(count(used));
+                totals.push((place, count(used)));
             }
             transaction.commit().await?;
-            Ok(totals)
+            totals.sort_by_key(|(place, _)| *place);
+            Ok(totals.into_iter().map(|(_, total)| total).collect())
         })
         .await
     }
