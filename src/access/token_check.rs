@@ -17,7 +17,7 @@ use crate::domain::credential::BearerToken;
 use crate::domain::denial::Denial;
 use crate::domain::digest::Digest;
 use crate::domain::key_reach::KeyReach;
-use crate::domain::principal::{Assurance, Method, Principal, Subject};
+use crate::domain::principal::{Assurance, KeyLimits, Method, Principal, Subject};
 use crate::domain::role::Roles;
 use crate::domain::scope::ScopeSet;
 use crate::domain::session::SessionId;
@@ -153,6 +153,7 @@ impl TokenCheck {
             method: Method::Jwt,
             scopes: user.all_scopes(&self.roles),
             key_id: None,
+            key_limits: KeyLimits::default(),
             reach: KeyReach::default(),
             session_id: claims.session_id.clone(),
             amr: claims.amr.clone(),

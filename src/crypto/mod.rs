@@ -12,5 +12,6 @@ pub mod master_keys;
 pub mod password;
 pub mod random;
 pub mod recovery_code;
+pub mod shared_seal;
 pub mod tokens;
 pub mod totp;

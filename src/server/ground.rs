@@ -11,7 +11,7 @@ use super::mail;
 use super::start_error::StartError;
 use crate::backends::sql::{
     self, Pool, SqlApiKeys, SqlAuditTrail, SqlChallenges, SqlGuesses, SqlInvalidations, SqlOutbox, SqlPasswordResets,
-    SqlSecondFactors, SqlSessions, SqlSignIns, SqlSigningKeys, SqlUsers,
+    SqlQuotas, SqlSecondFactors, SqlSessions, SqlSignIns, SqlSigningKeys, SqlUsers,
 };
 use crate::config::settings::{MasterKeySource, Passwords as PasswordSettings, Settings};
 use crate::crypto::hashing_threads::HashingThreads;
@@ -38,6 +38,7 @@ use crate::storage::guesses::Guesses;
 use crate::storage::invalidations::Invalidations;
 use crate::storage::outbox::Outbox;
 use crate::storage::password_resets::PasswordResets;
+use crate::storage::quotas::Quotas;
 use crate::storage::second_factors::SecondFactors;
 use crate::storage::sessions::Sessions;
 use crate::storage::sign_ins::SignIns;
@@ -60,6 +61,7 @@ pub struct Stores {
     pub guesses: Arc<dyn Guesses>,
     pub audit: Arc<dyn AuditTrail>,
     pub outbox: Arc<dyn Outbox>,
+    pub quotas: Arc<dyn Quotas>,
 }
 
 impl Stores {
@@ -107,6 +109,7 @@ impl Stores {
             guesses: Arc::new(SqlGuesses::new(pool.clone())),
             audit: Arc::new(SqlAuditTrail::new(pool.clone())),
             outbox: Arc::new(SqlOutbox::new(pool.clone())),
+            quotas: Arc::new(SqlQuotas::new(pool.clone())),
             pool,
         }
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::backends::mail::UnusableMail;
+use crate::backends::redis::RefusedByRedis;
 use crate::backends::sql::OpenError;
 use crate::identity::resealing::ResealError;
 use crate::identity::signing_keys::KeysError;
@@ -36,6 +37,8 @@ pub enum StartError {
     SeveralAuthorities,
     #[error("a log cannot be opened: {0}")]
     Log(String),
+    #[error("cache.redis: {0}")]
+    Redis(#[from] RefusedByRedis),
     #[error("mail: {0}")]
     Mail(#[from] UnusableMail),
     /// Every fault has a line of its own.

@@ -508,6 +508,48 @@ const ONE_FAULT: &[(&str, &str)] = &[
         "5: routes[0].allow[0]: \"backslash\" is not one of encoded_slash, semicolon, double_slash; write one of these",
     ),
     (
+        "limits: { per_address: 100 }",
+        "5: limits.per_address: \"100\" is not a rate; write such as 100/second or 1000/minute burst 50: 1 to 1000000000 per second, minute or hour",
+    ),
+    (
+        "limits: { per_address: 100/fortnight }",
+        "5: limits.per_address: \"100/fortnight\" is not a rate; write such as 100/second or 1000/minute burst 50: 1 to 1000000000 per second, minute or hour",
+    ),
+    (
+        "limits: { per_principal: 0/minute }",
+        "5: limits.per_principal: \"0/minute\" lets nobody through; write at least 1, or remove the key for no limit",
+    ),
+    (
+        "limits: { per_principal: 99999999999/second }",
+        "5: limits.per_principal: \"99999999999/second\" is not a rate; write such as 100/second or 1000/minute burst 50: 1 to 1000000000 per second, minute or hour",
+    ),
+    (
+        "limits: { per_address: 1/hour burst 1000 }",
+        "5: limits.per_address: \"1/hour burst 1000\" limits nothing: its burst takes longer than 31d to come back; lower the burst",
+    ),
+    (
+        "limits: { per_address: { shared: true } }",
+        "5: limits.per_address.rate: this is required; write { rate: 100/second }",
+    ),
+    (
+        "limits: { per_address: { rate: 1/second, share: true } }",
+        "5: limits.per_address: there is no key \"share\" here; did you mean \"shared\"?",
+    ),
+    ("limits: { connections: 0 }", "5: limits.connections: \"0\" is less than 1; write at least 1"),
+    ("limits: { counters: 10 }", "5: limits.counters: \"10\" is less than 1024; write at least 1024"),
+    (
+        "routes:\n  - path: /\n    upstream: backend\n    access: public\n    limit: { total: 10/day }",
+        "9: routes[0].limit.total: \"10/day\" is not a rate; write such as 100/second or 1000/minute burst 50: 1 to 1000000000 per second, minute or hour",
+    ),
+    (
+        "routes: [{ path: /, upstream: backend, access: public, limit: { per_user: 1/second } }]",
+        "5: routes[0].limit: there is no key \"per_user\" here; choose from per_address, per_principal, total",
+    ),
+    (
+        "routes: [{ path: /, upstream: backend, access: public, limit: 10/second }]",
+        "5: routes[0].limit: this is not a mapping; write `key: value` lines",
+    ),
+    (
         "routes:\n  - { path: /a, upstream: backend, access: public }\n  - { path: /a/, methods: [GET], upstream: backend, access: { any: [jwt] } }",
         "7: routes[1]: the same host, path and method are covered by routes[0] in line 6; give them different paths, hosts or methods, or remove one",
     ),

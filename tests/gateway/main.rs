@@ -27,6 +27,7 @@ mod identity_headers;
 mod key_limits;
 mod key_usage;
 mod leaked_keys;
+mod limits;
 mod lockouts;
 mod logout;
 mod master_keys;
@@ -39,6 +40,9 @@ mod passwords;
 mod paths;
 mod proxying;
 mod recording;
+#[path = "../redis/server.rs"]
+#[allow(dead_code, reason = "what only the tests of Redis itself need")]
+mod redis_server;
 mod reset_mail;
 mod routes;
 mod second_factor_changes;
@@ -48,6 +52,7 @@ mod second_factor_setup;
 mod second_factor_sign_in;
 mod session_management;
 mod sessions;
+mod shared_limits;
 mod signing;
 #[path = "../mail/server.rs"]
 #[allow(dead_code, reason = "what only the tests of mail itself need")]

@@ -11,6 +11,7 @@ mod guesses;
 mod invalidations;
 mod outbox;
 mod password_resets;
+mod quotas;
 mod second_factors;
 mod sessions;
 mod sign_ins;
@@ -33,6 +34,7 @@ use portcullis::storage::guesses::Guesses;
 use portcullis::storage::invalidations::Invalidations;
 use portcullis::storage::outbox::Outbox;
 use portcullis::storage::password_resets::PasswordResets;
+use portcullis::storage::quotas::Quotas;
 use portcullis::storage::second_factors::SecondFactors;
 use portcullis::storage::sessions::Sessions;
 use portcullis::storage::sign_ins::SignIns;
@@ -53,6 +55,7 @@ pub struct World {
     pub guesses: Arc<dyn Guesses>,
     pub audit: Arc<dyn AuditTrail>,
     pub password_resets: Arc<dyn PasswordResets>,
+    pub quotas: Arc<dyn Quotas>,
     /// Whatever must live as long as the store does.
     pub keep: Box<dyn Any + Send + Sync>,
 }
@@ -61,7 +64,7 @@ impl World {
     /// What was invalidated after `epoch`, of kinds that are known.
     pub async fn invalidated_after(&self, epoch: Epoch) -> Vec<Invalidation> {
         let entries = self.invalidations.after(epoch, 1000).await.unwrap();
-        entries.into_iter().map(|(_, what)| what.unwrap()).collect()
+        entries.into_iter().map(|entry| entry.what.unwrap()).collect()
     }
 }
 
@@ -227,6 +230,10 @@ macro_rules! contract {
                 of_parallel_uses_one_counts
                 what_is_void_or_over_changes_nothing
                 expired_ones_are_deleted_in_batches;
+            quotas:
+                begin_at_nothing_and_add_up
+                of_parallel_nodes_add_up
+                are_forgotten_when_their_span_is_long_over;
         }
     };
 }

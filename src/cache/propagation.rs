@@ -1,0 +1,51 @@
+//! How long changes made elsewhere took to get here.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::Forget;
+use crate::domain::clock::Clock;
+use crate::domain::invalidation::{Epoch, Logged};
+use crate::telemetry::metrics::Metrics;
+
+/// More that were heard of before the log told of them are not kept apart.
+const MOST_AHEAD: usize = 10_000;
+
+/// Told after all who forget. A change counts once, when it is first told of.
+pub struct Propagation {
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    /// What was heard of and does not stand in the log yet, as far as it was read.
+    ahead: Mutex<BTreeSet<Epoch>>,
+}
+
+impl Propagation {
+    pub fn new(clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+        Self { clock, metrics, ahead: Mutex::default() }
+    }
+}
+
+impl Forget for Propagation {
+    fn forget(&self, change: &Logged) {
+        let mut ahead = self.ahead.lock();
+        if ahead.len() >= MOST_AHEAD {
+            ahead.clear();
+        }
+        if ahead.insert(change.epoch)
+            && let Some(written_at) = change.written_at
+        {
+            self.metrics.revocation_propagation.observe(self.clock.now().since(written_at).as_secs_f64());
+        }
+    }
+
+    fn forget_all(&self, _: Epoch) {
+        self.ahead.lock().clear();
+    }
+
+    fn caught_up(&self, at: Epoch) {
+        let mut ahead = self.ahead.lock();
+        *ahead = ahead.split_off(&Epoch(at.0.saturating_add(1)));
+    }
+}
