@@ -93,15 +93,6 @@ impl Fields {
         }
     }
 
-    /// Notes whatever is none of these, for a body in which a slip of the pen would be a limit less. What is shown may be sent
-    /// back, so that is among them.
-    pub fn allow_only(&mut self, known: &[&str]) {
-        let unknown: Vec<String> = self.values.keys().filter(|name| !known.contains(&name.as_str())).cloned().collect();
-        for name in unknown {
-            self.fault(&name, "Unknown field.");
-        }
-    }
-
     /// Whether it is there and not null.
     pub fn has(&self, name: &str) -> bool {
         !matches!(self.values.get(name), None | Some(Value::Null))

@@ -36,12 +36,12 @@ fn the_guide_to_api_keys_works_as_it_is_written() {
     let place = Place::empty();
     let done = follow("api-keys.md", &place);
     let said = &done.success().stdout;
-    let through = after(said, "X-Auth-User-Id");
+    let through = after(said, "x-auth-user-id");
     let refused = after(through, "\"code\":\"key_not_valid\"");
     let listed = after(after(refused, "Changed key"), "nightly-export");
     let shown = after(listed, "\"use_count\": 1");
-    assert!(shown.contains("\"rate\": null") && shown.contains("\"quota\": \"10000/day\""), "{shown}");
-    let replaced = after(after(after(shown, "X-Auth-User-Id"), "X-Auth-User-Id"), "replaced by");
+    assert!(listed.contains("\"rate\": null") && listed.contains("\"quota\": \"10000/day\""), "{listed}");
+    let replaced = after(after(after(shown, "x-auth-user-id"), "x-auth-user-id"), "replaced by");
     assert!(replaced.contains("used 1 times since then"), "{said}");
     let leaked = after(replaced, "{\"results\":[{\"outcome\":\"revoked\"}]}");
     let refused = after(leaked, "\"code\":\"key_not_valid\"");

@@ -302,8 +302,7 @@ fn scopes_that_were_asked_for_in_vain_are_named_and_others_are_not() {
         ("POST", "keys/".to_owned()),
         ("PATCH", format!("keys/{}/", key.id)),
     ] {
-        let name = if path.starts_with("keys/") { "name" } else { "username" };
-        let reply = who.ask(method, &path, Some(&json!({ (name): "new", "scopes": asked })));
+        let reply = who.ask(method, &path, Some(&json!({ "username": "new", "name": "new", "scopes": asked })));
         assert_eq!(reply.status, 403, "{reply:?}");
         assert_eq!(reply.json()["missing_scopes"], json!(["orders:read", "orders:write"]), "{method} {path}");
     }

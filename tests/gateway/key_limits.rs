@@ -118,7 +118,7 @@ fn routes_and_methods_are_those_of_the_table() {
     let world = World::with_routes(ROUTES);
     world.user("anna");
     let bearer = format!("Bearer {}", world.sign_in("anna").0);
-    let (_, key) = world.limited_key(reach("", "orders\nGET,PUT /files/\nboth\n/api/v1/auth/me/", "GET PUT"));
+    let (_, key) = world.limited_key(reach("", "orders\nGET,PUT /files/\nboth\n/api/v1/auth/me", "GET PUT"));
     let (_, head) = world.limited_key(reach("", "", "HEAD"));
     for (key, method, path, status) in [
         (&key, "GET", "/orders", 200),
