@@ -1,5 +1,7 @@
 //! Limits that nodes share: what they let through adds up, and whatever else Redis holds or does hurts nobody.
 
+#![allow(clippy::disallowed_methods, reason = "what is promised is an upper bound on real time")]
+
 use std::time::{Duration, Instant};
 
 use portcullis::backends::redis::{RedisBudgets, RedisPool, RedisServer};
