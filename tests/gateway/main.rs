@@ -35,6 +35,9 @@ mod passwords;
 mod paths;
 mod proxying;
 mod recording;
+#[path = "../redis/server.rs"]
+#[allow(dead_code, reason = "what only the tests of Redis itself need")]
+mod redis_server;
 mod reset_mail;
 mod routes;
 mod second_factor_changes;
@@ -44,6 +47,7 @@ mod second_factor_setup;
 mod second_factor_sign_in;
 mod session_management;
 mod sessions;
+mod shared;
 mod signing;
 #[path = "../mail/server.rs"]
 #[allow(dead_code, reason = "what only the tests of mail itself need")]

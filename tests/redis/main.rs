@@ -2,5 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "../mail/server.rs"]
+#[allow(dead_code, reason = "only its certificates are of use here")]
+mod certificates;
 mod pool;
 mod server;
+mod signing_in;
