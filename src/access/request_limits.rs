@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::buckets::{BucketKey, Buckets};
-use crate::crypto::digest::sha256;
 use crate::domain::api_key::ApiKeyId;
 use crate::domain::client_network::ClientNetwork;
 use crate::domain::clock::Timestamp;
@@ -267,14 +266,13 @@ impl Charge<'_> {
         Exceeded { limit: self.limit, allowance, retry_in }
     }
 
-    /// Names of users and services may be long, and are nobody's business where they would be written.
     fn ask(&self) -> Ask {
         let party = match self.party {
             Party::Network(network) => network.to_string(),
             Party::Key(id) => id.to_owned(),
             Party::Everybody => String::new(),
-            Party::User(id) => format!("u{}", sha256(id.as_bytes()).hex()),
-            Party::Service(name) => format!("s{}", sha256(name.as_bytes()).hex()),
+            Party::User(id) => format!("user:{id}"),
+            Party::Service(name) => format!("service:{name}"),
         };
         Ask { name: format!("{}:{}:{party}", self.limit.as_str(), self.route), gcra: self.gcra }
     }

@@ -124,7 +124,7 @@ fn while_redis_is_killed_or_hangs_each_node_counts_alone_and_nobody_waits() {
             tries += 1;
             let (_, key) = fleet.world.key_of(service(&format!("carrier {name} {tries}")), "", None);
             assert_eq!(ask(node, "/", &[("X-API-Key", &key)]).status, 200);
-            let counted = fleet.redis.cli(&["KEYS", "*:limit:principal:*"]);
+            let counted = fleet.redis.cli(&["KEYS", "portcullis:limit:*"]);
             fleet.redis.cli(&["FLUSHALL"]);
             (!counted.is_empty()).then_some(())
         });

@@ -22,7 +22,7 @@ async fn greet(settings: RedisServer) -> Result<Result<(), Unavailable>, Refused
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_of_the_acl_may_do_what_is_needed_and_a_stranger_nothing() {
     // What the documentation says to allow.
-    let allowed = "portcullis on >correct-horse ~portcullis:* &portcullis:* +get +getrange +set +ping +publish \
+    let allowed = "portcullis on >correct-horse ~portcullis:* &portcullis:* +get +getrange +set +del +time +ping +publish \
                    +subscribe +hello +auth +select +eval +evalsha +script|load";
     let redis = Redis::start();
     redis.cli(&[&["ACL", "SETUSER"], allowed.split_ascii_whitespace().collect::<Vec<_>>().as_slice()].concat());
