@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::buckets::{BucketKey, Buckets};
-use crate::crypto::digest::sha256;
 use crate::domain::api_key::ApiKeyId;
 use crate::domain::client_network::ClientNetwork;
 use crate::domain::clock::Timestamp;
@@ -34,8 +33,14 @@ pub struct GeneralLimits {
     pub keys_shared: bool,
 }
 
+/// The limits of one reading of the configuration, over counters that outlive it.
 pub struct RequestLimits {
     general: GeneralLimits,
+    counters: Arc<Counters>,
+}
+
+/// What was counted, for as long as the process lives.
+pub struct Counters {
     /// By address: anybody can fill it.
     addresses: Buckets,
     /// By principal, key and route: only who was admitted gets in.
@@ -91,16 +96,27 @@ struct Charge<'a> {
     key: BucketKey,
 }
 
-impl RequestLimits {
+impl Counters {
     /// `parties` is how many addresses, and how many callers, are told apart at a time.
-    pub fn new(
-        general: GeneralLimits,
-        parties: usize,
-        shared: Option<Arc<dyn SharedBudgets>>,
-        quotas: Arc<dyn QuotaMeter>,
-    ) -> Self {
+    pub fn new(parties: usize, shared: Option<Arc<dyn SharedBudgets>>, quotas: Arc<dyn QuotaMeter>) -> Self {
         let (addresses, callers) = (Buckets::new(parties), Buckets::new(parties));
-        Self { general, addresses, callers, shared, unanswered: AtomicBool::new(false), quotas }
+        Self { addresses, callers, shared, unanswered: AtomicBool::new(false), quotas }
+    }
+
+    /// Addresses, and callers, that are told apart at the moment.
+    pub fn held(&self) -> (usize, usize) {
+        (self.addresses.len(), self.callers.len())
+    }
+
+    /// Whether shared limits are counted by this node alone, because the last question had no answer.
+    pub fn is_alone(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed)
+    }
+}
+
+impl RequestLimits {
+    pub const fn new(general: GeneralLimits, counters: Arc<Counters>) -> Self {
+        Self { general, counters }
     }
 
     /// Before the request is looked at any further.
@@ -151,18 +167,9 @@ impl RequestLimits {
         Ok(Allowance::tighter(allowance, Some(left)))
     }
 
-    /// Addresses, and callers, that are told apart at the moment.
-    pub fn held(&self) -> (usize, usize) {
-        (self.addresses.len(), self.callers.len())
-    }
-
-    /// Whether shared limits are counted by this node alone, because the last question had no answer.
-    pub fn is_alone(&self) -> bool {
-        self.unanswered.load(Ordering::Relaxed)
-    }
-
     fn of<'a>(&'a self, limit: LimitName, route: &'a str, party: Party<'a>, held: RateLimit) -> Charge<'a> {
-        let buckets = if matches!(party, Party::Network(_)) { &self.addresses } else { &self.callers };
+        let buckets =
+            if matches!(party, Party::Network(_)) { &self.counters.addresses } else { &self.counters.callers };
         let key = buckets.key(&(limit, route, party));
         Charge { limit, route, party, gcra: held.gcra(), shared: held.shared, buckets, key }
     }
@@ -186,7 +193,7 @@ impl RequestLimits {
                 }
             }
         }
-        match &self.shared {
+        match &self.counters.shared {
             Some(shared) if charges.iter().flatten().any(|charge| charge.shared) => {
                 self.charge_all_nodes(shared.as_ref(), &charges, allowance, now).await
             }
@@ -204,7 +211,7 @@ impl RequestLimits {
         let of_all = || charges.iter().flatten().filter(|charge| charge.shared);
         let asks: Vec<Ask> = of_all().map(Charge::ask).collect();
         let answers = shared.take(&asks).await;
-        self.unanswered.store(answers.is_err(), Ordering::Relaxed);
+        self.counters.unanswered.store(answers.is_err(), Ordering::Relaxed);
         let Ok(answers) = answers else { return Ok(allowance) };
         let mut refused: Option<Exceeded> = None;
         for (charge, answer) in of_all().zip(answers) {
@@ -233,7 +240,7 @@ impl RequestLimits {
     async fn use_quota(&self, id: &ApiKeyId, quota: Quota, now: Timestamp) -> Result<Allowance, Held> {
         let reset = QuotaSpan::around(quota.per, now).left(now);
         let of = |remaining| Allowance { limit: u64::from(quota.amount.get()), remaining, reset };
-        let taken = self.quotas.take(id, quota, now).await.map_err(|_| Held::Unknown(Denial::Unavailable))?;
+        let taken = self.counters.quotas.take(id, quota, now).await.map_err(|_| Held::Unknown(Denial::Unavailable))?;
         let exceeded = |_| Held::Exceeded(Exceeded { limit: LimitName::KeyQuota, allowance: of(0), retry_in: reset });
         taken.map(|left| of(left.remaining)).map_err(exceeded)
     }
@@ -259,14 +266,13 @@ impl Charge<'_> {
         Exceeded { limit: self.limit, allowance, retry_in }
     }
 
-    /// Names of users and services may be long, and are nobody's business where they would be written.
     fn ask(&self) -> Ask {
         let party = match self.party {
             Party::Network(network) => network.to_string(),
             Party::Key(id) => id.to_owned(),
             Party::Everybody => String::new(),
-            Party::User(id) => format!("u{}", sha256(id.as_bytes()).hex()),
-            Party::Service(name) => format!("s{}", sha256(name.as_bytes()).hex()),
+            Party::User(id) => format!("user:{id}"),
+            Party::Service(name) => format!("service:{name}"),
         };
         Ask { name: format!("{}:{}:{party}", self.limit.as_str(), self.route), gcra: self.gcra }
     }

@@ -49,3 +49,39 @@ impl Forget for Propagation {
         *ahead = ahead.split_off(&Epoch(at.0.saturating_add(1)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cache::Forgetters;
+    use crate::domain::clock::{ManualClock, Timestamp};
+    use crate::domain::invalidation::Invalidation;
+    use crate::storage::invalidations::Heed;
+
+    #[test]
+    fn a_change_made_elsewhere_is_measured_once_and_one_of_our_own_never() {
+        let at = Timestamp::from_secs(1000);
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let clock = ManualClock::at(at.plus(Duration::from_millis(250)));
+        let propagation = Arc::new(Propagation::new(Arc::new(clock), Arc::clone(&metrics)));
+        let all = Forgetters::new(vec![Arc::clone(&propagation) as _]);
+        let change = |epoch| Logged { epoch: Epoch(epoch), what: Invalidation::SigningKeys, written_at: Some(at) };
+        let measured = || metrics.revocation_propagation.get_sample_count();
+
+        all.heed(&change(1));
+        all.forget(&change(1));
+        assert_eq!(measured(), 0);
+        for _ in 0..3 {
+            all.forget(&change(3));
+        }
+        all.forget(&change(2));
+        assert_eq!((measured(), metrics.revocation_propagation.get_sample_sum()), (2, 0.5));
+        all.caught_up(Epoch(2));
+        all.forget(&change(3));
+        assert_eq!(measured(), 2, "heard of before the log told");
+        all.caught_up(Epoch(3));
+        assert!(propagation.ahead.lock().is_empty());
+    }
+}

@@ -151,7 +151,7 @@ impl QuotaMeter for QuotaBook {
         let Ok(used) = self.reserve(key, span, most).await? else { return Ok(Err(QuotaSpent)) };
         let left = |used: u64| QuotaLeft { remaining: most.saturating_sub(used) };
         let Some(shared) = &self.shared else { return Ok(Ok(left(used + 1))) };
-        let known = self.with_page(key, span, |page| (page.stored, std::mem::take(&mut page.owed)));
+        let known = self.with_page(key, span, |page| (page.stored.max(page.shared), std::mem::take(&mut page.owed)));
         let (at_least, owed) = known.unwrap_or_default();
         let name = format!("{}:{}:{}", quota.per.as_str(), span.start.as_secs(), key.as_str());
         let count = Count { name, most, at_least, owed, expires_at: span.end, now };

@@ -41,7 +41,7 @@ pub struct Gateway {
     pub sanitiser: Sanitiser,
     pub table: Arc<RouteTable>,
     pub gatekeeper: Arc<Gatekeeper>,
-    pub limits: Arc<RequestLimits>,
+    pub limits: RequestLimits,
     pub api: Api,
     pub identity: IdentityHeaders,
     pub upstreams: Upstreams,

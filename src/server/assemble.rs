@@ -19,7 +19,7 @@ use super::start_error::StartError;
 use crate::access::gatekeeper::{CredentialRule, Gatekeeper};
 use crate::access::key_check::KeyCheck;
 use crate::access::miss_budget::MissBudget;
-use crate::access::request_limits::{GeneralLimits, RequestLimits};
+use crate::access::request_limits::{Counters, GeneralLimits, RequestLimits};
 use crate::access::serial::Serial;
 use crate::access::token_check::TokenCheck;
 use crate::access::voucher::Voucher;
@@ -46,7 +46,7 @@ use crate::edge::record::Recorder;
 use crate::edge::sanitise::Sanitiser;
 use crate::edge::standing::StandingTunnels;
 use crate::edge::upstreams::{ServerAddress, UpstreamSpec, Upstreams};
-use crate::edge::wire::{Connections, HeadLimits, Tunnels, WireSettings};
+use crate::edge::wire::{ConnectionBounds, Connections, HeadLimits, Tunnels, WireSettings};
 use crate::identity::passwords::Passwords;
 use crate::jobs::delete_expired::DeleteExpired;
 use crate::jobs::follow_invalidations::FollowInvalidations;
@@ -69,7 +69,7 @@ pub struct Assembly {
     pub metrics: Arc<Metrics>,
     pub in_flight: InFlight,
     pub gatekeeper: Arc<Gatekeeper>,
-    pub limits: Arc<RequestLimits>,
+    pub counters: Arc<Counters>,
     pub quotas: Arc<QuotaBook>,
     pub connections: Arc<Connections>,
     pub passwords: Arc<Passwords>,
@@ -157,8 +157,8 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         per_principal: settings.limits.per_principal,
         keys_shared: true,
     };
-    let counters = usize::try_from(settings.limits.counters).unwrap_or(usize::MAX);
-    let limits = Arc::new(RequestLimits::new(general, counters, budgets(), Arc::clone(&quotas) as _));
+    let parties = usize::try_from(settings.limits.counters).unwrap_or(usize::MAX);
+    let counters = Arc::new(Counters::new(parties, budgets(), Arc::clone(&quotas) as _));
 
     let remembering = Stores {
         users: Arc::clone(&users) as _,
@@ -205,7 +205,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         ),
         table: Arc::new(table),
         gatekeeper: Arc::clone(&gatekeeper),
-        limits: Arc::clone(&limits),
+        limits: RequestLimits::new(general, Arc::clone(&counters)),
         api,
         identity: identity_headers(settings, keyrings.assertions.clone(), nature),
         upstreams: Upstreams::new(upstreams(&settings.upstreams), Arc::clone(&nature.clock)),
@@ -215,7 +215,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         body_limits: BodyLimits { bytes: settings.limits.body_bytes, timeout: settings.limits.body_timeout },
         idle_timeout: settings.limits.idle_timeout.as_secs().max(1),
     };
-    let connections = Arc::new(connections(settings));
+    let connections = Arc::new(Connections::default());
     let wire = WireSettings {
         limits: HeadLimits {
             header_bytes: settings.limits.header_bytes,
@@ -226,6 +226,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         observer: Arc::new(recorder),
         tunnels,
         connections: Arc::clone(&connections),
+        connection_bounds: connection_bounds(settings),
     };
     let key_reload = Arc::new(KeyReload {
         settings: settings.clone(),
@@ -290,7 +291,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         metrics,
         in_flight,
         gatekeeper,
-        limits,
+        counters,
         quotas,
         connections,
         passwords,
@@ -303,9 +304,9 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
 }
 
 /// As many as are configured and as there are files for: each connection may need another one to an upstream.
-fn connections(settings: &Settings) -> Connections {
+fn connection_bounds(settings: &Settings) -> ConnectionBounds {
     let most = usize::try_from(settings.limits.connections).unwrap_or(usize::MAX);
-    let per_network = usize::try_from(settings.limits.connections_per_address).unwrap_or(usize::MAX);
+    let most_per_network = usize::try_from(settings.limits.connections_per_address).unwrap_or(usize::MAX);
     let room = open_files::raise().saturating_sub(FILES_KEPT) / 2;
     if room < most {
         tracing::warn!(
@@ -313,7 +314,7 @@ fn connections(settings: &Settings) -> Connections {
             "fewer connections than limits.connections: the system allows too few open files"
         );
     }
-    Connections::new(most.min(room.max(1)), per_network, settings.trusted_proxies.clone())
+    ConnectionBounds { most: most.min(room.max(1)), most_per_network, exempt: settings.trusted_proxies.clone() }
 }
 
 /// The configured routes and our own, in one table, and the router behind our own.

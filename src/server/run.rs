@@ -85,7 +85,7 @@ impl Running {
             metrics,
             in_flight,
             gatekeeper,
-            limits,
+            counters,
             quotas,
             connections,
             passwords,
@@ -109,9 +109,9 @@ impl Running {
                     metrics.panics.inc_by(panics::count());
                     metrics.hashing_waiting.set(i64::try_from(passwords.waiting()).unwrap_or(i64::MAX));
                     metrics.cache_holds(CacheName::Tokens, gatekeeper.token_bytes_held());
-                    let (addresses, callers) = limits.held();
+                    let (addresses, callers) = counters.held();
                     metrics.limits_count(addresses, callers);
-                    metrics.limits_local.set(i64::from(limits.is_alone()));
+                    metrics.limits_local.set(i64::from(counters.is_alone()));
                     metrics.connections.set(i64::try_from(connections.open()).unwrap_or(i64::MAX));
                     let (in_all, per_network) = connections.refused();
                     metrics.connections_refused(in_all, per_network);

@@ -64,7 +64,10 @@ impl SharedGround {
         let node = hex(&random::bytes::<8>(nature.random.as_ref()));
         let channel = Channel::new(&settings.prefix, seal.clone(), &node, Arc::clone(&metrics));
         Ok(Self {
-            budgets: Arc::new(RedisBudgets::new(pool.clone(), settings.prefix.clone())),
+            budgets: Arc::new(RedisBudgets::new(pool.clone(), settings.prefix.clone(), {
+                let seal = seal.clone();
+                Box::new(move |of| seal.name(of))
+            })),
             bus: RedisBus::new(pool.clone(), channel.name()),
             pool,
             seal,

@@ -164,6 +164,7 @@ fn every_command_of_the_guides_exists() {
         "README.md",
         "docs/accounts.md",
         "docs/api-keys.md",
+        "docs/limits.md",
         "CONTRIBUTING.md",
         "deploy/README.md",
         "deploy/portcullis.service",

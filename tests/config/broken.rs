@@ -76,8 +76,48 @@ const ONE_FAULT: &[(&str, &str)] = &[
         "5: storage.migrate: \"later\" is not one of auto, manual; write one of these",
     ),
     (
-        "cache: { redis: \"redis://:hunter2@r\" }",
-        "5: cache.redis: this build has no Redis yet; write redis: null; revocations travel through the store",
+        "cache: { redis: \"http://:hunter2@r\" }",
+        "5: cache.redis: this is not the URL of a Redis; write redis://HOST:PORT/DATABASE, or rediss:// for TLS",
+    ),
+    (
+        "cache: { redis: \"redis://:hunter2@r/first\" }",
+        "5: cache.redis: this is not the URL of a Redis; write redis://HOST:PORT/DATABASE, or rediss:// for TLS",
+    ),
+    (
+        "cache: { redis: \"rediss://r#insecure\" }",
+        "5: cache.redis: what follows the # is not for a server; remove it; a certificate is always checked",
+    ),
+    (
+        "cache: { redis: { prefix: p } }",
+        "5: cache.redis.url: this is required; write redis://HOST:PORT/DATABASE, or rediss:// for TLS",
+    ),
+    (
+        "cache: { redis: { url: \"redis://r\", password: hunter2 } }",
+        "5: cache.redis.password: a secret does not stand in the configuration itself; write { file: PATH }, or \"${NAME}\" for an environment variable",
+    ),
+    (
+        "cache: { redis: { url: \"redis://r\", username: gate } }",
+        "5: cache.redis.password: a user name without a password; write password: { file: PATH }",
+    ),
+    (
+        "cache: { redis: { url: \"rediss://r\", ca: missing.pem } }",
+        "5: cache.redis.ca: there is no file /nonexistent/missing.pem; name a file of PEM certificates",
+    ),
+    (
+        "cache: { redis: { url: \"redis://r\", ca: /etc/passwd } }",
+        "5: cache.redis.ca: without TLS there is no certificate to check; remove it, or write rediss:// in the URL",
+    ),
+    (
+        "cache: { redis: { url: \"redis://r\", prefix: \"a b\" } }",
+        "5: cache.redis.prefix: \"a b\" is not a prefix; write 1 to 64 letters, digits, dots, hyphens, underscores and colons",
+    ),
+    (
+        "cache: { redis: { url: \"redis://r\", timeout: 2s } }",
+        "5: cache.redis.timeout: \"2s\" is more than 1s; write at most 1s",
+    ),
+    (
+        "cache: { redis: { url: \"redis://r\", connections: 0 } }",
+        "5: cache.redis.connections: \"0\" is less than 1; write at least 1",
     ),
     (
         "cache: { size: 64MB }",

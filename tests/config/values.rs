@@ -196,7 +196,7 @@ fn limits_are_read_from_both_forms() {
     let shown = |limit: Option<RateLimit>| limit.map(|limit| (limit.rate.to_string(), limit.shared));
     assert_eq!(shown(settings.limits.per_address), Some(("100/second burst 20".to_owned(), true)));
     assert_eq!(shown(settings.limits.per_principal), Some(("10/minute".to_owned(), false)));
-    assert_eq!((settings.limits.counters, settings.limits.connections), (4096, 10_000));
+    assert_eq!((settings.limits.counters, settings.limits.connections), (4096, 8_192));
     let RouteLimits { per_address, per_principal, total } = settings.routes[0].limits;
     assert_eq!(shown(per_address), Some(("1/hour".to_owned(), true)));
     assert_eq!((shown(per_principal), shown(total)), (None, Some(("5/second".to_owned(), true))));
@@ -255,7 +255,7 @@ fn weakened_settings_are_warned_of() {
         ("limits: { header_count: 101 }", "limits.header_count"),
         ("limits: { head_timeout: 11s }", "limits.head_timeout"),
         ("limits: { unknown_keys_burst: 101 }", "limits.unknown_keys_burst"),
-        ("limits: { connections: 10001 }", "limits.connections"),
+        ("limits: { connections: 8193 }", "limits.connections"),
         ("limits: { connections_per_address: 1001 }", "limits.connections_per_address"),
         ("log: { access: off }", "log.access"),
         ("mail: { transport: log }", "mail.transport"),

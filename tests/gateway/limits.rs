@@ -37,6 +37,11 @@ fn limited(reply: &Reply, code: &str, wait: u64) {
     assert!(reply.json()["detail"].as_str().unwrap().ends_with("."));
 }
 
+/// The first request that was refused for its haste, in the access log.
+fn limited_line(world: &World) -> serde_json::Value {
+    eventually("its line", || world.access_log(1).into_iter().find(|line| line["reason"] == "rate_limited"))
+}
+
 fn metric(world: &World, name: &str) -> u64 {
     let metrics = world.metrics();
     let line = metrics.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name} in {metrics}"));
@@ -67,7 +72,7 @@ fn an_address_has_its_burst_and_then_its_rate() {
     world.assert_counted("rate_limited", 28);
     assert_eq!(metric(&world, "portcullis_limited_total{limit=\"address\"}"), 28);
     assert_eq!(metric(&world, "portcullis_limit_counters{table=\"addresses\"}"), 2);
-    let line = world.access_log(1).into_iter().find(|line| line["reason"] == "rate_limited").unwrap();
+    let line = limited_line(&world);
     assert_eq!((&line["client"], &line["status"]), (&"192.0.2.1".into(), &429.into()));
 }
 
@@ -115,7 +120,7 @@ fn a_principal_is_counted_over_all_its_credentials_and_addresses() {
     }
     limited(&world.get_as("/", &anna), "rate_limited", 20);
     limited(&world.me(&anna), "rate_limited", 20);
-    let line = world.access_log(1).into_iter().find(|line| line["reason"] == "rate_limited").unwrap();
+    let line = limited_line(&world);
     assert!(line["subject"].is_string(), "who it was is told: {line}");
     assert_eq!(world.get_as("/", &bert).status, 200);
     let by_key = |key: &str| world.get("/", &[("X-API-Key", key)]).status;

@@ -52,6 +52,7 @@ mod second_factor_setup;
 mod second_factor_sign_in;
 mod session_management;
 mod sessions;
+mod shared;
 mod shared_limits;
 mod signing;
 #[path = "../mail/server.rs"]

@@ -1,5 +1,7 @@
 //! Two gateways and one Redis: what they let through adds up, and while Redis is gone each counts alone.
 
+#![allow(clippy::disallowed_methods, reason = "what is promised is an upper bound on real time")]
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -85,17 +87,15 @@ fn a_keys_rate_and_quota_hold_over_all_nodes() {
 }
 
 #[test]
-fn when_redis_is_emptied_a_quota_goes_on_from_what_the_store_has() {
+fn when_redis_is_emptied_a_quota_goes_on_from_what_nodes_know() {
     let fleet = Fleet::start("");
     let terms = KeyTerms { quota: Quota::parse("10/month").ok(), ..KeyTerms::default() };
     let (_, key) = fleet.world.limited_key(terms);
     let headers = [("X-API-Key", key.as_str())];
     assert_eq!(fleet.through(8, &headers, "/"), 8);
-    // What is written is written every second.
-    std::thread::sleep(Duration::from_millis(2500));
     fleet.redis.cli(&["FLUSHALL"]);
     let through = fleet.through(10, &headers, "/");
-    assert!((2..=6).contains(&through), "{through}: a node knows of what the other served when it last wrote");
+    assert!((2..=3).contains(&through), "{through}: of ten, and a node knows of at least seven");
     fleet.redis.cli(&["KEYS", "*"]).lines().for_each(|key| {
         fleet.redis.cli(&["DEL", key]);
         fleet.redis.cli(&["LPUSH", key, "not ours"]);
@@ -113,23 +113,23 @@ fn while_redis_is_killed_or_hangs_each_node_counts_alone_and_nobody_waits() {
     let alone = fleet.world.key_of(service("porter"), "", None).1;
     let begun = Instant::now();
     assert_eq!(fleet.through(24, &[("X-API-Key", &alone)], "/"), 16, "eight by each node");
-    assert_eq!(
-        fleet.through(9, &[("X-API-Key", &shared)], "/"),
-        8 - 4 + 8 - 4,
-        "what a node let through stays counted"
-    );
+    assert_eq!(fleet.through(9, &[("X-API-Key", &shared)], "/"), 0, "what was refused for all is refused by each");
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     fleet.alone(true);
     fleet.redis.restart();
-    for node in fleet.nodes() {
-        let third = fleet.world.key_of(service("carrier"), "", None).1;
+    for (node, name) in fleet.nodes().into_iter().zip(["a", "b"]) {
+        let mut tries = 0;
         eventually("Redis to be asked again", || {
-            let reply = ask(node, "/", &[("X-API-Key", &third)]);
-            assert!(matches!(reply.status, 200 | 429), "{reply:?}");
-            let keys = fleet.redis.cli(&["KEYS", "*:limit:principal:*"]);
-            (!keys.is_empty()).then_some(())
+            // Another one each time: each node counts for itself first.
+            tries += 1;
+            let (_, key) = fleet.world.key_of(service(&format!("carrier {name} {tries}")), "", None);
+            assert_eq!(ask(node, "/", &[("X-API-Key", &key)]).status, 200);
+            let counted = fleet.redis.cli(&["KEYS", "portcullis:limit:*"]);
+            fleet.redis.cli(&["FLUSHALL"]);
+            (!counted.is_empty()).then_some(())
         });
     }
+    fleet.alone(false);
 
     let hung = Fleet::start("per_principal: 8/hour");
     let one = key(&hung);

@@ -23,7 +23,7 @@ fn execute(world: &World, connection: &mut AnyConnection, statement: &'static st
 }
 
 /// Every question about users, sessions and keys fails from here on.
-fn take_down(world: &World) -> AnyConnection {
+pub fn take_down(world: &World) -> AnyConnection {
     let mut connection = connect(world);
     for statement in [
         "PRAGMA busy_timeout = 10000",
@@ -36,7 +36,7 @@ fn take_down(world: &World) -> AnyConnection {
     connection
 }
 
-fn bring_back(world: &World, connection: &mut AnyConnection) {
+pub fn bring_back(world: &World, connection: &mut AnyConnection) {
     for statement in [
         "ALTER TABLE users_gone RENAME TO users",
         "ALTER TABLE sessions_gone RENAME TO sessions",

@@ -1,5 +1,7 @@
 //! Limits that nodes share: what they let through adds up, and whatever else Redis holds or does hurts nobody.
 
+#![allow(clippy::disallowed_methods, reason = "what is promised is an upper bound on real time")]
+
 use std::time::{Duration, Instant};
 
 use portcullis::backends::redis::{RedisBudgets, RedisPool, RedisServer};
@@ -14,8 +16,12 @@ use crate::server::Redis;
 
 /// As one node has them.
 fn budgets(redis: &Redis) -> RedisBudgets {
+    budgets_at(&redis.url())
+}
+
+fn budgets_at(url: &str) -> RedisBudgets {
     let server = RedisServer {
-        url: Secret::new(redis.url()),
+        url: Secret::new(url.to_owned()),
         username: None,
         password: None,
         database: None,
@@ -23,7 +29,7 @@ fn budgets(redis: &Redis) -> RedisBudgets {
         deadline: Duration::from_millis(500),
         connections: 4,
     };
-    RedisBudgets::new(RedisPool::new(server, Handle::current()).unwrap(), "p".to_owned())
+    RedisBudgets::new(RedisPool::new(server, Handle::current()).unwrap(), "p".to_owned(), Box::new(str::to_owned))
 }
 
 fn ask(name: &str, rate: &str) -> Ask {
@@ -158,6 +164,20 @@ async fn quotas_add_up_over_nodes_and_begin_with_what_is_known() {
     assert_eq!(used(&a, &count(3), 9).await, 3);
     let ttl: i64 = redis.cli(&["TTL", "p:quota:k"]).trim().parse().unwrap();
     assert!((1..=3660).contains(&ttl), "{ttl}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_of_the_acl_with_what_the_documentation_allows_can_count() {
+    let document = include_str!("../../docs/redis.md");
+    let rule = document.lines().find_map(|line| line.strip_prefix("ACL SETUSER ")).unwrap();
+    let rule = rule.replace(">PASSWORD", ">correct-horse").replace("portcullis:*", "p:*");
+    let redis = Redis::start();
+    redis.cli(&[&["ACL", "SETUSER"], rule.split_ascii_whitespace().collect::<Vec<_>>().as_slice()].concat());
+    redis.cli(&["SET", "p:limit:x", "nonsense"]);
+    let url = redis.url().replace("redis://", "redis://portcullis:correct-horse@");
+    let node = budgets_at(&url);
+    assert_eq!(passed(&node, &ask("x", "3/hour"), 9).await, 3);
+    assert!(node.count(&count(3)).await.unwrap().admitted);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use crate::server::Redis;
 
 const DEADLINE: Duration = Duration::from_millis(100);
 
-fn settings(url: &str) -> RedisServer {
+pub fn settings(url: &str) -> RedisServer {
     RedisServer {
         url: Secret::new(url.to_owned()),
         username: None,

@@ -21,11 +21,10 @@ impl Redis {
         Self::with(&[])
     }
 
-    /// With further options of `redis-server`; `{directory}` stands for a directory of its own.
+    /// With further options of `redis-server`; `{port}` stands for the port that it is to listen on.
     pub fn with(options: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let place = directory.path().display().to_string();
-        let options = options.iter().map(|option| option.replace("{directory}", &place)).collect();
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
         let mut redis = Self { child: None, port: 0, options, directory };
         // A port that is free now may be another test's in the next moment.
         for _ in 0..5 {
@@ -45,7 +44,7 @@ impl Redis {
             .arg(directory)
             .arg("--logfile")
             .arg(directory.join("redis.log"))
-            .args(&self.options)
+            .args(self.options.iter().map(|option| option.replace("{port}", &self.port.to_string())))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -116,7 +115,9 @@ impl Redis {
             .output()
             .unwrap_or_else(|error| panic!("redis-cli: {error}"));
         assert!(output.status.success(), "{output:?}");
-        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+        let answer = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+        assert!(!answer.starts_with("ERR "), "{answer}");
+        answer
     }
 }
 

@@ -17,16 +17,20 @@ static QUOTA: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("quot
 /// Numbers in the answer for one bucket.
 const FIELDS: usize = 4;
 
+/// Makes a name that tells a reader of Redis nothing: what is counted has addresses and users in it.
+pub type Naming = Box<dyn Fn(&str) -> String + Send + Sync>;
+
 pub struct RedisBudgets {
     pool: RedisPool,
     /// What every key begins with, before a colon.
     prefix: String,
+    name: Naming,
     foreign: AtomicU64,
 }
 
 impl RedisBudgets {
-    pub fn new(pool: RedisPool, prefix: String) -> Self {
-        Self { pool, prefix, foreign: AtomicU64::new(0) }
+    pub fn new(pool: RedisPool, prefix: String, name: Naming) -> Self {
+        Self { pool, prefix, name, foreign: AtomicU64::new(0) }
     }
 
     /// Values under our names that we have not written, and have thrown away.
@@ -69,7 +73,7 @@ impl RedisBudgets {
 #[async_trait]
 impl SharedBudgets for RedisBudgets {
     async fn take(&self, asks: &[Ask]) -> Result<Vec<Result<Level, Spent>>, NoAnswer> {
-        let keys = asks.iter().map(|ask| format!("{}:limit:{}", self.prefix, ask.name)).collect();
+        let keys = asks.iter().map(|ask| format!("{}:limit:{}", self.prefix, (self.name)(&ask.name))).collect();
         let arguments = asks.iter().flat_map(|ask| {
             let interval = ticks(ask.gcra.interval());
             // Of whole intervals: a burst that is rounded otherwise would be one too few.
@@ -90,7 +94,8 @@ impl SharedBudgets for RedisBudgets {
             count.owed.to_string(),
             ttl.as_millis().to_string(),
         ];
-        let answer = self.run(&QUOTA, vec![format!("{}:quota:{}", self.prefix, count.name)], arguments).await?;
+        let answer =
+            self.run(&QUOTA, vec![format!("{}:quota:{}", self.prefix, (self.name)(&count.name))], arguments).await?;
         let [_, admitted, total] = answer.as_slice() else { return Err(NoAnswer) };
         Ok(Counted { admitted: *admitted == 1, total: u64::try_from(*total).map_err(|_| NoAnswer)? })
     }

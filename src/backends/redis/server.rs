@@ -53,7 +53,8 @@ impl RedisServer {
 
     fn info(&self) -> RedisResult<ConnectionInfo> {
         let info = self.url.expose().as_str().into_connection_info()?;
-        let mut redis = info.redis_settings().clone();
+        // Not a command more than an ACL has to allow.
+        let mut redis = info.redis_settings().clone().set_skip_set_lib_name();
         if let Some(username) = &self.username {
             redis = redis.set_username(username);
         }

@@ -16,12 +16,18 @@ use crate::domain::client_network::ClientNetwork;
 
 const SHARDS: usize = 16;
 
+/// How many there may be.
+#[derive(Clone, Debug)]
+pub struct ConnectionBounds {
+    pub most: usize,
+    pub most_per_network: usize,
+    /// Proxies that speak for many clients. They count only in all.
+    pub exempt: Vec<IpNet>,
+}
+
+/// Those of the process.
 #[derive(Debug)]
 pub struct Connections {
-    most: usize,
-    most_per_network: usize,
-    /// Proxies that speak for many clients. They count only in all.
-    exempt: Vec<IpNet>,
     open: AtomicUsize,
     /// Networks with a connection, and how many each has.
     networks: Vec<Mutex<HashMap<ClientNetwork, usize>>>,
@@ -37,12 +43,9 @@ pub struct Place {
     network: Option<ClientNetwork>,
 }
 
-impl Connections {
-    pub fn new(most: usize, most_per_network: usize, exempt: Vec<IpNet>) -> Self {
+impl Default for Connections {
+    fn default() -> Self {
         Self {
-            most,
-            most_per_network,
-            exempt,
             open: AtomicUsize::new(0),
             networks: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
@@ -50,10 +53,12 @@ impl Connections {
             refused_per_network: AtomicU64::new(0),
         }
     }
+}
 
+impl Connections {
     /// `None`: there is no room for one more. A connection whose other end is not known counts in all.
-    pub fn enter(self: &Arc<Self>, peer: Option<IpAddr>) -> Option<Place> {
-        if self.open.fetch_add(1, Ordering::Relaxed) >= self.most {
+    pub fn enter(self: &Arc<Self>, bounds: &ConnectionBounds, peer: Option<IpAddr>) -> Option<Place> {
+        if self.open.fetch_add(1, Ordering::Relaxed) >= bounds.most {
             self.open.fetch_sub(1, Ordering::Relaxed);
             self.refused_in_all.fetch_add(1, Ordering::Relaxed);
             return None;
@@ -61,11 +66,11 @@ impl Connections {
         // From here on, dropping it gives its place back.
         let mut place = Place { connections: Arc::clone(self), network: None };
         let peer = peer.map(|peer| peer.to_canonical());
-        if let Some(peer) = peer.filter(|peer| !self.exempt.iter().any(|network| network.contains(peer))) {
+        if let Some(peer) = peer.filter(|peer| !bounds.exempt.iter().any(|network| network.contains(peer))) {
             let network = ClientNetwork::around(peer);
             let mut networks = self.shard(network)?.lock();
             let count = networks.entry(network).or_default();
-            if *count >= self.most_per_network {
+            if *count >= bounds.most_per_network {
                 drop(networks);
                 self.refused_per_network.fetch_add(1, Ordering::Relaxed);
                 return None;
@@ -110,27 +115,28 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn connections(most: usize, per_network: usize, exempt: &[&str]) -> Arc<Connections> {
+    fn bounds(most: usize, most_per_network: usize, exempt: &[&str]) -> ConnectionBounds {
         let exempt = exempt.iter().map(|network| network.parse().unwrap()).collect();
-        Arc::new(Connections::new(most, per_network, exempt))
+        ConnectionBounds { most, most_per_network, exempt }
     }
 
-    fn entered(connections: &Arc<Connections>, peer: &str, tries: usize) -> Vec<Place> {
-        (0..tries).filter_map(|_| connections.enter(Some(peer.parse().unwrap()))).collect()
+    fn entered(connections: &Arc<Connections>, bounds: &ConnectionBounds, peer: &str, tries: usize) -> Vec<Place> {
+        (0..tries).filter_map(|_| connections.enter(bounds, Some(peer.parse().unwrap()))).collect()
     }
 
     #[test]
     fn each_network_has_its_own_bound_and_all_have_one() {
-        let connections = connections(8, 3, &[]);
-        let (a, b, c) = ("192.0.2.1", "2001:db8::1", "192.0.2.2");
-        let held = entered(&connections, a, 9);
-        assert_eq!((held.len(), entered(&connections, "::ffff:192.0.2.1", 9).len()), (3, 0));
-        let others = entered(&connections, b, 9);
-        assert_eq!((others.len(), entered(&connections, "2001:db8::ffff", 9).len()), (3, 0));
-        assert_eq!(entered(&connections, c, 9).len(), 2, "there is no more room in all");
+        let connections = Arc::new(Connections::default());
+        let bounds = bounds(8, 3, &[]);
+        let entered = |peer: &str| entered(&connections, &bounds, peer, 9);
+        let held = entered("192.0.2.1");
+        assert_eq!((held.len(), entered("::ffff:192.0.2.1").len()), (3, 0));
+        let others = entered("2001:db8::1");
+        assert_eq!((others.len(), entered("2001:db8::ffff").len()), (3, 0));
+        assert_eq!(entered("192.0.2.2").len(), 2, "there is no more room in all");
         assert_eq!((connections.open(), connections.refused()), (6, (7, 30)));
         drop(held);
-        assert_eq!(entered(&connections, a, 9).len(), 3);
+        assert_eq!(entered("192.0.2.1").len(), 3);
         drop(others);
         assert_eq!(connections.open(), 0);
         assert!(connections.networks.iter().all(|shard| shard.lock().is_empty()), "nothing is kept of who has left");
@@ -138,9 +144,10 @@ mod tests {
 
     #[test]
     fn a_trusted_proxy_counts_only_in_all() {
-        let connections = connections(5, 1, &["10.0.0.0/8"]);
-        assert_eq!(entered(&connections, "10.1.2.3", 9).len(), 5);
-        assert_eq!(entered(&connections, "::ffff:10.1.2.3", 9).len(), 5);
-        assert_eq!(connections.enter(None).into_iter().count(), 1);
+        let connections = Arc::new(Connections::default());
+        let bounds = bounds(5, 1, &["10.0.0.0/8"]);
+        assert_eq!(entered(&connections, &bounds, "10.1.2.3", 9).len(), 5);
+        assert_eq!(entered(&connections, &bounds, "::ffff:10.1.2.3", 9).len(), 5);
+        assert_eq!(connections.enter(&bounds, None).into_iter().count(), 1);
     }
 }

@@ -29,7 +29,10 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for GuardedApp<A> {
         let guarded: Stream = if stream.as_any().is::<GuardedStream>() {
             stream
         } else {
-            let place = self.settings.connections.enter(peer_of(&stream).map(|peer| peer.ip()))?;
+            let place = self
+                .settings
+                .connections
+                .enter(&self.settings.connection_bounds, peer_of(&stream).map(|peer| peer.ip()))?;
             Box::new(GuardedStream::new(stream, Arc::clone(&self.settings), place))
         };
         A::process_new(&self.inner, guarded, shutdown).await

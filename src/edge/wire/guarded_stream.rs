@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::time::Sleep;
 
 use super::chunks::ChunkScanner;
-use super::connections::{Connections, Place};
+use super::connections::{ConnectionBounds, Connections, Place};
 use super::farewell::Farewell;
 use super::fault::WireFault;
 use super::fields::{BodyFraming, UpgradeKind};
@@ -40,6 +40,7 @@ pub struct WireSettings {
     pub observer: Arc<dyn WireObserver>,
     pub tunnels: Arc<Tunnels>,
     pub connections: Arc<Connections>,
+    pub connection_bounds: ConnectionBounds,
 }
 
 /// Stands between the socket and Pingora's HTTP/1 session.

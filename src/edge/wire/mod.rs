@@ -23,7 +23,7 @@ mod refusal;
 mod request_line;
 mod tunnels;
 
-pub use connections::{Connections, Place};
+pub use connections::{ConnectionBounds, Connections, Place};
 pub use fault::WireFault;
 pub use fields::{BodyFraming, UpgradeKind};
 pub use guarded_app::GuardedApp;
