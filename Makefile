@@ -2,13 +2,14 @@
 
 CARGO ?= cargo
 
-.PHONY: help test test-api lint fmt clippy doc deny bench bench-sign-in dist
+.PHONY: help test test-api lint fmt clippy doc deny bench bench-sign-in bench-revocation dist
 
 help:
 	@echo 'make test           all tests, after installing what they need (Debian, as root) or saying what is missing'
 	@echo 'make test-api       what the API does against what openapi.json says of it; fetches schemathesis from PyPI'
 	@echo 'make lint           formatting, clippy, documentation, dependencies'
 	@echo 'make bench          what a request costs beside a bare proxy, and a sign-in beside its hash; see benches/README.md'
+	@echo 'make bench-revocation  how long a revoked key is still let in elsewhere'
 	@echo 'make bench-sign-in  only the latter; ARGS="--rounds 3" and others'
 	@echo 'make dist           the binary to ship: target/dist/portcullis'
 
@@ -47,6 +48,9 @@ bench:
 	$(CARGO) build --profile dist --example bare_proxy
 	$(CARGO) bench --profile dist --bench cost -- $(ARGS)
 	$(CARGO) bench --profile dist --bench sign_in
+
+bench-revocation:
+	$(CARGO) bench --profile dist --bench revocation
 
 bench-sign-in:
 	$(CARGO) bench --profile dist --bench sign_in -- $(ARGS)

@@ -1,6 +1,7 @@
 //! Two processes on one database and one Redis, and what an operator reads when Redis is not as it should be.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 use serde_json::json;
 

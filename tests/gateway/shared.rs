@@ -2,7 +2,8 @@
 //! hung, filled up, emptied and written to by anybody meanwhile.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 use portcullis::server::run::Running;
 use serde_json::json;
@@ -75,15 +76,15 @@ impl Fleet {
     }
 
     /// Refused by the other one in time, and from then on by both.
-    fn refused(&self, credential: &Credential, since: Instant, within: Duration) {
+    fn refused(&self, what: &str, credential: &Credential, since: Instant, within: Duration) {
         while credential.shown_to(self.other.http(), "/read").status == 200 {
-            assert!(since.elapsed() < within, "still let in after {:?}", since.elapsed());
+            assert!(since.elapsed() < within, "{what}: still let in after {:?}", since.elapsed());
             std::thread::sleep(Duration::from_millis(2));
         }
         for _ in 0..5 {
             for node in self.nodes() {
                 let reply = credential.shown_to(node, "/read");
-                assert!(matches!(reply.status, 401 | 403), "{reply:?}");
+                assert!(matches!(reply.status, 401 | 403), "{what}: {reply:?}");
             }
         }
     }
@@ -118,8 +119,10 @@ fn lookups(outcome: &str) -> String {
     format!("portcullis_shared_cache_lookups_total{{cache=\"api_keys\",outcome=\"{outcome}\"}}")
 }
 
+type Take<'a> = Box<dyn Fn(&Asker<'_>) + 'a>;
+
 /// Every kind of change that takes something away: what to show, and how it is taken away.
-fn takings(fleet: &Fleet) -> Vec<(&'static str, Credential, Box<dyn Fn(&Asker<'_>) + '_>)> {
+fn takings(fleet: &Fleet) -> Vec<(&'static str, Credential, Take<'_>)> {
     let world = &fleet.world;
     let (revoked, narrowed) = (world.key("orders:read"), world.key("orders:read"));
     let names = ["ended", "disabled", "deleted", "demoted"];
@@ -182,8 +185,7 @@ fn what_one_node_takes_away_the_other_refuses_at_once() {
     for (what, credential, take) in takings(&fleet) {
         fleet.known(&credential);
         take(&admin);
-        eprintln!("{what}");
-        fleet.refused(&credential, Instant::now(), PROMISED);
+        fleet.refused(what, &credential, Instant::now(), PROMISED);
     }
     assert!(fleet.there("portcullis_bus_messages_total{outcome=\"applied\"}") >= 6.0);
     let measured = fleet.there("portcullis_revocation_propagation_seconds_count");
@@ -202,8 +204,7 @@ fn without_the_bus_the_log_tells_of_it_in_time() {
     fleet.redis.hang();
     for (what, credential, take) in takings {
         take(&admin);
-        eprintln!("{what}");
-        fleet.refused(&credential, Instant::now(), PROMISED);
+        fleet.refused(what, &credential, Instant::now(), PROMISED);
     }
     fleet.redis.go_on();
     fleet.connected();
@@ -217,8 +218,7 @@ fn what_was_missed_while_not_connected_is_read_from_the_log_at_once() {
         fleet.known(&credential);
         fleet.redis.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
         take(&admin);
-        eprintln!("{what}");
-        fleet.refused(&credential, Instant::now(), Duration::from_secs(5));
+        fleet.refused(what, &credential, Instant::now(), Duration::from_secs(5));
         fleet.connected();
     }
 }
@@ -278,7 +278,7 @@ fn what_anybody_writes_there_is_never_believed() {
     fleet.redis.cli(&["COPY", &name, "kept"]);
     fleet.redis.cli(&["PERSIST", "kept"]);
     admin.post(&format!("keys/{}/revoke/", key.id), &json!({ "reason": "lost" })).done();
-    fleet.refused(&credential, Instant::now(), PROMISED);
+    fleet.refused("revoked", &credential, Instant::now(), PROMISED);
 
     let mut third = None;
     for round in 0..8 {
@@ -324,13 +324,13 @@ fn messages_that_anybody_sends_do_nothing() {
     let (key, text) = fleet.world.key("orders:read");
     fleet.known(&Credential::Key(text.clone()));
     fleet.admin().post(&format!("keys/{}/revoke/", key.id), &json!({ "reason": "lost" })).done();
-    fleet.refused(&Credential::Key(text), Instant::now(), PROMISED);
+    fleet.refused("revoked", &Credential::Key(text), Instant::now(), PROMISED);
 }
 
 /// Requests go on, whatever Redis does, none of them waits long, and changes count in time.
 fn goes_on(fleet: &Fleet, what: &str) {
     let admin = fleet.admin();
-    for round in 0..10 {
+    for _ in 0..10 {
         let (key, text) = fleet.world.key("orders:read");
         let credential = Credential::Key(text);
         let begun = Instant::now();
@@ -338,8 +338,7 @@ fn goes_on(fleet: &Fleet, what: &str) {
         assert!(begun.elapsed() < Duration::from_secs(2), "{what}: {:?}", begun.elapsed());
         admin.post(&format!("keys/{}/revoke/", key.id), &json!({ "reason": "lost" })).done();
         let since = Instant::now();
-        fleet.refused(&credential, since, PROMISED);
-        eprintln!("{what} {round}: {:?}", since.elapsed());
+        fleet.refused(what, &credential, since, PROMISED);
     }
 }
 

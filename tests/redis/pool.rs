@@ -1,6 +1,7 @@
 //! What a call costs while Redis is not well, and that no answer is ever taken for another's.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 use deadpool_redis::redis;
 use portcullis::backends::redis::{RedisPool, RedisServer, RefusedByRedis, Unavailable};
