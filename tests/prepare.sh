@@ -12,6 +12,11 @@ need() {
 	"$@" >/dev/null 2>&1 || read -ra packages <<<"${packages[*]} $wanted"
 }
 
+find_initdb() {
+	local programs=(/usr/lib/postgresql/*/bin/initdb)
+	[ -x "${programs[0]}" ]
+}
+
 find_missing() {
 	packages=()
 	# SQLite, zlib, zstd and AWS-LC are C.
@@ -30,6 +35,9 @@ find_missing() {
 	need 'python3 python3-aiosmtpd' /usr/bin/python3 -c 'import aiosmtpd'
 	# A second cache level, to be killed, hung and filled up.
 	need 'redis-server redis-tools' sh -c 'redis-server --version && redis-cli --version'
+	# Database servers of the tests' own; tests/postgres/server.rs starts them.
+	need postgresql find_initdb
+	need util-linux setpriv --version
 	# What judges the API against its description comes from PyPI, into a place of its own.
 	need 'python3 python3-venv' /usr/bin/python3 -c 'import venv, ensurepip'
 }

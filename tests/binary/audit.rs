@@ -11,7 +11,11 @@ fn actions(events: &Value) -> Vec<&str> {
 #[test]
 fn what_was_done_and_refused_is_listed_by_whom_and_when() {
     let upstream = Upstream::start();
-    let place = Place::prepared(upstream.address(), "");
+    is_listed(&Place::prepared(upstream.address(), ""));
+}
+
+/// In a place where nothing was done yet.
+pub fn is_listed(place: &Place) {
     let server = place.serve();
     let anna = place.create_user("anna");
     place.create_user("bert");

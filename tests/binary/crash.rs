@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::{PASSWORD, Place, Server, Shared, Upstream, eventually, pair, try_request};
 
 /// Without a grace, so that the previous refresh token shows at once whether its use was kept.
-const STRICT: &str = "tokens: { reuse_grace: 0s }";
+pub const STRICT: &str = "tokens: { reuse_grace: 0s }";
 
 /// A write, and how to see afterwards that it was kept.
 type Write = fn(&Place, &Server) -> Box<dyn FnOnce(&Server)>;
@@ -110,13 +110,16 @@ impl Crowd {
 #[test]
 fn an_acknowledged_write_survives_a_kill_at_once() {
     let upstream = Upstream::start();
-    let place = Place::prepared(upstream.address(), STRICT);
+    survives(&Place::prepared(upstream.address(), STRICT));
+}
+
+pub fn survives(place: &Place) {
     place.create_user("anna");
     let mut server = place.serve();
     for (round, write) in WRITES.iter().enumerate() {
         let crowd = Crowd::start(&server);
         eventually("sign-ins under way", || (crowd.given() >= 3).then_some(()));
-        let kept = write(&place, &server);
+        let kept = write(place, &server);
         server.kill();
         let given = crowd.disperse();
         server = place.serve();

@@ -7,7 +7,10 @@ use crate::harness::{Place, Upstream, eventually};
 #[test]
 fn a_key_is_shown_changed_and_replaced() {
     let upstream = Upstream::start();
-    let place = Place::prepared(upstream.address(), "");
+    is_shown_changed_and_replaced(&Place::prepared(upstream.address(), ""));
+}
+
+pub fn is_shown_changed_and_replaced(place: &Place) {
     let server = place.serve();
     let made = place.json(&["keys", "create", "--name", "robot", "--scope", "a", "--expires-in", "90d"], "");
     let (id, secret) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());

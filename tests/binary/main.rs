@@ -17,6 +17,7 @@ mod keys;
 mod logs;
 mod mail;
 mod password_reset;
+mod postgres;
 mod quickstart;
 mod redis;
 #[path = "../redis/server.rs"]

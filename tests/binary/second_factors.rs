@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use crate::harness::place::{CONFIGURATION, configuration};
 use crate::harness::{Client, PASSWORD, Place, Reply, Server, Upstream, eventually};
 
-struct Office {
-    upstream: Upstream,
-    place: Place,
-    server: Server,
+pub struct Office {
+    pub upstream: Upstream,
+    pub place: Place,
+    pub server: Server,
 }
 
 impl Office {
@@ -81,7 +81,10 @@ fn code_of(secret: &Secret<Vec<u8>>, step: i64) -> String {
 
 #[test]
 fn a_second_factor_is_taken_away_from_who_has_lost_it() {
-    let office = Office::open();
+    is_taken_away(&Office::open());
+}
+
+pub fn is_taken_away(office: &Office) {
     office.place.create_user("anna");
     let access = office.enrol("anna").access;
     assert_eq!((office.sign_in("anna").status, office.server.get_with_token("/", &access).status), (401, 200));

@@ -197,12 +197,15 @@ fn private_keys_are_pkcs8() {
 
 #[test]
 fn a_store_password_comes_from_elsewhere() {
-    let settings =
-        read_in(Path::new(""), "storage: { url: \"postgres://app:${PW}@db/portcullis\" }", &[("PW", "hunter2$x")])
-            .unwrap();
-    assert_eq!(settings.storage.url.expose(), "postgres://app:hunter2$x@db/portcullis");
+    let settings = read_in(
+        Path::new(""),
+        "storage: { url: \"postgres://app:${PW}@localhost/portcullis\" }",
+        &[("PW", "hunter2$x")],
+    )
+    .unwrap();
+    assert_eq!(settings.storage.url.expose(), "postgres://app:hunter2$x@localhost/portcullis");
     assert!(settings.warnings.is_empty() && !format!("{settings:?}").contains("hunter2"));
-    let settings = read_in(Path::new(""), "storage: { url: \"postgres://app:hunter2@db/x\" }", &[]).unwrap();
+    let settings = read_in(Path::new(""), "storage: { url: \"postgres://app:hunter2@localhost/x\" }", &[]).unwrap();
     assert_eq!(warnings(&settings), ["5: storage.url"]);
     assert!(!settings.warnings[0].to_string().contains("hunter2"));
 }
@@ -242,6 +245,27 @@ fn the_password_of_redis_comes_from_elsewhere_and_is_not_shown() {
     let (redis, warnings) = read("{ url: { file: redis.url }, database: 5 }");
     assert_eq!((redis.url.expose().as_str(), redis.database), ("rediss://:hunter2@r", Some(5)));
     assert!(warnings.is_empty());
+}
+
+#[test]
+fn a_database_server_elsewhere_is_spoken_to_under_tls_that_is_checked() {
+    for (url, unprotected) in [
+        ("postgres://app@db/x", true),
+        ("postgresql://app@db:5432/x?sslmode=require", true),
+        ("postgres://app@127.0.0.1/x?host=db&sslmode=prefer", true),
+        ("postgres://app@db/x?sslmode=verify-full", false),
+        ("postgres://app@db/x?application_name=a&sslmode=verify-ca", false),
+        ("postgres://app@localhost/x", false),
+        ("postgres://app@127.0.0.1:5432/x", false),
+        ("postgres://app@[::1]/x", false),
+        ("postgres:///x?host=/run/postgresql", false),
+        ("postgres://%2Frun%2Fpostgresql/x", false),
+        ("sqlite://db/x", false),
+    ] {
+        let settings = read_in(Path::new(""), &format!("storage: {{ url: \"{url}\" }}"), &[]).unwrap();
+        let said: Vec<String> = settings.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(said.iter().any(|one| one.contains("sslmode=verify-full")), unprotected, "{url}: {said:?}");
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn values_are_read_as_they_are_meant() {
     let settings = accepted(
         r#"
 listen: { http: "[::]:80", ops: "[::1]:9000" }
-storage: { url: "postgresql://db/x", migrate: manual }
+storage: { url: "postgresql://db/x?sslmode=verify-full", migrate: manual, connections: 20 }
 cache: { size: 1 GiB, max_age: 0s, stale_ok: 2m }
 tokens: { access_lifetime: 250ms0 }
 "#
@@ -26,7 +26,7 @@ tokens: { access_lifetime: 250ms0 }
         .as_str(),
     );
     assert_eq!(settings.listen.http, "[::]:80".parse::<SocketAddr>().unwrap());
-    assert!(!settings.storage.migrate);
+    assert_eq!((settings.storage.migrate, settings.storage.connections), (false, 20));
     assert_eq!((settings.cache.bytes, settings.cache.stale_ok), (1 << 30, Duration::from_secs(120)));
     assert_eq!(settings.tokens.access_lifetime, Duration::from_secs(90));
     assert_eq!(settings.warnings, []);

@@ -59,6 +59,7 @@ mod signing;
 #[allow(dead_code, reason = "what only the tests of mail itself need")]
 mod smtp_server;
 mod store_down;
+mod store_outages;
 mod streaming;
 mod upstream_failures;
 mod websocket;

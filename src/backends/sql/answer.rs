@@ -1,7 +1,11 @@
 //! What the database answers, in the words of the contract.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::silence::Silence;
 use crate::storage::{Result, StoreError};
 
 /// The longest that one call may take in all: for a connection, for a lock, for the disk. A request waits no longer.
@@ -9,17 +13,52 @@ pub const DEADLINE: Duration = Duration::from_secs(2);
 /// For an operator's command, which nobody's request waits for.
 pub const PATIENT_DEADLINE: Duration = Duration::from_secs(30);
 
+/// How long a call may take, and whether it is worth trying.
+#[derive(Clone)]
+pub struct Deadline {
+    most: Duration,
+    silence: Option<Arc<Silence>>,
+}
+
+impl Deadline {
+    pub const fn of(most: Duration) -> Self {
+        Self { most, silence: None }
+    }
+
+    /// Of calls that ask a server, which is left alone for a moment when it has said nothing for as long as this.
+    pub fn of_a_server(most: Duration) -> Self {
+        Self { most, silence: Some(Arc::new(Silence::new(most))) }
+    }
+
+    pub const fn most(&self) -> Duration {
+        self.most
+    }
+}
+
 /// Gives the work its time and no more. Work that is cut off while it commits may still have been done: the caller
 /// learns that the store did not answer, and that is all that is known.
 pub async fn within_deadline<T>(
-    deadline: Duration,
+    deadline: Deadline,
     table: &str,
     work: impl Future<Output = sqlx::Result<T>>,
 ) -> Result<T> {
-    match tokio::time::timeout(deadline, work).await {
+    let (since, silence) = (Instant::now(), deadline.silence.as_deref());
+    if silence.is_some_and(|silence| !silence.may_ask(since)) {
+        return Err(StoreError::Unavailable(format!("{table}: the database did not answer a moment ago")));
+    }
+    let answer = tokio::time::timeout(deadline.most, work).await;
+    if let Some(silence) = silence {
+        match &answer {
+            // Nothing was heard from the server.
+            Ok(Err(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)) => {}
+            Ok(_) => silence.note_answer(Instant::now()),
+            Err(_) => silence.note_wait_in_vain(since, Instant::now()),
+        }
+    }
+    match answer {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(fault(table, &error)),
-        Err(_) => Err(StoreError::Unavailable(format!("{table}: no answer within {} s", deadline.as_secs()))),
+        Err(_) => Err(StoreError::Unavailable(format!("{table}: no answer within {} s", deadline.most.as_secs()))),
     }
 }
 

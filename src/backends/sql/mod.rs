@@ -27,6 +27,7 @@ mod second_factors;
 mod sessions;
 mod sign_ins;
 mod signing_keys;
+mod silence;
 mod user_lock;
 mod users;
 

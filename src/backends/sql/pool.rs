@@ -5,13 +5,12 @@ mod sqlite;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
 
 use sqlx::any::{AnyArguments, AnyConnectOptions};
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Executor, Transaction};
 
-use super::answer::PATIENT_DEADLINE;
+use super::answer::{Deadline, PATIENT_DEADLINE};
 use super::changing::Changing;
 use super::open_error::OpenError;
 use super::schema::newest;
@@ -29,7 +28,7 @@ pub struct Pool {
     heed: Arc<OnceLock<Weak<dyn Heed>>>,
     options: Arc<AnyConnectOptions>,
     place: Arc<str>,
-    deadline: Duration,
+    deadline: Deadline,
 }
 
 #[derive(Clone, Copy)]
@@ -64,24 +63,24 @@ impl Pool {
     /// The same pool for calls that no request waits for.
     pub fn patient(self) -> Self {
         match self.engine {
-            Engine::Sqlite => Self { deadline: PATIENT_DEADLINE, ..self },
+            Engine::Sqlite => Self { deadline: Deadline::of(PATIENT_DEADLINE), ..self },
             // The server has been told the deadline by each of the present connections.
             Engine::Postgres { connections } => {
                 let (reads, writes) = postgres::pools(&self.options, connections, PATIENT_DEADLINE);
-                Self { reads, writes, deadline: PATIENT_DEADLINE, ..self }
+                Self { reads, writes, deadline: Deadline::of(PATIENT_DEADLINE), ..self }
             }
         }
     }
 
     /// The longest that one call may take.
-    pub(super) const fn deadline(&self) -> Duration {
-        self.deadline
+    pub(super) fn deadline(&self) -> Deadline {
+        self.deadline.clone()
     }
 
     /// The only way to write, also with a single statement: this is where a lock held elsewhere is waited for.
     pub(super) async fn begin(&self) -> sqlx::Result<Transaction<'static, Any>> {
         match self.engine {
-            Engine::Sqlite => sqlite::begin(&self.writes, self.deadline).await,
+            Engine::Sqlite => sqlite::begin(&self.writes, self.deadline.most()).await,
             Engine::Postgres { .. } => self.writes.begin_with(postgres::BEGIN).await,
         }
     }

@@ -5,6 +5,9 @@
 #[path = "../../gateway/harness/client.rs"]
 pub mod client;
 pub mod place;
+#[allow(dead_code)]
+#[path = "../../postgres/server.rs"]
+pub mod postgres;
 pub mod process;
 pub mod server;
 #[allow(dead_code)]

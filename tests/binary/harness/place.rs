@@ -40,6 +40,18 @@ impl Place {
         place
     }
 
+    /// As [`Place::configured`], on another store. The URL is in a file of its own.
+    pub fn configured_on(url: &str, server: SocketAddr, extra: &str) -> Self {
+        let place = Self::configured(server, extra);
+        let text = std::fs::read_to_string(place.path(CONFIGURATION)).unwrap();
+        let present = "storage: { url: \"sqlite://data/portcullis.db\" }";
+        assert!(text.contains(present));
+        place.write(CONFIGURATION, &text.replace(present, "storage: { url: { file: store.url } }"));
+        place.write("store.url", &format!("{url}\n"));
+        std::fs::set_permissions(place.path("store.url"), Permissions::from_mode(0o600)).unwrap();
+        place
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }

@@ -6,6 +6,9 @@ pub mod client;
 pub mod forge;
 pub mod mailbox;
 pub mod plan;
+#[allow(dead_code)]
+#[path = "../../postgres/server.rs"]
+pub mod postgres;
 pub mod upstream;
 
 use std::collections::BTreeMap;
@@ -65,6 +68,8 @@ pub struct Plan {
     /// Further upstreams, one on each line; `{live}` as above.
     pub upstreams: String,
     pub nature: Option<Nature>,
+    /// Another store than a file in the directory of the world.
+    pub storage: Option<String>,
     /// Environment for `${NAME}` in the above.
     pub environment: BTreeMap<String, String>,
 }
@@ -334,7 +339,7 @@ fn configuration(plan: &Plan, directory: &Path, upstream: SocketAddr, access_log
     let tokens = plan.tokens.as_ref().map(|tokens| format!("tokens: {tokens}\n")).unwrap_or_default();
     format!(
         "listen: {{ http: \"127.0.0.1:0\", ops: \"127.0.0.1:0\" }}\n\
-         storage: {{ url: \"sqlite://{directory}/portcullis.db\" }}\n\
+         storage: {{ url: \"{storage}\" }}\n\
          secrets: {{ master_key: {{ file: \"{directory}/master.key\" }} }}\n\
          log: {{ access: {{ file: \"{log}\" }}, audit: {{ file: \"{directory}/audit.log\" }} }}\n\
          workers: {{ threads: 1 }}\n\
@@ -342,6 +347,7 @@ fn configuration(plan: &Plan, directory: &Path, upstream: SocketAddr, access_log
          upstreams:\n  backend: {{ servers: [{servers}]{options} }}\n{upstreams}\n\
          routes:\n{routes}\n",
         log = access_log.display(),
+        storage = plan.storage.clone().unwrap_or_else(|| format!("sqlite://{directory}/portcullis.db")),
         extra = plan.extra,
         options = plan.upstream_options,
         servers = live(plan.servers.as_deref().unwrap_or("\"{live}\"")),

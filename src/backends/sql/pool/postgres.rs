@@ -13,7 +13,7 @@ use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions, Connection, Ex
 use tokio::time::timeout;
 
 use super::{Engine, Pool, check_version};
-use crate::backends::sql::answer::{DEADLINE, PATIENT_DEADLINE};
+use crate::backends::sql::answer::{DEADLINE, Deadline, PATIENT_DEADLINE};
 use crate::backends::sql::open_error::OpenError;
 
 /// What the statements are written for, whatever the server's default is.
@@ -89,7 +89,7 @@ pub(super) async fn open(url: &str, connections: u32) -> Result<Pool, OpenError>
         heed: Arc::default(),
         options: Arc::new(options),
         place: place.into(),
-        deadline: DEADLINE,
+        deadline: Deadline::of_a_server(DEADLINE),
     })
 }
 

@@ -16,7 +16,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Executor, Transaction};
 
 use super::{Engine, Pool, check_version};
-use crate::backends::sql::answer::{DEADLINE, PATIENT_DEADLINE};
+use crate::backends::sql::answer::{DEADLINE, Deadline, PATIENT_DEADLINE};
 use crate::backends::sql::open_error::OpenError;
 
 pub(super) const READERS: u32 = 4;
@@ -70,7 +70,7 @@ pub(super) async fn open(path: &Path, create: bool) -> Result<Pool, OpenError> {
         heed: Arc::default(),
         options: Arc::new(options),
         place,
-        deadline: DEADLINE,
+        deadline: Deadline::of(DEADLINE),
     })
 }
 
