@@ -2,6 +2,7 @@
 
 pub mod assertion;
 pub mod digest;
+pub mod django_password;
 pub mod hashing_threads;
 pub mod jws;
 pub mod key_pair;
@@ -12,5 +13,6 @@ pub mod master_keys;
 pub mod password;
 pub mod random;
 pub mod recovery_code;
+pub mod stored_password;
 pub mod tokens;
 pub mod totp;
