@@ -8,7 +8,8 @@ use quick_cache::sync::Cache;
 
 use super::miss_budget::MissBudget;
 use super::serial::Serial;
-use crate::crypto::digest::sha256;
+use super::slow_keys::SlowKeyCheck;
+use crate::crypto::key_digest::digest_of;
 use crate::domain::api_key::{ApiKey, KeyOwner, PresentedKey};
 use crate::domain::clock::Timestamp;
 use crate::domain::denial::Denial;
@@ -27,6 +28,7 @@ const REPEATED: Duration = Duration::from_millis(900);
 
 pub struct KeyCheck {
     keys: Arc<dyn ApiKeys>,
+    slow: SlowKeyCheck,
     users: Arc<dyn Users>,
     roles: Roles,
     budget: MissBudget,
@@ -46,22 +48,27 @@ struct Derived {
 impl KeyCheck {
     pub fn new(
         keys: Arc<dyn ApiKeys>,
+        slow: SlowKeyCheck,
         users: Arc<dyn Users>,
         roles: Roles,
         budget: MissBudget,
         serial: Arc<Serial>,
     ) -> Self {
-        Self { keys, users, roles, budget, derived: Cache::new(PRINCIPALS), unknown: Cache::new(UNKNOWN), serial }
+        Self { keys, slow, users, roles, budget, derived: Cache::new(PRINCIPALS), unknown: Cache::new(UNKNOWN), serial }
     }
 
     pub async fn check(&self, key: &PresentedKey, client: IpAddr, now: Timestamp) -> Result<Arc<Principal>, Denial> {
-        let digest = sha256(key.expose().as_bytes());
+        let digest = digest_of(key);
         // A key that was good a moment ago is free, and so is one that was unknown a moment ago: neither reaches the store.
         let fresh = |at: Timestamp| now.since(at) < REPEATED;
         let free = self.derived.get(&digest).is_some() || self.unknown.get(&digest).is_some_and(fresh);
         let reserved =
             if free { None } else { Some(self.budget.reserve(client, now).map_err(|_| Denial::TooManyUnknownKeys)?) };
-        let found = self.keys.find_by_digest(&digest).await;
+        let mut found = self.keys.find_by_digest(&digest).await;
+        // One that was unknown a moment ago was guessed at then.
+        if matches!(found, Ok(None)) && reserved.is_some() && self.slow.upgrade(key, &digest, client, now).await? {
+            found = self.keys.find_by_digest(&digest).await;
+        }
         if let (Some(reserved), Ok(Some(_)) | Err(_)) = (reserved, &found) {
             reserved.give_back();
         }

@@ -1,4 +1,4 @@
-//! May this request pass? Checks and never writes. One function decides, [`gatekeeper::Gatekeeper::admit`], and only it
+//! May this request pass? Checks, and writes nothing but the fast digest of a key that was taken over. One function decides, [`gatekeeper::Gatekeeper::admit`], and only it
 //! can make a [`permit::Permit`].
 
 pub mod arrival;
@@ -7,5 +7,6 @@ pub mod key_check;
 pub mod miss_budget;
 pub mod permit;
 pub mod serial;
+pub mod slow_keys;
 pub mod token_check;
 pub mod voucher;

@@ -1,4 +1,5 @@
 //! Those who keep the contract of [`storage`](crate::storage).
 
+pub mod django;
 pub mod mail;
 pub mod sql;

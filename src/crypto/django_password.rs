@@ -99,13 +99,31 @@ pub struct DjangoHash {
 
 #[derive(Clone)]
 enum Check {
-    Pbkdf2 { algorithm: pbkdf2::Algorithm, iterations: NonZeroU32, salt: Vec<u8>, expected: Vec<u8> },
+    Pbkdf2 {
+        algorithm: pbkdf2::Algorithm,
+        iterations: NonZeroU32,
+        salt: Vec<u8>,
+        expected: Vec<u8>,
+    },
     /// Kept as a PHC string.
     Argon2(PasswordHash),
-    Bcrypt { crypt: String, prehashed: bool },
-    Scrypt { params: scrypt::Params, salt: Vec<u8>, expected: Vec<u8> },
-    Md5 { salt: Vec<u8>, expected: Vec<u8> },
-    Sha1 { salt: Vec<u8>, expected: Vec<u8> },
+    Bcrypt {
+        crypt: String,
+        prehashed: bool,
+    },
+    Scrypt {
+        params: scrypt::Params,
+        salt: Vec<u8>,
+        expected: Vec<u8>,
+    },
+    Md5 {
+        salt: Vec<u8>,
+        expected: Vec<u8>,
+    },
+    Sha1 {
+        salt: Vec<u8>,
+        expected: Vec<u8>,
+    },
 }
 
 impl DjangoHash {
@@ -167,7 +185,9 @@ impl DjangoHash {
                 let mut out = vec![0; expected.len()];
                 scrypt::scrypt(bytes, salt, params, &mut out).is_ok() && same(&out, expected)
             }
-            Check::Md5 { salt, expected } => same(&Md5::new().chain_update(salt).chain_update(bytes).finalize(), expected),
+            Check::Md5 { salt, expected } => {
+                same(&Md5::new().chain_update(salt).chain_update(bytes).finalize(), expected)
+            }
             Check::Sha1 { salt, expected } => {
                 let salted = Secret::new([salt.as_slice(), bytes].concat());
                 same(digest(&SHA1_FOR_LEGACY_USE_ONLY, salted.expose()).as_ref(), expected)
@@ -176,12 +196,7 @@ impl DjangoHash {
     }
 }
 
-fn pbkdf2(
-    format: Format,
-    algorithm: pbkdf2::Algorithm,
-    length: usize,
-    rest: &str,
-) -> Result<DjangoHash, Unreadable> {
+fn pbkdf2(format: Format, algorithm: pbkdf2::Algorithm, length: usize, rest: &str) -> Result<DjangoHash, Unreadable> {
     let mut parts = rest.split('$');
     let (Some(iterations), Some(salt), Some(hash), None) = (parts.next(), parts.next(), parts.next(), parts.next())
     else {
@@ -197,8 +212,12 @@ fn pbkdf2(
 
 fn argon2(rest: &str) -> Result<DjangoHash, Unreadable> {
     let phc = PasswordHash::new(format!("${rest}"));
-    if !password::is_readable(&phc) {
-        return Err(Unreadable::Damaged("it is no PHC string of Argon2, or asks for more than 256 MiB, 16 passes or lanes"));
+    // Algorithm, parameters, salt and hash; the version may be missing.
+    let whole = rest.split('$').count() >= 4;
+    if !whole || !password::is_readable(&phc) {
+        return Err(Unreadable::Damaged(
+            "it is no PHC string of Argon2, or asks for more than 256 MiB, 16 passes or lanes",
+        ));
     }
     Ok(DjangoHash { format: Format::Argon2, check: Check::Argon2(phc) })
 }

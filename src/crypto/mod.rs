@@ -5,6 +5,7 @@ pub mod digest;
 pub mod django_password;
 pub mod hashing_threads;
 pub mod jws;
+pub mod key_digest;
 pub mod key_pair;
 pub mod key_set;
 pub mod keyed_digest;

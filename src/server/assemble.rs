@@ -18,6 +18,7 @@ use crate::access::gatekeeper::{CredentialRule, Gatekeeper};
 use crate::access::key_check::KeyCheck;
 use crate::access::miss_budget::MissBudget;
 use crate::access::serial::Serial;
+use crate::access::slow_keys::SlowKeyCheck;
 use crate::access::token_check::TokenCheck;
 use crate::access::voucher::Voucher;
 use crate::api::context::Services;
@@ -100,6 +101,8 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
 
     let tokens = Tokens::new(keyrings.tokens.clone(), token_rules(settings));
     let serial = Arc::new(Serial::default());
+    let slow_keys =
+        SlowKeyCheck::new(Arc::clone(&stores.slow_keys)).map_err(|error| StartError::Process(error.to_string()))?;
     let gatekeeper = Arc::new(Gatekeeper::new(
         TokenCheck::new(
             tokens.clone(),
@@ -112,6 +115,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         ),
         KeyCheck::new(
             Arc::clone(&api_keys) as _,
+            slow_keys,
             Arc::clone(&users) as _,
             settings.roles.clone(),
             MissBudget::new(settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst),

@@ -4,6 +4,7 @@ pub mod assemble;
 pub mod desks;
 pub mod explain;
 pub mod ground;
+pub mod import;
 pub mod key_reload;
 pub mod keyrings;
 pub mod logs;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::backends::mail::UnusableMail;
 use crate::backends::sql::OpenError;
+use crate::identity::import::ImportError;
 use crate::identity::resealing::ResealError;
 use crate::identity::signing_keys::KeysError;
 
@@ -26,6 +27,8 @@ pub enum StartError {
     Keys(#[from] KeysError),
     #[error("{0}")]
     Reseal(#[from] ResealError),
+    #[error("{0}")]
+    Import(#[from] ImportError),
     #[error("tokens.signing: {0}")]
     TokenKey(String),
     #[error("the routes cannot be built: {0}")]

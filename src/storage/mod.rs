@@ -15,6 +15,8 @@ pub mod api_keys;
 pub mod audit;
 pub mod challenges;
 pub mod guesses;
+pub mod imports;
+pub mod installation;
 pub mod invalidations;
 pub mod mail_carrier;
 pub mod outbox;
@@ -23,6 +25,7 @@ pub mod second_factors;
 pub mod sessions;
 pub mod sign_ins;
 pub mod signing_keys;
+pub mod slow_keys;
 pub mod users;
 
 /// The store could not answer. What it was asked is unknown, so nobody may be let in or refused because of it.

@@ -1,8 +1,10 @@
 //! API keys, by the digest of the whole key.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use sqlx::AnyConnection;
 
 use super::answer::{corrupt, within_deadline};
 use super::changing::Changing;
@@ -143,6 +145,13 @@ impl TryFrom<Row> for ApiKey {
             usage,
         })
     }
+}
+
+/// In a transaction that is under way.
+pub(super) async fn read(connection: &mut AnyConnection, id: &ApiKeyId, deadline: Duration) -> Result<Option<ApiKey>> {
+    let statement = sqlx::query_as(select!("WHERE id = $1")).bind(id.as_str());
+    let row: Option<Row> = within_deadline(deadline, TABLE, statement.fetch_optional(connection)).await?;
+    row.map(ApiKey::try_from).transpose()
 }
 
 #[async_trait]

@@ -58,6 +58,10 @@ impl Changing {
         Ok(())
     }
 
+    pub(super) async fn roll_back(self) -> sqlx::Result<()> {
+        self.transaction.rollback().await
+    }
+
     pub(super) async fn commit(self) -> sqlx::Result<()> {
         self.transaction.commit().await
     }

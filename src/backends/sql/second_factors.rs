@@ -1,6 +1,7 @@
 //! Second factors and recovery codes.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -96,6 +97,17 @@ impl TryFrom<Row> for SecondFactor {
             id: SecondFactorId(row.id),
         })
     }
+}
+
+/// In a transaction that is under way.
+pub(super) async fn read(
+    connection: &mut AnyConnection,
+    id: &SecondFactorId,
+    deadline: Duration,
+) -> Result<Option<SecondFactor>> {
+    let statement = sqlx::query_as(select!("WHERE id = $1")).bind(id.as_str());
+    let row: Option<Row> = within_deadline(deadline, TABLE, statement.fetch_optional(connection)).await?;
+    row.map(SecondFactor::try_from).transpose()
 }
 
 #[async_trait]

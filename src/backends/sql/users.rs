@@ -1,8 +1,10 @@
 //! Users, by id and by name.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use sqlx::AnyConnection;
 
 use super::answer::{corrupt, within_deadline};
 use super::changing::Changing;
@@ -88,6 +90,13 @@ impl TryFrom<Row> for User {
             has_second_factor: row.has_second_factor == 1,
         })
     }
+}
+
+/// In a transaction that is under way.
+pub(super) async fn read(connection: &mut AnyConnection, id: &UserId, deadline: Duration) -> Result<Option<User>> {
+    let statement = sqlx::query_as(select!("WHERE id = $1")).bind(id.as_str());
+    let row: Option<Row> = within_deadline(deadline, TABLE, statement.fetch_optional(connection)).await?;
+    row.map(User::try_from).transpose()
 }
 
 #[async_trait]
