@@ -49,7 +49,8 @@ pub async fn take_over(run: &mut Run<'_>, source: &dyn Installation) -> Result<(
                 None if has_no_id => random::uuid(run.random),
                 None => original.clone(),
             };
-            let joined_is_known = row.time(table.column("date_joined")).is_ok_and(|at| at.is_some_and(|at| at <= run.now));
+            let joined_is_known =
+                row.time(table.column("date_joined")).is_ok_and(|at| at.is_some_and(|at| at <= run.now));
             match read(run, &original, UserId(id), &row) {
                 Err(why) => run.report.left(&table.name, &original, why),
                 Ok(user) if target.is_none() => new.push(Candidate { original, user, joined_is_known }),
