@@ -52,9 +52,9 @@ awk '/^```sh$/ { on = 1; next } /^```$/ { on = 0 } on' docs/migrate-from-django.
 	sed -e "s/127.0.0.1:8080/127.0.0.1:$gateway/; s/127.0.0.1:8000/127.0.0.1:$backend/" \
 		-e 's|^cd deploy/examples/django$|cd example|' \
 		-e '/^python3 -m venv venv$/d; /^venv\/bin\/pip install /d' \
-		-e "/^portcullis serve /a echo \$! > ../gateway.pid" >"$work/journey.sh"
+		-e "/^SERVING=/a echo \$SERVING > ../gateway.pid" >"$work/journey.sh"
 [ "$(wc -l <"$work/journey.sh")" -gt 45 ]
-(cd "$work" && GATEWAY=http://127.0.0.1:$gateway PATH=$work/bin:$PATH bash -euo pipefail -m -v journey.sh) >"$work/said" 2>"$work/asked"
+(cd "$work" && GATEWAY=http://127.0.0.1:$gateway PATH=$work/bin:$PATH bash -euo pipefail -v journey.sh) >"$work/said" 2>"$work/asked"
 
 # What was answered, one after the other.
 /usr/bin/python3 - "$work/said" "$work/example/report.json" <<-'PYTHON'

@@ -5,7 +5,7 @@ from pathlib import Path
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # Signs nothing that leaves this backend any more.
-SECRET_KEY = os.environ.get("SECRET_KEY") or "shop-example-key-9e2f6c1b7a4d8035-replace-this-in-production"
+SECRET_KEY = os.environ.get("SECRET_KEY") or "k7Qw2vN9xTz4Lr8Jc1Ys6Hd3Mf5Gb0PaUeXiRo-2Vt7Wq"
 DEBUG = False
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
 INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "rest_framework", "shop"]
