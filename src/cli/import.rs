@@ -6,6 +6,7 @@ use super::arguments::{DjangoImport, Import, OutputFormat};
 use super::failure::Failure;
 use super::output::{print, table};
 use super::users::read_scopes;
+use crate::config::environment::{Environment as _, ProcessEnvironment};
 use crate::config::settings::Settings;
 use crate::domain::secret::Secret;
 use crate::identity::import::report::{Report, Tally, Told};
@@ -45,9 +46,9 @@ fn options(arguments: &DjangoImport) -> Result<ImportOptions, Failure> {
 fn source(from: String) -> Result<Secret<String>, Failure> {
     match from.strip_prefix("env:") {
         None => Ok(Secret::new(from)),
-        Some(name) => match std::env::var(name) {
-            Ok(value) => Ok(Secret::new(value)),
-            Err(_) => Err(Failure::Input(format!("--from: the environment variable {name} is not set"))),
+        Some(name) => match ProcessEnvironment.variable(name) {
+            Some(value) => Ok(Secret::new(value)),
+            None => Err(Failure::Input(format!("--from: the environment variable {name} is not set"))),
         },
     }
 }

@@ -105,7 +105,10 @@ fn what_changed_there_comes_and_what_changed_here_stays() {
     let users = tally(&report, USERS);
     assert_eq!((users.updated, users.kept, users.unchanged), (3, 1, 41), "{report:?}");
     let user = |id| world.wait(world.stores.users.find_fresh(&user_id(id))).unwrap().unwrap();
-    assert_eq!((user("1").first_name.as_str(), user("1").email.as_str()), ("Changed", "pbkdf2-sha256.now@example.test"));
+    assert_eq!(
+        (user("1").first_name.as_str(), user("1").email.as_str()),
+        ("Changed", "pbkdf2-sha256.now@example.test")
+    );
     assert_eq!(user("2").email, "new@example.test");
     assert_eq!(user("36").email, "new@example.test");
     assert!(user("36").password.text().starts_with("$argon2id$"), "the upgraded hash stays");
