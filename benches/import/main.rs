@@ -1,5 +1,7 @@
 //! What it costs to take over a large Django installation: time, and the most memory that was resident. See ../README.md.
 
+#![allow(clippy::disallowed_methods, reason = "it is time that is measured here")]
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};

@@ -13,9 +13,9 @@ use crate::api_keys::api_key;
 use crate::users::user;
 use crate::{World, at, change_of};
 
-fn slow(id: &str) -> ImportedKey {
-    let key = ApiKey { owner: portcullis::domain::api_key::KeyOwner::Service("robot".into()), ..api_key(id) };
-    ImportedKey { key, slow_hash: Some(PasswordHash::new(format!("pbkdf2_sha256$1$salt${id}"))) }
+fn slow(number: u8) -> ImportedKey {
+    let slow_hash = Some(PasswordHash::new(format!("pbkdf2_sha256$1$salt${number}")));
+    ImportedKey { key: api_key(number), slow_hash }
 }
 
 fn remembered(original: &str, secs: i64) -> Remembered {
@@ -48,7 +48,7 @@ pub async fn what_is_rolled_back_or_dropped_never_was(world: &World) {
     for commits in [false, true] {
         let mut importing = world.imports.begin().await.unwrap();
         importing.insert_users(&[user("anna")]).await.unwrap();
-        importing.insert_api_keys(&[slow("one")]).await.unwrap();
+        importing.insert_api_keys(&[slow(1)]).await.unwrap();
         importing.remember(ImportKind::User, &[remembered("1", 1)]).await.unwrap();
         if commits {
             importing.roll_back().await.unwrap();
@@ -82,7 +82,7 @@ pub async fn what_was_taken_over_is_remembered_by_kind_and_id(world: &World) {
 
 /// The slow hash is looked up by the visible prefix until the fast digest is kept in its place, which all nodes hear of.
 pub async fn a_slow_key_becomes_a_fast_one_once(world: &World) {
-    let key = slow("one");
+    let key = slow(1);
     let mut importing = world.imports.begin().await.unwrap();
     assert_eq!(importing.insert_api_keys(std::slice::from_ref(&key)).await.unwrap().len(), 1);
     importing.commit(&change_of(AuditAction::Import, 1)).await.unwrap();
@@ -103,8 +103,8 @@ pub async fn a_slow_key_becomes_a_fast_one_once(world: &World) {
 
 /// What would be refused in any case is not hashed.
 pub async fn a_slow_key_that_is_revoked_or_expired_is_not_found(world: &World) {
-    let expired = ImportedKey { key: ApiKey { expires_at: Some(at(10)), ..slow("one").key }, ..slow("one") };
-    let revoked = ImportedKey { key: ApiKey { revoked: Some((at(0), "x".into())), ..slow("two").key }, ..slow("two") };
+    let expired = ImportedKey { key: ApiKey { expires_at: Some(at(10)), ..slow(1).key }, ..slow(1) };
+    let revoked = ImportedKey { key: ApiKey { revoked: Some((at(0), "x".into())), ..slow(2).key }, ..slow(2) };
     let mut importing = world.imports.begin().await.unwrap();
     assert_eq!(importing.insert_api_keys(&[expired.clone(), revoked.clone()]).await.unwrap().len(), 2);
     importing.commit(&change_of(AuditAction::Import, 1)).await.unwrap();
