@@ -2,15 +2,17 @@
 
 CARGO ?= cargo
 
-.PHONY: help test test-api lint fmt clippy doc deny bench bench-sign-in bench-revocation dist
+.PHONY: help test test-api test-django lint fmt clippy doc deny bench bench-sign-in bench-revocation bench-import dist
 
 help:
 	@echo 'make test           all tests, after installing what they need (Debian, as root) or saying what is missing'
 	@echo 'make test-api       what the API does against what openapi.json says of it; fetches schemathesis from PyPI'
+	@echo 'make test-django    docs/migrate-from-django.md as it is written; fetches Django and its libraries from PyPI'
 	@echo 'make lint           formatting, clippy, documentation, dependencies'
 	@echo 'make bench          what a request costs beside a bare proxy, and a sign-in beside its hash; see benches/README.md'
 	@echo 'make bench-revocation  how long a revoked key is still let in elsewhere'
 	@echo 'make bench-sign-in  only the latter; ARGS="--rounds 3" and others'
+	@echo 'make bench-import   what it costs to move 100,000 users in'
 	@echo 'make dist           the binary to ship: target/dist/portcullis'
 
 test:
@@ -22,6 +24,11 @@ test-api:
 	tests/prepare.sh
 	$(CARGO) build
 	tests/api/run.sh
+
+test-django:
+	tests/prepare.sh
+	$(CARGO) build
+	tests/django/run.sh
 
 lint: fmt clippy doc deny
 
@@ -54,6 +61,9 @@ bench-revocation:
 
 bench-sign-in:
 	$(CARGO) bench --profile dist --bench sign_in -- $(ARGS)
+
+bench-import:
+	$(CARGO) bench --profile dist --bench import
 
 dist:
 	$(CARGO) build --locked --profile dist

@@ -8,7 +8,8 @@ use quick_cache::sync::Cache;
 
 use super::miss_budget::MissBudget;
 use super::serial::Serial;
-use crate::crypto::digest::sha256;
+use super::slow_keys::SlowKeyCheck;
+use crate::crypto::key_digest::digest_of;
 use crate::domain::api_key::{ApiKey, KeyOwner, PresentedKey};
 use crate::domain::clock::Timestamp;
 use crate::domain::denial::Denial;
@@ -28,6 +29,7 @@ const REPEATED: Duration = Duration::from_millis(900);
 
 pub struct KeyCheck {
     keys: Arc<dyn ApiKeys>,
+    slow: SlowKeyCheck,
     users: Arc<dyn Users>,
     roles: Roles,
     budget: Arc<MissBudget>,
@@ -57,6 +59,7 @@ pub struct Shown<'a> {
 impl KeyCheck {
     pub fn new(
         keys: Arc<dyn ApiKeys>,
+        slow: SlowKeyCheck,
         users: Arc<dyn Users>,
         roles: Roles,
         budget: Arc<MissBudget>,
@@ -65,6 +68,7 @@ impl KeyCheck {
     ) -> Self {
         Self {
             keys,
+            slow,
             users,
             roles,
             budget,
@@ -77,7 +81,7 @@ impl KeyCheck {
 
     /// Whether a request may be made with this key; counted as a use of it if so.
     pub async fn check(&self, key: &PresentedKey, shown: Shown<'_>, now: Timestamp) -> Result<Arc<Principal>, Denial> {
-        let digest = sha256(key.expose().as_bytes());
+        let digest = digest_of(key);
         let known = self.derived.get(&digest);
         // A key that was good a moment ago is free, and so is one that was unknown a moment ago: neither reaches the store.
         let fresh = |at: Timestamp| now.since(at) < REPEATED;
@@ -87,7 +91,12 @@ impl KeyCheck {
         } else {
             Some(self.budget.reserve(shown.client, now).map_err(|_| Denial::TooManyUnknownKeys)?)
         };
-        let found = self.keys.find_by_digest(&digest).await;
+        let mut found = self.keys.find_by_digest(&digest).await;
+        // One that was unknown a moment ago was guessed at then.
+        if matches!(found, Ok(None)) && reserved.is_some() && self.slow.upgrade(key, &digest, shown.client, now).await?
+        {
+            found = self.keys.find_by_digest(&digest).await;
+        }
         if let (Some(reserved), Ok(Some(_)) | Err(_)) = (reserved, &found) {
             reserved.give_back();
         }
@@ -103,7 +112,7 @@ impl KeyCheck {
     /// Whether what was opened with this key may go on. That spends nobody's budget and is no further use, but the key does
     /// not lie idle meanwhile.
     pub async fn stands(&self, key: &PresentedKey, shown: Shown<'_>, now: Timestamp) -> Result<Arc<Principal>, Denial> {
-        let digest = sha256(key.expose().as_bytes());
+        let digest = digest_of(key);
         let found = self.keys.find_by_digest(&digest).await.map_err(|_| Denial::Unavailable)?;
         let record = found.ok_or(Denial::KeyUnknown)?;
         let judged = self.judge(digest, self.derived.get(&digest), record, shown, now).await?;

@@ -1,4 +1,4 @@
-//! May this request pass? Checks and never writes. One function decides, [`gatekeeper::Gatekeeper::admit`], and only it
+//! May this request pass? Checks, and writes nothing but the fast digest of a key that was taken over. One function decides, [`gatekeeper::Gatekeeper::admit`], and only it
 //! can make a [`permit::Permit`].
 
 pub mod arrival;
@@ -9,5 +9,6 @@ pub mod miss_budget;
 pub mod permit;
 pub mod request_limits;
 pub mod serial;
+pub mod slow_keys;
 pub mod token_check;
 pub mod voucher;

@@ -1,5 +1,6 @@
 //! The command line. Secrets never come as arguments: everybody on the machine can read those.
 
+mod import;
 mod keys;
 mod users;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::import::{DjangoImport, Import};
 pub use self::keys::{KeyChange, KeyLimits, Keys};
 pub use self::users::{NewUser, UserChange, Users};
 use super::moment::Moment;
@@ -75,6 +77,9 @@ pub enum Command {
     /// Signing keys: list, rotate.
     #[command(subcommand)]
     SigningKeys(SigningKeys),
+    /// Take over another installation: django.
+    #[command(subcommand)]
+    Import(Import),
     /// What is sealed under the master key: rotate.
     #[command(subcommand)]
     Secrets(Secrets),

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::arguments::{Arguments, Command, Migrate};
 use super::desk::Desk;
 use super::failure::Failure;
-use super::{audit, check, keys, lockouts, migrate, quickstart, secrets, serve, signing_keys, store, users};
+use super::{audit, check, import, keys, lockouts, migrate, quickstart, secrets, serve, signing_keys, store, users};
 use crate::config::environment::ProcessEnvironment;
 use crate::config::settings::Settings;
 
@@ -21,6 +21,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Users(command) => users::run(&Desk::open(&settings(config)?)?, command, format),
         Command::Audit(command) => audit::run(&Desk::open(&settings(config)?)?, command, format),
         Command::Lockouts(command) => lockouts::run(&Desk::open(&settings(config)?)?, command, format),
+        Command::Import(command) => import::run(&settings(config)?, command, format),
         Command::SigningKeys(command) => signing_keys::run(&settings(config)?, &command, format),
         Command::Secrets(command) => secrets::run(&settings(config)?, &command, format),
         Command::Keys(command) => keys::run(&Desk::open(&settings(config)?)?, command, format),

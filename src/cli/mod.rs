@@ -8,6 +8,7 @@ pub mod desk;
 pub mod dispatch;
 pub mod duration;
 pub mod failure;
+pub mod import;
 pub mod keys;
 pub mod lockouts;
 pub mod migrate;

@@ -29,6 +29,11 @@ impl MasterKeys {
         self.current.keyed_digest(purpose)
     }
 
+    /// As [`MasterKeys::keyed_digest`], and then under those before it: for what cannot be digested anew.
+    pub fn keyed_digests(&self, purpose: &'static str) -> Vec<KeyedDigest> {
+        std::iter::once(&self.current).chain(&self.previous).map(|key| key.keyed_digest(purpose)).collect()
+    }
+
     pub fn seal(&self, purpose: &str, plain: &[u8], random: &dyn Random) -> Result<Vec<u8>, Unsealing> {
         self.current.seal(purpose, plain, random)
     }

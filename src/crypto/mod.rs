@@ -2,8 +2,10 @@
 
 pub mod assertion;
 pub mod digest;
+pub mod django_password;
 pub mod hashing_threads;
 pub mod jws;
+pub mod key_digest;
 pub mod key_pair;
 pub mod key_set;
 pub mod keyed_digest;
@@ -13,5 +15,6 @@ pub mod password;
 pub mod random;
 pub mod recovery_code;
 pub mod shared_seal;
+pub mod stored_password;
 pub mod tokens;
 pub mod totp;

@@ -2,6 +2,8 @@
 //!
 //! `pk_` lets secret scanners find a leaked key, the next part names it in lists and logs, the secret is 256 bits in
 //! base62, and the checksum (CRC-32 of everything before it, in base62) refuses garbage before anything is looked up.
+//!
+//! Keys that were made by `djangorestframework-api-key` are `<prefix>.<secret>`: by default 8 and 32 letters and digits.
 
 use std::fmt;
 use std::time::Duration;
@@ -23,6 +25,9 @@ const PREFIX_LENGTH: usize = 8;
 const SECRET_LENGTH: usize = 43;
 const CHECKSUM_LENGTH: usize = 6;
 const LENGTH: usize = BRAND.len() + PREFIX_LENGTH + 1 + SECRET_LENGTH + CHECKSUM_LENGTH;
+/// The lengths of both parts of a key that was taken over: an installation may have set others than the default.
+const IMPORTED_PREFIX: std::ops::RangeInclusive<usize> = 1..=32;
+const IMPORTED_SECRET: std::ops::RangeInclusive<usize> = 16..=128;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -258,6 +263,9 @@ pub enum MalformedKey {
 impl PresentedKey {
     /// Accepts only the whole exact key: no other length, character, prefix or suffix.
     pub fn parse(text: &str) -> Result<Self, MalformedKey> {
+        if is_imported(text) {
+            return Ok(Self(Secret::new(text.to_owned())));
+        }
         if text.len() != LENGTH {
             return Err(MalformedKey::Shape);
         }
@@ -285,9 +293,25 @@ impl PresentedKey {
         self.0.expose()
     }
 
+    /// Whether it was made elsewhere, by `djangorestframework-api-key`.
+    pub fn is_imported(&self) -> bool {
+        !self.0.expose().starts_with(BRAND)
+    }
+
     pub fn prefix(&self) -> &str {
+        if let Some((prefix, _)) = self.0.expose().split_once('.') {
+            return prefix;
+        }
         self.0.expose().get(BRAND.len()..BRAND.len() + PREFIX_LENGTH).unwrap_or_default()
     }
+}
+
+fn is_imported(text: &str) -> bool {
+    let Some((prefix, secret)) = text.split_once('.') else { return false };
+    IMPORTED_PREFIX.contains(&prefix.len())
+        && IMPORTED_SECRET.contains(&secret.len())
+        && prefix.bytes().all(|b| b.is_ascii_alphanumeric())
+        && secret.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 fn checksum_of(body: &str) -> String {
@@ -360,6 +384,22 @@ mod tests {
         for text in ["", "user:", "user:a\0b", "service:robot", "a:b", " robot", "robot\n", "a\tb", &"x".repeat(101)] {
             assert_eq!(KeyOwner::parse(text), Err(InvalidOwner), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_key_that_was_made_elsewhere_is_a_prefix_and_a_secret() {
+        let text = "YeoO5V6K.q5I8HVUFQ4L3Ncx5sERNDPa7TkjCwqeX";
+        let key = PresentedKey::parse(text).unwrap();
+        assert_eq!((key.is_imported(), key.prefix(), key.expose()), (true, "YeoO5V6K", text));
+        let ours = PresentedKey::generate(&Fixed(1));
+        assert!(!ours.is_imported() && !ours.prefix().is_empty());
+        for text in
+            ["a.b", "YeoO5V6K.", ".q5I8HVUFQ4L3Ncx5sERNDPa7TkjCwqeX", "YeoO5V6K.q5I8HVUFQ4L3Ncx5sERN.Pa7TkjCwqeX"]
+        {
+            assert!(PresentedKey::parse(text).is_err(), "{text}");
+        }
+        assert!(PresentedKey::parse("pk_YeoO5.q5I8HVUFQ4L3Ncx5sERNDPa7TkjCwqeX").is_err());
+        assert!(PresentedKey::parse("YeoO5V6K.q5I8HVUFQ4L3Ncx5 ERNDPa7TkjCwqeX").is_err());
     }
 
     #[test]

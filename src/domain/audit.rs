@@ -42,10 +42,11 @@ pub enum AuditAction {
     KeyRevoke,
     SigningKeysRotate,
     SecretsRotate,
+    Import,
 }
 
 impl AuditAction {
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::SignIn,
         Self::SecondFactorCheck,
         Self::RecoveryCodeUse,
@@ -76,6 +77,7 @@ impl AuditAction {
         Self::KeyRevoke,
         Self::SigningKeysRotate,
         Self::SecretsRotate,
+        Self::Import,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -110,6 +112,7 @@ impl AuditAction {
             Self::KeyRevoke => "key_revoke",
             Self::SigningKeysRotate => "signing_keys_rotate",
             Self::SecretsRotate => "secrets_rotate",
+            Self::Import => "import",
         }
     }
 

@@ -13,16 +13,7 @@ impl Digest {
 
     /// Reads 64 hex digits; anything else is `None`.
     pub fn from_hex(text: &str) -> Option<Self> {
-        let bytes = text.as_bytes();
-        if bytes.len() != 64 || !bytes.iter().all(u8::is_ascii_hexdigit) {
-            return None;
-        }
-        let mut out = [0; 32];
-        for (slot, pair) in out.iter_mut().zip(bytes.chunks_exact(2)) {
-            let digits = std::str::from_utf8(pair).ok()?;
-            *slot = u8::from_str_radix(digits, 16).ok()?;
-        }
-        Some(Self(out))
+        from_hex(text)?.try_into().ok().map(Self)
     }
 }
 
@@ -31,6 +22,15 @@ impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Digest({}…)", hex(self.0.get(..4).unwrap_or_default()))
     }
+}
+
+/// Reads hex digits of either case, two for each byte; anything else is `None`.
+pub fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if !rest.is_empty() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    pairs.iter().map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 /// Lower-case hex.

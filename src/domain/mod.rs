@@ -13,6 +13,7 @@ pub mod credential;
 pub mod denial;
 pub mod digest;
 pub mod factor_proof;
+pub mod foreign_row;
 pub mod gcra;
 pub mod guess_subject;
 pub mod invalidation;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::crypto::keyed_digest::KeyedDigest;
 use crate::crypto::master_keys::MasterKeys;
 use crate::crypto::{recovery_code, totp};
 use crate::domain::clock::Timestamp;
@@ -33,11 +34,14 @@ pub struct CodeCheck {
     factors: Arc<dyn SecondFactors>,
     master_keys: Arc<MasterKeys>,
     form: CodeForm,
+    /// For recovery codes that were taken over.
+    imported_codes: Vec<KeyedDigest>,
 }
 
 impl CodeCheck {
     pub fn new(factors: Arc<dyn SecondFactors>, master_keys: Arc<MasterKeys>, form: CodeForm) -> Self {
-        Self { factors, master_keys, form }
+        let imported_codes = recovery_code::imported_digests(&master_keys);
+        Self { factors, master_keys, form, imported_codes }
     }
 
     /// The devices that count.
@@ -63,7 +67,7 @@ impl CodeCheck {
                 Ok(None)
             }
             Shown::RecoveryCode(code) => {
-                let digests = recovery_code::digests_of_typed(user, code.expose());
+                let digests = recovery_code::digests_of_typed(user, code.expose(), &self.imported_codes);
                 let found = self.factors.find_recovery_code(user, &digests).await?;
                 Ok(found.map(FactorProof::RecoveryCode))
             }

@@ -7,6 +7,7 @@ pub mod difference;
 pub mod factor_confirmation;
 pub mod grants;
 pub mod guess_guard;
+pub mod import;
 pub mod key_desk;
 pub mod key_view;
 pub mod lane;

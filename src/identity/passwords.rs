@@ -6,6 +6,7 @@ use tokio::sync::OnceCell;
 
 use crate::crypto::hashing_threads::{Busy, HashingThreads, Slot};
 use crate::crypto::password::{self, Cost, HashingFailed, Verdict};
+use crate::crypto::stored_password;
 use crate::domain::password_policy::{AboutUser, PasswordPolicy, Weakness};
 use crate::domain::random::Random;
 use crate::domain::secret::Secret;
@@ -77,11 +78,11 @@ impl Passwords {
         stored: Option<&PasswordHash>,
     ) -> Result<Verdict, Busy> {
         let decoy = self.decoy().await?;
-        let readable = stored.filter(|stored| password::is_readable(stored));
+        let readable = stored.filter(|stored| stored_password::is_readable(stored));
         let known = readable.is_some();
         let (against, cost) = (readable.unwrap_or(decoy).clone(), self.cost);
         let verdict =
-            self.threads.run_in(slot, move |memory| password::verify(&password, &against, cost, memory)).await?;
+            self.threads.run_in(slot, move |memory| stored_password::verify(&password, &against, cost, memory)).await?;
         Ok(if known { verdict } else { Verdict::Wrong })
     }
 

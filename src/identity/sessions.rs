@@ -271,5 +271,10 @@ const MOST_LISTED: u32 = 500;
 /// The session that a token belongs to: the one it names, or for a token from before this gateway the one that would be
 /// made for it.
 fn session_named_by(claims: &TokenClaims) -> SessionId {
-    claims.session_id.clone().unwrap_or_else(|| SessionId(format!("adopted:{}", claims.id)))
+    claims.session_id.clone().unwrap_or_else(|| adopted_id(&claims.id))
+}
+
+/// The session of a token from before this gateway, by the token's id.
+pub(super) fn adopted_id(token: &str) -> SessionId {
+    SessionId(format!("adopted:{token}"))
 }

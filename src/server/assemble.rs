@@ -21,6 +21,7 @@ use crate::access::key_check::KeyCheck;
 use crate::access::miss_budget::MissBudget;
 use crate::access::request_limits::{Counters, GeneralLimits, RequestLimits};
 use crate::access::serial::Serial;
+use crate::access::slow_keys::SlowKeyCheck;
 use crate::access::token_check::TokenCheck;
 use crate::access::voucher::Voucher;
 use crate::api::context::Services;
@@ -127,6 +128,8 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
     let key_tally = KeyTally::default();
     let miss_budget =
         Arc::new(MissBudget::new(settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst));
+    let slow_keys =
+        SlowKeyCheck::new(Arc::clone(&stores.slow_keys)).map_err(|error| StartError::Process(error.to_string()))?;
     let gatekeeper = Arc::new(Gatekeeper::new(
         TokenCheck::new(
             tokens.clone(),
@@ -139,6 +142,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         ),
         KeyCheck::new(
             Arc::clone(&api_keys) as _,
+            slow_keys,
             Arc::clone(&users) as _,
             settings.roles.clone(),
             Arc::clone(&miss_budget),

@@ -10,8 +10,9 @@ use super::command_log::CommandLog;
 use super::mail;
 use super::start_error::StartError;
 use crate::backends::sql::{
-    self, OpenError, Pool, SqlApiKeys, SqlAuditTrail, SqlChallenges, SqlGuesses, SqlInvalidations, SqlOutbox,
-    SqlPasswordResets, SqlQuotas, SqlSecondFactors, SqlSessions, SqlSignIns, SqlSigningKeys, SqlUsers, Version,
+    self, OpenError, Pool, SqlApiKeys, SqlAuditTrail, SqlChallenges, SqlGuesses, SqlImports, SqlInvalidations,
+    SqlOutbox, SqlPasswordResets, SqlQuotas, SqlSecondFactors, SqlSessions, SqlSignIns, SqlSigningKeys, SqlSlowKeys,
+    SqlUsers, Version,
 };
 use crate::config::settings::{MasterKeySource, Passwords as PasswordSettings, Settings};
 use crate::crypto::hashing_threads::HashingThreads;
@@ -35,6 +36,7 @@ use crate::storage::api_keys::ApiKeys;
 use crate::storage::audit::AuditTrail;
 use crate::storage::challenges::Challenges;
 use crate::storage::guesses::Guesses;
+use crate::storage::imports::Imports;
 use crate::storage::invalidations::Invalidations;
 use crate::storage::outbox::Outbox;
 use crate::storage::password_resets::PasswordResets;
@@ -43,6 +45,7 @@ use crate::storage::second_factors::SecondFactors;
 use crate::storage::sessions::Sessions;
 use crate::storage::sign_ins::SignIns;
 use crate::storage::signing_keys::SigningKeys;
+use crate::storage::slow_keys::SlowKeys;
 use crate::storage::users::Users;
 
 /// The stores of one database.
@@ -52,6 +55,8 @@ pub struct Stores {
     pub users: Arc<dyn Users>,
     pub sessions: Arc<dyn Sessions>,
     pub api_keys: Arc<dyn ApiKeys>,
+    pub slow_keys: Arc<dyn SlowKeys>,
+    pub imports: Arc<dyn Imports>,
     pub signing_keys: Arc<dyn SigningKeys>,
     pub invalidations: Arc<dyn Invalidations>,
     pub sign_ins: Arc<dyn SignIns>,
@@ -100,6 +105,8 @@ impl Stores {
             users: Arc::new(SqlUsers::new(pool.clone())),
             sessions: Arc::new(SqlSessions::new(pool.clone())),
             api_keys: Arc::new(SqlApiKeys::new(pool.clone())),
+            imports: Arc::new(SqlImports::new(pool.clone())),
+            slow_keys: Arc::new(SqlSlowKeys::new(pool.clone())),
             signing_keys: Arc::new(SqlSigningKeys::new(pool.clone())),
             invalidations: Arc::new(SqlInvalidations::new(pool.clone())),
             sign_ins: Arc::new(SqlSignIns::new(pool.clone())),

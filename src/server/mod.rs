@@ -5,6 +5,7 @@ mod command_log;
 pub mod desks;
 pub mod explain;
 pub mod ground;
+pub mod import;
 pub mod key_reload;
 pub mod keyrings;
 pub mod logs;

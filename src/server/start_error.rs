@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::backends::mail::UnusableMail;
 use crate::backends::redis::RefusedByRedis;
 use crate::backends::sql::{CopyError, OpenError};
+use crate::identity::import::ImportError;
 use crate::identity::resealing::ResealError;
 use crate::identity::signing_keys::KeysError;
 
@@ -29,6 +30,8 @@ pub enum StartError {
     Keys(#[from] KeysError),
     #[error("{0}")]
     Reseal(#[from] ResealError),
+    #[error("{0}")]
+    Import(#[from] ImportError),
     #[error("tokens.signing: {0}")]
     TokenKey(String),
     #[error("the routes cannot be built: {0}")]

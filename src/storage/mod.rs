@@ -20,6 +20,8 @@ pub mod audit;
 pub mod budgets;
 pub mod challenges;
 pub mod guesses;
+pub mod imports;
+pub mod installation;
 pub mod invalidations;
 pub mod mail_carrier;
 pub mod outbox;
@@ -30,6 +32,7 @@ pub mod sessions;
 pub mod shared_memory;
 pub mod sign_ins;
 pub mod signing_keys;
+pub mod slow_keys;
 pub mod users;
 
 /// The store could not answer. What it was asked is unknown, so nobody may be let in or refused because of it.

@@ -165,6 +165,7 @@ fn every_command_of_the_guides_exists() {
         "docs/accounts.md",
         "docs/api-keys.md",
         "docs/limits.md",
+        "docs/migrate-from-django.md",
         "docs/postgresql.md",
         "CONTRIBUTING.md",
         "deploy/README.md",

@@ -13,6 +13,7 @@ mod commands;
 mod crash;
 mod documents;
 mod harness;
+mod import;
 mod keys;
 mod logs;
 mod mail;

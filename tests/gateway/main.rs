@@ -24,6 +24,7 @@ mod guessing_codes;
 mod harness;
 mod hosts;
 mod identity_headers;
+mod imported;
 mod key_limits;
 mod key_usage;
 mod leaked_keys;

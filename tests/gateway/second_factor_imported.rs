@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use portcullis::crypto::random::OsRandom;
-use portcullis::crypto::recovery_code::digest;
+use portcullis::crypto::recovery_code::{imported_digest, imported_digests};
 use portcullis::crypto::totp::sealing_purpose;
 use portcullis::domain::audit::{AuditAction, AuditOutcome};
 use portcullis::domain::change::Change;
@@ -161,9 +161,11 @@ fn several_devices_and_the_codes_of_an_installation_are_taken_over() {
 
 /// One step far ahead of the first device is spent for them, after which that shows nothing that counts.
 fn put_codes(world: &World, user: &User, codes: &[&str]) {
+    let keyed = imported_digests(&master_keys(&world.settings).unwrap());
+    let digest = |code: &str| imported_digest(keyed.first(), &user.id, code).unwrap();
     let stored: Vec<RecoveryCode> = codes
         .iter()
-        .map(|code| RecoveryCode { id: RecoveryCodeId(format!("imported {code}")), digest: digest(&user.id, code) })
+        .map(|code| RecoveryCode { id: RecoveryCodeId(format!("imported {code}")), digest: digest(code) })
         .collect();
     let proof = FactorProof::Totp { device: SecondFactorId("1".to_owned()), step: i64::MAX };
     let (factors, change) = (&world.stores.second_factors, change(user));

@@ -10,6 +10,7 @@ mod audit;
 mod challenges;
 mod copying;
 mod guesses;
+mod imports;
 mod invalidations;
 mod outbox;
 mod password_resets;
@@ -38,6 +39,7 @@ use portcullis::storage::api_keys::ApiKeys;
 use portcullis::storage::audit::AuditTrail;
 use portcullis::storage::challenges::Challenges;
 use portcullis::storage::guesses::Guesses;
+use portcullis::storage::imports::Imports;
 use portcullis::storage::invalidations::Invalidations;
 use portcullis::storage::outbox::Outbox;
 use portcullis::storage::password_resets::PasswordResets;
@@ -46,6 +48,7 @@ use portcullis::storage::second_factors::SecondFactors;
 use portcullis::storage::sessions::Sessions;
 use portcullis::storage::sign_ins::SignIns;
 use portcullis::storage::signing_keys::SigningKeys;
+use portcullis::storage::slow_keys::SlowKeys;
 use portcullis::storage::users::Users;
 
 /// An empty store.
@@ -55,6 +58,8 @@ pub struct World {
     pub api_keys: Arc<dyn ApiKeys>,
     pub signing_keys: Arc<dyn SigningKeys>,
     pub invalidations: Arc<dyn Invalidations>,
+    pub imports: Arc<dyn Imports>,
+    pub slow_keys: Arc<dyn SlowKeys>,
     pub outbox: Arc<dyn Outbox>,
     pub second_factors: Arc<dyn SecondFactors>,
     pub challenges: Arc<dyn Challenges>,
@@ -168,6 +173,12 @@ macro_rules! contract {
                 that_block_are_listed_the_longest_block_first
                 that_are_old_are_deleted_in_batches
                 of_odd_subjects_are_kept_apart;
+            imports:
+                rows_go_in_together_and_those_that_are_taken_are_told
+                what_is_rolled_back_or_dropped_never_was
+                what_was_taken_over_is_remembered_by_kind_and_id
+                a_slow_key_becomes_a_fast_one_once
+                a_slow_key_that_is_revoked_or_expired_is_not_found;
             api_keys:
                 come_back_as_they_were_stored
                 id_prefix_and_digest_are_unique

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis::backends::sql::{
-    OpenError, Pool, SqlApiKeys, SqlAuditTrail, SqlChallenges, SqlGuesses, SqlInvalidations, SqlOutbox,
-    SqlPasswordResets, SqlQuotas, SqlSecondFactors, SqlSessions, SqlSignIns, SqlSigningKeys, SqlUsers, migrate, open,
-    pending,
+    OpenError, Pool, SqlApiKeys, SqlAuditTrail, SqlChallenges, SqlGuesses, SqlImports, SqlInvalidations, SqlOutbox,
+    SqlPasswordResets, SqlQuotas, SqlSecondFactors, SqlSessions, SqlSignIns, SqlSigningKeys, SqlSlowKeys, SqlUsers,
+    migrate, open, pending,
 };
 use portcullis::domain::invalidation::Epoch;
 use portcullis::domain::mail::OutboxEntry;
@@ -43,6 +43,8 @@ pub fn world_on(pool: Pool) -> World {
         api_keys: Arc::new(SqlApiKeys::new(pool.clone())),
         signing_keys: Arc::new(SqlSigningKeys::new(pool.clone())),
         invalidations: Arc::new(SqlInvalidations::new(pool.clone())),
+        imports: Arc::new(SqlImports::new(pool.clone())),
+        slow_keys: Arc::new(SqlSlowKeys::new(pool.clone())),
         outbox: Arc::new(SqlOutbox::new(pool.clone())),
         second_factors: Arc::new(SqlSecondFactors::new(pool.clone())),
         challenges: Arc::new(SqlChallenges::new(pool.clone())),

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use sqlx::AnyConnection;
 
-use super::answer::{corrupt, is_unheard_of, within_deadline};
+use super::answer::{Deadline, corrupt, is_unheard_of, within_deadline};
 use super::changing::Changing;
 use super::pool::Pool;
 use super::users::{containing, literally};
@@ -143,6 +144,13 @@ impl TryFrom<Row> for ApiKey {
             usage,
         })
     }
+}
+
+/// In a transaction that is under way.
+pub(super) async fn read(connection: &mut AnyConnection, id: &ApiKeyId, deadline: Deadline) -> Result<Option<ApiKey>> {
+    let statement = sqlx::query_as(select!("WHERE id = $1")).bind(id.as_str());
+    let row: Option<Row> = within_deadline(deadline, TABLE, statement.fetch_optional(connection)).await?;
+    row.map(ApiKey::try_from).transpose()
 }
 
 #[async_trait]

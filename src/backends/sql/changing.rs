@@ -62,6 +62,10 @@ impl Changing {
         Ok(())
     }
 
+    pub(super) async fn roll_back(self) -> sqlx::Result<()> {
+        self.transaction.rollback().await
+    }
+
     pub(super) async fn commit(self) -> sqlx::Result<()> {
         let Self { transaction, mut told } = self;
         transaction.commit().await?;

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sqlx::AnyConnection;
 
-use super::answer::{corrupt, within_deadline};
+use super::answer::{Deadline, corrupt, within_deadline};
 use super::changing::Changing;
 use super::pool::Pool;
 use super::user_lock::lock_user;
@@ -97,6 +97,17 @@ impl TryFrom<Row> for SecondFactor {
             id: SecondFactorId(row.id),
         })
     }
+}
+
+/// In a transaction that is under way.
+pub(super) async fn read(
+    connection: &mut AnyConnection,
+    id: &SecondFactorId,
+    deadline: Deadline,
+) -> Result<Option<SecondFactor>> {
+    let statement = sqlx::query_as(select!("WHERE id = $1")).bind(id.as_str());
+    let row: Option<Row> = within_deadline(deadline, TABLE, statement.fetch_optional(connection)).await?;
+    row.map(SecondFactor::try_from).transpose()
 }
 
 #[async_trait]

@@ -85,7 +85,7 @@ impl TryFrom<Row> for Session {
     }
 }
 
-fn insertion(session: &Session) -> Query<'_, Any, AnyArguments> {
+pub(super) fn insertion(session: &Session) -> Query<'_, Any, AnyArguments> {
     sqlx::query(
         "INSERT INTO sessions (id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, \
          ended_at, end_reason, amr, client_address, user_agent) \

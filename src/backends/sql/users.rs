@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use sqlx::AnyConnection;
 
-use super::answer::{corrupt, is_taken, is_unheard_of, within_deadline};
+use super::answer::{Deadline, corrupt, is_taken, is_unheard_of, within_deadline};
 use super::changing::Changing;
 use super::pool::Pool;
 use super::sessions::{end_all, raise_tokens_valid_from};
@@ -88,6 +89,13 @@ impl TryFrom<Row> for User {
             has_second_factor: row.has_second_factor == 1,
         })
     }
+}
+
+/// In a transaction that is under way.
+pub(super) async fn read(connection: &mut AnyConnection, id: &UserId, deadline: Deadline) -> Result<Option<User>> {
+    let statement = sqlx::query_as(select!("WHERE id = $1")).bind(id.as_str());
+    let row: Option<Row> = within_deadline(deadline, TABLE, statement.fetch_optional(connection)).await?;
+    row.map(User::try_from).transpose()
 }
 
 #[async_trait]
