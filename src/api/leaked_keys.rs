@@ -112,18 +112,14 @@ fn reserve(services: &Services, context: &RequestContext, count: usize) -> Optio
 
 /// One, or several.
 fn found_keys(mut fields: Fields) -> Result<Vec<Secret<String>>, Value> {
-    let one = if fields.is_given("key") { fields.filled_line("key", LONGEST) } else { None };
-    let several = if fields.is_given("keys") {
-        fields.list("keys", MOST, |text| {
-            if text.len() > LONGEST { Err("a key is shorter than that") } else { Ok(text.to_owned()) }
-        })
-    } else {
-        None
-    };
+    let is_there = |fields: &Fields, name| fields.is_given(name) || fields.is_null(name);
+    let (has_one, has_several) = (is_there(&fields, "key"), is_there(&fields, "keys"));
+    let one = fields.filled_line("key", LONGEST);
+    let several = fields.list("keys", MOST, |text| {
+        if text.len() > LONGEST { Err("a key is shorter than that") } else { Ok(text.to_owned()) }
+    });
     match (&one, &several) {
-        (None, None) if !fields.is_given("key") && !fields.is_given("keys") => {
-            fields.fault("key", "This field is required.");
-        }
+        (None, None) if !has_one && !has_several => fields.fault("key", "This field is required."),
         (Some(_), Some(_)) => fields.fault("keys", "Give either key or keys."),
         (None, Some(several)) if several.is_empty() => fields.fault("keys", "This list may not be empty."),
         _ => {}

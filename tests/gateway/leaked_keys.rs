@@ -100,7 +100,8 @@ fn what_is_no_report_is_refused() {
     let many: Vec<String> = (0..11).map(|_| unknown_key()).collect();
     for (body, field, sentence) in [
         (json!({}), "key", "This field is required."),
-        (json!({ "key": null }), "key", "This field is required."),
+        (json!({ "key": null }), "key", "This field may not be null."),
+        (json!({ "key": "a", "keys": null }), "keys", "This field may not be null."),
         (json!({ "key": 7 }), "key", "Not a valid string."),
         (json!({ "key": "" }), "key", "This field may not be blank."),
         (json!({ "key": "x".repeat(201) }), "key", "Ensure this field has no more than 200 characters."),
