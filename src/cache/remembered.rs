@@ -141,7 +141,7 @@ where
         match self.load(&load).await {
             Ok(loaded) => {
                 self.count(CacheOutcome::Miss);
-                let Loaded { known: found, read_at } = loaded.into();
+                let Loaded { known: found, read_at } = loaded;
                 // The same record keeps its identity, so that what was derived from it stays good.
                 let known = match (&older.and_then(|entry| entry.known), found) {
                     (Some(old), Some(new)) if **old == *new => Some(Arc::clone(old)),
@@ -174,19 +174,22 @@ where
         }
     }
 
-    async fn load<F, L, T>(&self, load: &F) -> Result<T>
+    async fn load<F, L, T>(&self, load: &F) -> Result<Loaded<V>>
     where
         F: Fn() -> L,
         L: Future<Output = Result<T>> + Send + 'static,
-        T: Send + 'static,
+        T: Into<Loaded<V>> + Send + 'static,
     {
         let task = self.surroundings.runtime.spawn(tokio::time::timeout(LOAD_TIMEOUT, load()));
         let answer = match task.await {
-            Ok(Ok(answer)) => answer,
+            Ok(Ok(answer)) => answer.map(Into::into),
             Ok(Err(_)) => Err(StoreError::Unavailable("no answer in time".to_owned())),
             Err(gone) => Err(StoreError::Unavailable(gone.to_string())),
         };
-        self.surroundings.metrics.store_up.set(i64::from(answer.is_ok()));
+        // What was found on the way there says nothing about the store.
+        if !answer.as_ref().is_ok_and(|loaded| loaded.read_at.is_some()) {
+            self.surroundings.metrics.store_up.set(i64::from(answer.is_ok()));
+        }
         answer
     }
 

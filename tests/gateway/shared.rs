@@ -238,12 +238,15 @@ fn a_record_that_one_node_has_read_lets_the_other_do_without_the_store() {
     let epoch = metric(fleet.world.ops(), "portcullis_invalidation_epoch");
     eventually("the log", || (fleet.there("portcullis_invalidation_epoch") == epoch).then_some(()));
 
+    let (_, unseen) = fleet.world.key("orders:read");
     let mut store = store_down::take_down(&fleet.world);
+    assert_eq!(Credential::Key(unseen).shown_to(fleet.other.http(), "/read").status, 503);
     for credential in &credentials {
         let reply = credential.shown_to(fleet.other.http(), "/read");
         assert_eq!(reply.status, 200, "{reply:?}");
     }
     assert_eq!(fleet.there(&lookups("hit")), 1.0);
+    assert_eq!(fleet.there("portcullis_store_up"), 0.0, "it was not the store that answered");
     store_down::bring_back(&fleet.world, &mut store);
 }
 
