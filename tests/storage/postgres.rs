@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use portcullis::backends::sql::{OpenError, SqlOutbox, migrate, open, open_with, pending, versions};
 use portcullis::domain::audit::{Actor, AuditQuery};
+use portcullis::domain::clock::{Clock as _, SystemClock};
 use portcullis::domain::invalidation::Epoch;
 use portcullis::domain::user::{User, UserId, UserQuery};
 use portcullis::storage::StoreError;
@@ -296,11 +297,11 @@ async fn calls_that_are_cut_off_spoil_nothing() {
         assert_eq!(world.users.find(&user.id).await.unwrap().unwrap().username, user.username);
         assert!(world.users.set_active(&user.id, true, at(2), &change()).await.unwrap());
     }
-    let until = std::time::Instant::now() + Duration::from_secs(5);
+    let until = SystemClock.now().plus(Duration::from_secs(5));
     let open = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
                 AND state LIKE 'idle in transaction%'";
     while database.sql(open) != "0" {
-        assert!(std::time::Instant::now() < until, "a transaction was left open");
+        assert!(SystemClock.now() < until, "a transaction was left open");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -1,9 +1,10 @@
 //! A PostgreSQL server that is killed, hangs, comes back, or has no place left: no call waits longer than the deadline, each
 //! says that it does not know, and all goes on by itself when the fault is over.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use portcullis::backends::sql::{migrate, open};
+use portcullis::domain::clock::{Clock as _, SystemClock};
 use portcullis::domain::user::User;
 use portcullis::storage::StoreError;
 use sqlx::{AnyConnection, Connection};
@@ -50,13 +51,17 @@ impl Outage {
     async fn is_told_in_time(&self) {
         for _ in 0..2 {
             let (users, ours) = (&self.world.users, change());
-            let since = Instant::now();
+            let since = SystemClock.now();
             let (one, two, three) = tokio::join!(
                 users.find(&self.anna.id),
                 users.count(),
                 users.set_active(&self.anna.id, true, at(1), &ours)
             );
-            assert!(since.elapsed() < Duration::from_millis(2400), "{:?}", since.elapsed());
+            assert!(
+                SystemClock.now().since(since) < Duration::from_millis(2400),
+                "{:?}",
+                SystemClock.now().since(since)
+            );
             for error in [one.err(), two.err(), three.err()] {
                 let Some(StoreError::Unavailable(said)) = error else { panic!("{error:?}") };
                 assert!(!said.contains("w?rd") && !said.contains("postgres://"), "{said}");
@@ -65,11 +70,11 @@ impl Outage {
     }
 
     async fn is_whole_again(&self) {
-        let since = Instant::now();
+        let since = SystemClock.now();
         while let Err(error) = self.works().await {
-            assert!(since.elapsed() < Duration::from_secs(5), "{error}");
+            assert!(SystemClock.now().since(since) < Duration::from_secs(5), "{error}");
         }
-        assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+        assert!(SystemClock.now().since(since) < Duration::from_secs(5), "{:?}", SystemClock.now().since(since));
         for _ in 0..20 {
             self.works().await.unwrap();
         }
@@ -127,10 +132,10 @@ async fn without_a_place_for_us() {
         "postgres",
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'portcullis' AND datname = 'main'",
     );
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = SystemClock.now().plus(Duration::from_secs(5));
     while let Ok(connection) = AnyConnection::connect(&others).await {
         taken.push(connection);
-        assert!(Instant::now() < until);
+        assert!(SystemClock.now() < until);
     }
     outage.is_told_in_time().await;
     drop(taken);
