@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help test test-api test-django lint fmt clippy doc deny bench bench-sign-in bench-import dist
+.PHONY: help test test-api test-django lint fmt clippy doc deny bench bench-sign-in bench-revocation bench-import dist
 
 help:
 	@echo 'make test           all tests, after installing what they need (Debian, as root) or saying what is missing'
@@ -10,6 +10,7 @@ help:
 	@echo 'make test-django    docs/migrate-from-django.md as it is written; fetches Django and its libraries from PyPI'
 	@echo 'make lint           formatting, clippy, documentation, dependencies'
 	@echo 'make bench          what a request costs beside a bare proxy, and a sign-in beside its hash; see benches/README.md'
+	@echo 'make bench-revocation  how long a revoked key is still let in elsewhere'
 	@echo 'make bench-sign-in  only the latter; ARGS="--rounds 3" and others'
 	@echo 'make bench-import   what it costs to move 100,000 users in'
 	@echo 'make dist           the binary to ship: target/dist/portcullis'
@@ -54,6 +55,9 @@ bench:
 	$(CARGO) build --profile dist --example bare_proxy
 	$(CARGO) bench --profile dist --bench cost -- $(ARGS)
 	$(CARGO) bench --profile dist --bench sign_in
+
+bench-revocation:
+	$(CARGO) bench --profile dist --bench revocation
 
 bench-sign-in:
 	$(CARGO) bench --profile dist --bench sign_in -- $(ARGS)

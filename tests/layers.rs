@@ -15,7 +15,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("telemetry", &["domain"]),
     ("config", &["routing", "domain"]),
     ("backends", &["storage", "domain"]),
-    ("cache", &["storage", "telemetry", "domain"]),
+    ("cache", &["crypto", "storage", "telemetry", "domain"]),
     ("identity", &["crypto", "storage", "domain"]),
     ("access", &["routing", "crypto", "storage", "domain"]),
     ("jobs", &["identity", "cache", "storage", "domain"]),

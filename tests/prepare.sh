@@ -28,6 +28,8 @@ find_missing() {
 	need librsvg2-bin rsvg-convert --version
 	# A mail server that is not ours, to send to.
 	need 'python3 python3-aiosmtpd' /usr/bin/python3 -c 'import aiosmtpd'
+	# A second cache level, to be killed, hung and filled up.
+	need 'redis-server redis-tools' sh -c 'redis-server --version && redis-cli --version'
 	# What judges the API against its description comes from PyPI, into a place of its own.
 	need 'python3 python3-venv' /usr/bin/python3 -c 'import venv, ensurepip'
 }

@@ -32,8 +32,8 @@ use serde_json::json;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// Hashing threads, which is the gateway's default.
-const THREADS: usize = 2;
+/// Hashing threads, which is the gateway's default on one processor and on two.
+const THREADS: usize = 1;
 /// For each of the caches: small, so that the ceiling of the memory is near.
 const CACHE_MIB: u64 = 4;
 /// Those who know their password.

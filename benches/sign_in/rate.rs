@@ -30,7 +30,7 @@ struct Turn {
 
 pub fn measure(gateway: &Gateway, process: &Process, cores: &Cores, arguments: &Arguments) -> Result<()> {
     let mut alone = HashAlone::start(THREADS, cores)?;
-    let loads = [2 * THREADS, 16 * THREADS];
+    let loads = [4, 32];
     let mut bounds = Vec::new();
     let mut turns: [Vec<Turn>; 2] = [Vec::new(), Vec::new()];
     for round in 0..arguments.rounds {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quick_cache::sync::Cache;
 
 use super::arrival::Arrival;
-use super::key_check::KeyCheck;
+use super::key_check::{KeyCheck, Shown};
 use super::permit::Permit;
 use super::serial::Serial;
 use super::token_check::TokenCheck;
@@ -56,7 +56,7 @@ impl Gatekeeper {
         let caller = match &route.access {
             AccessPolicy::Public => Caller::Anonymous,
             AccessPolicy::Requires(requirement) => {
-                let principal = self.authenticate(arrival, requirement).await?;
+                let principal = self.authenticate(arrival, route, requirement).await?;
                 if principal.owes_second_factor && !requirement.open_to_unenrolled {
                     return Err(Denial::SecondFactorRequired);
                 }
@@ -86,13 +86,18 @@ impl Gatekeeper {
         if fresh { Ok(()) } else { Err(Denial::AuthenticationTooOld) }
     }
 
-    async fn authenticate(&self, arrival: &Arrival, requirement: &Requirement) -> Result<Arc<Principal>, Denial> {
+    async fn authenticate(
+        &self,
+        arrival: &Arrival,
+        route: &Route,
+        requirement: &Requirement,
+    ) -> Result<Arc<Principal>, Denial> {
         let now = self.clock.now();
         let bearer = self.bearer(arrival, now).await?;
         let key = match self.rule {
-            CredentialRule::AllPresented => self.api_key(arrival, now).await?,
+            CredentialRule::AllPresented => self.api_key(arrival, route, now).await?,
             CredentialRule::Django if bearer.is_some() && requirement.kinds != Kinds::All => None,
-            CredentialRule::Django => match self.api_key(arrival, now).await {
+            CredentialRule::Django => match self.api_key(arrival, route, now).await {
                 // Our own outage is never the client's missing credential.
                 Err(denial @ (Denial::Unavailable | Denial::Busy | Denial::TooManyUnknownKeys)) => return Err(denial),
                 Err(_) => None,
@@ -128,13 +133,33 @@ impl Gatekeeper {
         }
     }
 
-    async fn api_key(&self, arrival: &Arrival, now: Timestamp) -> Result<Option<Arc<Principal>>, Denial> {
+    async fn api_key(
+        &self,
+        arrival: &Arrival,
+        route: &Route,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Principal>>, Denial> {
         match &arrival.credentials.api_key {
             Presented::Absent => Ok(None),
             Presented::Malformed(MalformedCredential::Repeated) => Err(Denial::CredentialRepeated),
             Presented::Malformed(_) => Err(Denial::KeyMalformed),
-            Presented::WellFormed(key) => self.keys.check(key, arrival.client, now).await.map(Some),
+            Presented::WellFormed(key) => {
+                let shown = Shown { client: arrival.client, route: &route.name, method: &arrival.method };
+                self.keys.check(key, shown, now).await.map(Some)
+            }
         }
+    }
+
+    /// As [`Gatekeeper::api_key`], of a key that was good when something was opened with it.
+    async fn standing_key(
+        &self,
+        arrival: &Arrival,
+        route: &Route,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Principal>>, Denial> {
+        let Presented::WellFormed(key) = &arrival.credentials.api_key else { return Ok(None) };
+        let shown = Shown { client: arrival.client, route: &route.name, method: &arrival.method };
+        self.keys.stands(key, shown, now).await.map(Some)
     }
 
     /// Both were shown: the token names the subject. Where both are demanded, only what both may do is allowed.
@@ -149,6 +174,8 @@ impl Gatekeeper {
             method: Method::JwtAndApiKey,
             scopes,
             key_id: key.key_id.clone(),
+            key_limits: key.key_limits,
+            reach: key.reach.clone(),
             expires_at: match (user.expires_at, key.expires_at) {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (one, other) => one.or(other),
@@ -161,7 +188,7 @@ impl Gatekeeper {
     }
 
     /// Whether whoever holds a permit for something that goes on would still be let in: the session lives, the user is
-    /// active, the key is good, and they may still do what the route demands. That a token has run out in the meantime is
+    /// active, the key is good and good for this, and they may still do what the route demands. That a token has run out in the meantime is
     /// not asked.
     pub async fn still_stands(&self, permit: &Permit, arrival: &Arrival) -> Result<(), Denial> {
         let (Some(principal), AccessPolicy::Requires(requirement)) = (permit.principal(), &permit.route().access)
@@ -169,7 +196,8 @@ impl Gatekeeper {
             return Ok(());
         };
         let now = self.clock.now();
-        let key = if principal.key_id.is_some() { self.api_key(arrival, now).await? } else { None };
+        let shows_key = principal.key_id.is_some();
+        let key = if shows_key { self.standing_key(arrival, permit.route(), now).await? } else { None };
         let key_may = key.as_ref().is_some_and(|key| key.scopes.contains_all(&requirement.scopes));
         if principal.method == Method::ApiKey {
             return if key_may { Ok(()) } else { Err(Denial::ScopeMissing) };

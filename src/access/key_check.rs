@@ -14,7 +14,8 @@ use crate::domain::api_key::{ApiKey, KeyOwner, PresentedKey};
 use crate::domain::clock::Timestamp;
 use crate::domain::denial::Denial;
 use crate::domain::digest::Digest;
-use crate::domain::principal::{Assurance, Method, Principal, Subject};
+use crate::domain::key_tally::{KeyTally, Meter};
+use crate::domain::principal::{Assurance, KeyLimits, Method, Principal, Subject};
 use crate::domain::role::Roles;
 use crate::domain::user::User;
 use crate::storage::api_keys::ApiKeys;
@@ -31,7 +32,8 @@ pub struct KeyCheck {
     slow: SlowKeyCheck,
     users: Arc<dyn Users>,
     roles: Roles,
-    budget: MissBudget,
+    budget: Arc<MissBudget>,
+    tally: KeyTally,
     derived: Cache<Digest, Derived>,
     unknown: Cache<Digest, Timestamp>,
     serial: Arc<Serial>,
@@ -43,6 +45,15 @@ struct Derived {
     key: Arc<ApiKey>,
     owner: Option<Arc<User>>,
     principal: Arc<Principal>,
+    meter: Arc<Meter>,
+}
+
+/// What a key is shown for.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a> {
+    pub client: IpAddr,
+    pub route: &'a str,
+    pub method: &'a str,
 }
 
 impl KeyCheck {
@@ -51,22 +62,39 @@ impl KeyCheck {
         slow: SlowKeyCheck,
         users: Arc<dyn Users>,
         roles: Roles,
-        budget: MissBudget,
+        budget: Arc<MissBudget>,
+        tally: KeyTally,
         serial: Arc<Serial>,
     ) -> Self {
-        Self { keys, slow, users, roles, budget, derived: Cache::new(PRINCIPALS), unknown: Cache::new(UNKNOWN), serial }
+        Self {
+            keys,
+            slow,
+            users,
+            roles,
+            budget,
+            tally,
+            derived: Cache::new(PRINCIPALS),
+            unknown: Cache::new(UNKNOWN),
+            serial,
+        }
     }
 
-    pub async fn check(&self, key: &PresentedKey, client: IpAddr, now: Timestamp) -> Result<Arc<Principal>, Denial> {
+    /// Whether a request may be made with this key; counted as a use of it if so.
+    pub async fn check(&self, key: &PresentedKey, shown: Shown<'_>, now: Timestamp) -> Result<Arc<Principal>, Denial> {
         let digest = digest_of(key);
+        let known = self.derived.get(&digest);
         // A key that was good a moment ago is free, and so is one that was unknown a moment ago: neither reaches the store.
         let fresh = |at: Timestamp| now.since(at) < REPEATED;
-        let free = self.derived.get(&digest).is_some() || self.unknown.get(&digest).is_some_and(fresh);
-        let reserved =
-            if free { None } else { Some(self.budget.reserve(client, now).map_err(|_| Denial::TooManyUnknownKeys)?) };
+        let free = known.is_some() || self.unknown.get(&digest).is_some_and(fresh);
+        let reserved = if free {
+            None
+        } else {
+            Some(self.budget.reserve(shown.client, now).map_err(|_| Denial::TooManyUnknownKeys)?)
+        };
         let mut found = self.keys.find_by_digest(&digest).await;
         // One that was unknown a moment ago was guessed at then.
-        if matches!(found, Ok(None)) && reserved.is_some() && self.slow.upgrade(key, &digest, client, now).await? {
+        if matches!(found, Ok(None)) && reserved.is_some() && self.slow.upgrade(key, &digest, shown.client, now).await?
+        {
             found = self.keys.find_by_digest(&digest).await;
         }
         if let (Some(reserved), Ok(Some(_)) | Err(_)) = (reserved, &found) {
@@ -76,30 +104,69 @@ impl KeyCheck {
             self.unknown.insert(digest, now);
             return Err(Denial::KeyUnknown);
         };
-        if record.revoked.is_some() {
+        let judged = self.judge(digest, known, record, shown, now).await?;
+        judged.meter.used(now);
+        Ok(judged.principal)
+    }
+
+    /// Whether what was opened with this key may go on. That spends nobody's budget and is no further use, but the key does
+    /// not lie idle meanwhile.
+    pub async fn stands(&self, key: &PresentedKey, shown: Shown<'_>, now: Timestamp) -> Result<Arc<Principal>, Denial> {
+        let digest = digest_of(key);
+        let found = self.keys.find_by_digest(&digest).await.map_err(|_| Denial::Unavailable)?;
+        let record = found.ok_or(Denial::KeyUnknown)?;
+        let judged = self.judge(digest, self.derived.get(&digest), record, shown, now).await?;
+        judged.meter.held(now);
+        Ok(judged.principal)
+    }
+
+    async fn judge(
+        &self,
+        digest: Digest,
+        known: Option<Derived>,
+        key: Arc<ApiKey>,
+        shown: Shown<'_>,
+        now: Timestamp,
+    ) -> Result<Derived, Denial> {
+        if key.revoked.is_some() {
             return Err(Denial::KeyRevoked);
         }
-        if record.is_expired(now) {
+        if key.is_expired(now) {
             return Err(Denial::KeyExpired);
         }
-        let owner = match &record.owner {
+        // The record that is remembered knows of no use since it was loaded; the counter does.
+        if key.is_idle(known.as_ref().and_then(|known| known.meter.last()), now) {
+            return Err(Denial::KeyIdle);
+        }
+        let owner = match &key.owner {
             KeyOwner::Service(_) => None,
             KeyOwner::User(id) => {
                 let user = self.users.find(id).await.map_err(|_| Denial::Unavailable)?;
                 Some(user.filter(|user| user.is_active).ok_or(Denial::KeyOwnerInactive)?)
             }
         };
-        Ok(self.principal(digest, record, owner))
+        key.terms.reach.judge(shown.client, shown.route, shown.method)?;
+        Ok(self.derive(digest, known, key, owner))
     }
 
-    fn principal(&self, digest: Digest, key: Arc<ApiKey>, owner: Option<Arc<User>>) -> Arc<Principal> {
-        if let Some(derived) = self.derived.get(&digest)
-            && Arc::ptr_eq(&derived.key, &key)
-            && derived.owner.as_ref().map(Arc::as_ptr) == owner.as_ref().map(Arc::as_ptr)
-        {
-            return derived.principal;
-        }
-        let subject = match (&owner, &key.owner) {
+    fn derive(&self, digest: Digest, known: Option<Derived>, key: Arc<ApiKey>, owner: Option<Arc<User>>) -> Derived {
+        let same_owner = |known: &Derived| known.owner.as_ref().map(Arc::as_ptr) == owner.as_ref().map(Arc::as_ptr);
+        let derived = match known {
+            Some(known) if Arc::ptr_eq(&known.key, &key) && same_owner(&known) => return known,
+            // Loaded again, and only the count is another: what was derived from the principal stays good.
+            Some(known) if known.key.equals_but_for_usage(&key) && same_owner(&known) => Derived { key, ..known },
+            known => {
+                let meter = known.map_or_else(|| self.tally.meter(&key.id), |known| known.meter);
+                let principal = Arc::new(self.principal(&key, owner.as_deref()));
+                Derived { key, owner, principal, meter }
+            }
+        };
+        self.derived.insert(digest, derived.clone());
+        derived
+    }
+
+    fn principal(&self, key: &ApiKey, owner: Option<&User>) -> Principal {
+        let subject = match (owner, &key.owner) {
             (Some(user), _) => {
                 Subject::User { id: user.id.clone(), username: user.username.clone(), email: user.email.clone() }
             }
@@ -108,11 +175,13 @@ impl KeyCheck {
                 Subject::User { id: id.clone(), username: String::new(), email: String::new() }
             }
         };
-        let principal = Arc::new(Principal {
+        Principal {
             subject,
             method: Method::ApiKey,
-            scopes: owner.as_ref().map_or_else(|| key.scopes.clone(), |owner| key.scopes_of(owner, &self.roles)),
+            scopes: owner.map_or_else(|| key.scopes.clone(), |owner| key.scopes_of(owner, &self.roles)),
             key_id: Some(key.id.clone()),
+            key_limits: KeyLimits { rate: key.terms.rate, quota: key.terms.quota },
+            reach: key.terms.reach.clone(),
             session_id: None,
             amr: Vec::new(),
             assurance: Assurance::OneFactor,
@@ -122,8 +191,6 @@ impl KeyCheck {
             owes_second_factor: false,
             expires_at: key.expires_at,
             serial: self.serial.next(),
-        });
-        self.derived.insert(digest, Derived { key, owner, principal: Arc::clone(&principal) });
-        principal
+        }
     }
 }

@@ -2,10 +2,12 @@
 //! can make a [`permit::Permit`].
 
 pub mod arrival;
+pub mod buckets;
 pub mod gatekeeper;
 pub mod key_check;
 pub mod miss_budget;
 pub mod permit;
+pub mod request_limits;
 pub mod serial;
 pub mod slow_keys;
 pub mod token_check;

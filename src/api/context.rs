@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
 
+use crate::access::miss_budget::MissBudget;
 use crate::access::permit::Permit;
 use crate::domain::audit::{Actor, Initiator};
 use crate::domain::principal::Subject;
@@ -13,6 +14,7 @@ use crate::identity::auditor::Auditor;
 use crate::identity::code_check::CodeForm;
 use crate::identity::grants::Administrator;
 use crate::identity::key_desk::KeyDesk;
+use crate::identity::leaked_keys::LeakedKeys;
 use crate::identity::lockouts::Lockouts;
 use crate::identity::password_change::PasswordChangeDesk;
 use crate::identity::password_reset::PasswordResetDesk;
@@ -62,6 +64,7 @@ impl RequestContext {
         Administrator {
             by: self.initiator(headers),
             scopes: principal.map(|principal| principal.scopes.clone()).unwrap_or_default(),
+            reach: by_key.map(|principal| principal.reach.clone()).unwrap_or_default(),
             key_expires_at: by_key.and_then(|principal| principal.expires_at),
         }
     }
@@ -83,6 +86,9 @@ pub struct Services {
     pub public_keys: PublicKeys,
     pub users: UserDesk,
     pub keys: KeyDesk,
+    pub leaked_keys: LeakedKeys,
+    /// What the look-ups of unknown keys are charged to, wherever those are shown.
+    pub miss_budget: Arc<MissBudget>,
     pub lockouts: Lockouts,
     pub auditor: Auditor,
 }

@@ -4,8 +4,8 @@
 use super::endpoint::Endpoint;
 use super::operation::{administers, open_to_unenrolled, operation, requires};
 use super::{
-    audit, docs, keys, lockouts, me, openapi, passwords, second_factors, sessions, sign_in, tokens, user_accounts,
-    user_sessions, users, well_known,
+    audit, docs, keys, leaked_keys, lockouts, me, openapi, passwords, second_factors, sessions, sign_in, tokens,
+    user_accounts, user_sessions, users, well_known,
 };
 use crate::domain::access_policy::{AccessPolicy, Kinds};
 
@@ -48,6 +48,7 @@ pub fn all(prefix: &str, describe: bool, second_factor: bool) -> Vec<Endpoint> {
         operation!(administers(second_factor, "users:write"), lockouts::clear),
         operation!(administers(second_factor, "keys:read"), keys::list),
         operation!(administers(second_factor, "keys:write"), keys::create),
+        operation!(AccessPolicy::Public, leaked_keys::report),
         operation!(administers(second_factor, "keys:read"), keys::show),
         operation!(administers(second_factor, "keys:write"), keys::change),
         operation!(administers(second_factor, "keys:write"), keys::rotate),

@@ -18,12 +18,17 @@ use super::object_id::ObjectId;
 use super::paging::{self, Page};
 use super::refusal::{refuse, refuse_saying, refuse_scopes, refuse_with};
 use super::schema;
-use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery, KeyTerms, PresentedKey};
+use crate::domain::api_key::{ApiKey, ApiKeyId, IdleDays, KeyChanges, KeyOwner, KeyQuery, KeyTerms, PresentedKey};
 use crate::domain::audit::{Actor, Initiator};
 use crate::domain::clock::Timestamp;
 use crate::domain::denial::Denial;
+use crate::domain::key_reach::{KeyReach, MOST_METHODS, MOST_ROUTES, MethodName, MethodNames, RouteName, RouteNames};
+use crate::domain::labels::{Label, Labels};
+use crate::domain::network_set::{MOST_NETWORKS, NetworkSet, parse_network};
+use crate::domain::rate::{Quota, Rate};
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::identity::api_keys::{Expiry, KeyError, NewKey};
+use crate::identity::key_view::KeyView;
 
 /// Tells the cursors of this list.
 const LIST: &str = "keys";
@@ -32,6 +37,9 @@ const MOST: usize = 100;
 const NAME: usize = 100;
 const OWNER: usize = 200;
 const REASON: usize = 200;
+/// The text of a rate, a quota, and of a label's name and value in one.
+const LIMIT: usize = 60;
+const LABEL: usize = 200;
 /// A hundred years.
 const LONGEST: u64 = 3_155_760_000;
 const DAY: u64 = 86_400;
@@ -47,6 +55,7 @@ const EITHER: &str = "Give either expires_in or expires_at.";
         ("cursor" = inline(Option<String>), Query, description = "`next` of the page before"),
         ("owner" = inline(Option<String>), Query, max_length = 200, description = "Only those of this owner: `user:` and an id, or a service's name", example = "reports"),
         ("search" = inline(Option<String>), Query, max_length = 100, description = "A part of the name, or the beginning of the prefix", example = "export"),
+        ("label" = inline(Option<String>), Query, max_length = 200, description = "Only those with this label: its name, `=`, and its value", example = "team=payments"),
         ("revoked" = inline(Option<bool>), Query, description = "With those that are revoked", example = true),
     ),
     responses((status = 200, description = "A page of keys", body = schema::api_keys::ApiKeyPage)),
@@ -59,6 +68,7 @@ pub async fn list(State(services): State<Arc<Services>>, uri: Uri) -> Response<B
         before,
         owner: owner(&mut fields),
         search: fields.line("search", NAME).filter(|text| !text.is_empty()),
+        label: label(&mut fields),
         revoked: fields.flag("revoked").unwrap_or_default(),
         limit: page.ask(),
     };
@@ -75,7 +85,11 @@ pub async fn list(State(services): State<Arc<Services>>, uri: Uri) -> Response<B
 ///
 /// Makes an API key, which may do no more than the caller may. The key itself is in this answer and nowhere else.
 ///
-/// What is made by a key that expires, expires with it at the latest.
+/// Where the key may be used is limited by networks, by names of routes, and by methods; how much, by a rate and a quota. A list
+/// that is empty or missing limits nothing. A request that does not fit is answered like one with a key that does not exist.
+///
+/// What is made by a key that expires, expires with it at the latest; and where that key is limited in where it may be used, so
+/// is what it makes.
 #[utoipa::path(
     post, path = "keys/", operation_id = "create_api_key", tag = "API keys",
     request_body = schema::api_keys::NewApiKey,
@@ -122,7 +136,7 @@ pub async fn show(State(services): State<Arc<Services>>, ObjectId(id): ObjectId)
 ///
 /// Changes what is sent, and nothing else. The key itself stays the same.
 ///
-/// A key that expires puts off no end of a key to later than its own.
+/// A key that expires puts off no end of a key to later than its own, and one that is limited lets no key go where it may not.
 ///
 /// Nobody changes a key that may do more than they may, nor makes one of which that is true. A revoked key stays as it is.
 #[utoipa::path(
@@ -154,8 +168,11 @@ pub async fn change(
 
 /// Rotate key
 ///
-/// Makes a key in the place of another: for the same owner, with the same scopes, until the time at which the old one would
-/// have expired. Both work until the overlap is over.
+/// Makes a key in the place of another: for the same owner, with the same scopes, limits and labels, until the time at which the
+/// old one would have expired. Both work until the overlap is over. Whether the old one is still used is told by its
+/// `last_used_at` and `uses_since_replaced`, which are a few seconds behind.
+///
+/// To replace a key of another user takes the scope `users:write`, as making one does.
 ///
 /// What is made by a key that expires, expires with it at the latest. A later time takes a change of the new key.
 #[utoipa::path(
@@ -230,6 +247,18 @@ fn new_key(mut fields: Fields, by: &Initiator) -> Result<NewKey, Value> {
     let owner = owner(&mut fields);
     let scopes = scopes(&mut fields);
     let expiry = expiry(&mut fields);
+    let limits = limits(&mut fields);
+    let terms = KeyTerms {
+        reach: KeyReach {
+            networks: limits.networks.unwrap_or_default(),
+            routes: limits.routes.unwrap_or_default(),
+            methods: limits.methods.unwrap_or_default(),
+        },
+        idle: limits.idle.flatten(),
+        rate: limits.rate.flatten(),
+        quota: limits.quota.flatten(),
+        labels: limits.labels.unwrap_or_default(),
+    };
     fields.finish()?;
     let Some(name) = name else { return Err(json!({ "name": ["This field is required."] })) };
     let caller = || match &by.actor {
@@ -238,7 +267,7 @@ fn new_key(mut fields: Fields, by: &Initiator) -> Result<NewKey, Value> {
         Actor::Anonymous | Actor::Operator | Actor::Gateway => None,
     };
     let Some(owner) = owner.or_else(caller) else { return Err(json!({ "owner": ["This field is required."] })) };
-    Ok(NewKey { name, owner, scopes: scopes.unwrap_or_default(), expiry, terms: KeyTerms::default() })
+    Ok(NewKey { name, owner, scopes: scopes.unwrap_or_default(), expiry, terms })
 }
 
 /// Once, or never; `null` is as if it were not there.
@@ -265,7 +294,7 @@ fn changes(mut fields: Fields, now: Timestamp) -> Result<KeyChanges, Value> {
             Expiry::Never => never.then_some(None),
             expiry => Some(expiry.from_now(now)),
         },
-        ..KeyChanges::default()
+        ..limits(&mut fields)
     };
     if never && changes.expires_at.is_some_and(|at| at.is_some()) {
         fields.fault("expires_at", EITHER);
@@ -274,13 +303,53 @@ fn changes(mut fields: Fields, now: Timestamp) -> Result<KeyChanges, Value> {
     Ok(changes)
 }
 
+/// What is said of limits and labels, and nothing else of a change.
+fn limits(fields: &mut Fields) -> KeyChanges {
+    KeyChanges {
+        networks: fields.list("networks", MOST_NETWORKS, parse_network).map(NetworkSet::from_iter),
+        routes: fields.list("routes", MOST_ROUTES, RouteName::parse).map(RouteNames::from_iter),
+        methods: fields.list("methods", MOST_METHODS, MethodName::parse).map(MethodNames::from_iter),
+        idle: or_null(fields, "idle_days", |fields| {
+            fields.number("idle_days", 1..=u64::from(IdleDays::MOST)).and_then(IdleDays::new)
+        }),
+        rate: or_null(fields, "rate", |fields| parsed(fields, "rate", LIMIT, Rate::parse)),
+        quota: or_null(fields, "quota", |fields| parsed(fields, "quota", LIMIT, Quota::parse)),
+        labels: labels(fields),
+        ..KeyChanges::default()
+    }
+}
+
+/// `null` lifts a limit.
+fn or_null<T>(fields: &mut Fields, name: &str, read: impl FnOnce(&mut Fields) -> Option<T>) -> Option<Option<T>> {
+    if fields.is_null(name) { Some(None) } else { read(fields).map(Some) }
+}
+
+fn parsed<T, E: std::fmt::Display>(
+    fields: &mut Fields,
+    name: &str,
+    most: usize,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Option<T> {
+    let text = fields.filled_line(name, most)?;
+    parse(&text).inspect_err(|fault| fields.fault(name, &sentence(&fault.to_string()))).ok()
+}
+
+fn labels(fields: &mut Fields) -> Option<Labels> {
+    let pairs = fields.pairs("labels")?;
+    let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    Labels::new(pairs).inspect_err(|fault| fields.fault("labels", &sentence(&fault.to_string()))).ok()
+}
+
+fn label(fields: &mut Fields) -> Option<Label> {
+    parsed(fields, "label", LABEL, Label::parse)
+}
+
 fn scopes(fields: &mut Fields) -> Option<ScopeSet> {
     fields.list("scopes", MOST, Scope::parse).map(ScopeSet::from_iter)
 }
 
 fn owner(fields: &mut Fields) -> Option<KeyOwner> {
-    let text = fields.filled_line("owner", OWNER)?;
-    KeyOwner::parse(&text).inspect_err(|fault| fields.fault("owner", &sentence(&fault.to_string()))).ok()
+    parsed(fields, "owner", OWNER, KeyOwner::parse)
 }
 
 /// The place of a key in the list: its time in microseconds, and its id.
@@ -298,20 +367,8 @@ fn read_place(fields: &mut Fields, place: &str) -> Option<(Timestamp, ApiKeyId)>
     read
 }
 
-/// Without the digest: it would be of no use to anybody, and nothing that need not be shown is.
 fn to_json(key: &ApiKey) -> Value {
-    json!({
-        "id": key.id.as_str(),
-        "prefix": key.prefix,
-        "name": key.name,
-        "owner": key.owner.to_string(),
-        "scopes": key.scopes.iter().map(Scope::as_str).collect::<Vec<_>>(),
-        "created_at": key.created_at.rfc3339(),
-        "expires_at": key.expires_at.map(|at| at.rfc3339()),
-        "revoked_at": key.revoked.as_ref().map(|(at, _)| at.rfc3339()),
-        "revoked_reason": key.revoked.as_ref().map(|(_, reason)| reason),
-        "replaced_by": key.replaced.as_ref().map(|replaced| replaced.by.as_str()),
-    })
+    json!(KeyView::from(key))
 }
 
 fn with_secret(key: &ApiKey, secret: &PresentedKey) -> Value {

@@ -15,6 +15,7 @@ pub mod endpoints;
 pub mod factor_fields;
 pub mod fields;
 pub mod keys;
+pub mod leaked_keys;
 pub mod lockouts;
 pub mod me;
 pub mod negotiation;

@@ -64,7 +64,7 @@ pub const fn status(denial: Denial) -> StatusCode {
         | D::ChallengeInvalid
         | D::AuthenticationTooOld => StatusCode::UNAUTHORIZED,
         D::ScopeMissing | D::SecondFactorRequired => StatusCode::FORBIDDEN,
-        D::TooManyUnknownKeys | D::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
+        D::TooManyUnknownKeys | D::TooManyAttempts | D::RateLimited | D::KeyQuota => StatusCode::TOO_MANY_REQUESTS,
         D::Unavailable | D::Busy => StatusCode::SERVICE_UNAVAILABLE,
         D::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         D::UpstreamUnreachable | D::UpstreamBroken => StatusCode::BAD_GATEWAY,
@@ -116,7 +116,8 @@ const fn detail(denial: Denial) -> &'static str {
         D::SignInRefused => "No active account found with the given credentials",
         D::RefreshReused => "Token is blacklisted",
         D::ScopeMissing => "You do not have permission to perform this action.",
-        D::TooManyUnknownKeys | D::TooManyAttempts => "Request was throttled.",
+        D::TooManyUnknownKeys | D::TooManyAttempts | D::RateLimited => "Request was throttled.",
+        D::KeyQuota => "The quota of the API key is used up.",
         D::SecondFactorMissing => "A second factor is required.",
         D::SecondFactorWrong => "The code is not valid.",
         D::ChallengeInvalid => "The challenge is not valid or was used up.",
@@ -190,20 +191,29 @@ pub fn refuse_method(denial: Denial, method: &str, allow: &[String]) -> Response
     response
 }
 
-/// Too many guesses: how long to wait is in the words that clients of Django REST framework know, and in `Retry-After`.
+/// Too many guesses.
 pub fn refuse_throttled(wait: Duration) -> Response<Body> {
-    let secs = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    let secs = secs.max(1);
-    let mut response = refuse_with(Denial::TooManyAttempts, &throttled_body(secs));
+    refuse_for(Denial::TooManyAttempts, wait)
+}
+
+/// Not before `wait` is over: that is in the words that clients of Django REST framework know, and in `Retry-After`.
+pub fn refuse_for(denial: Denial, wait: Duration) -> Response<Body> {
+    let secs = whole_secs(wait).max(1);
+    let mut response = refuse_with(denial, &throttled_body(denial, secs));
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(secs));
     response
 }
 
-/// What [`refuse_throttled`] says of a wait in whole seconds.
-pub fn throttled_body(secs: u64) -> Value {
+/// What [`refuse_for`] says of a wait in whole seconds.
+pub fn throttled_body(denial: Denial, secs: u64) -> Value {
     let unit = if secs == 1 { "second" } else { "seconds" };
-    let detail = format!("Request was throttled. Expected available in {secs} {unit}.");
-    json!({ "detail": detail, "code": Denial::TooManyAttempts.code() })
+    let detail = format!("{} Expected available in {secs} {unit}.", detail(denial));
+    json!({ "detail": detail, "code": denial.code() })
+}
+
+/// Rounded up: whoever waits for as long has waited long enough.
+pub const fn whole_secs(wait: Duration) -> u64 {
+    wait.as_secs() + (wait.subsec_nanos() > 0) as u64
 }
 
 /// A change of the second factor that is not made. Existing clients look for the sentence under `error`, and for no other

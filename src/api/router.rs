@@ -20,6 +20,7 @@ use super::openapi::{self, Published};
 use super::{answer, docs, endpoints, refusal};
 use crate::domain::access_policy::AccessPolicy;
 use crate::domain::denial::Denial;
+use crate::domain::rate_limit::RouteLimits;
 use crate::routing::host::HostPattern;
 use crate::routing::normal_path::Oddities;
 use crate::routing::pattern::{BadPattern, PathPattern};
@@ -179,6 +180,7 @@ fn local_route(path: &str, access: AccessPolicy) -> Result<Route, BadPattern> {
         forward_credentials: false,
         strip_prefix: None,
         allow: Oddities::default(),
+        limits: RouteLimits::default(),
     })
 }
 

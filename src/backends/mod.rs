@@ -2,4 +2,5 @@
 
 pub mod django;
 pub mod mail;
+pub mod redis;
 pub mod sql;

@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use ipnet::IpNet;
 
 use super::Forget;
-use super::remembered::{Bounds, Remembered, Surroundings, Weigh};
+use super::remembered::{Bounds, Loaded, Remembered, Surroundings, Weigh};
+use super::second_level::SecondLevel;
 use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery};
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
-use crate::domain::invalidation::Invalidation;
+use crate::domain::invalidation::{Epoch, Invalidation, Logged};
 use crate::domain::key_tally::KeyUse;
 use crate::storage::Result;
 use crate::storage::api_keys::ApiKeys;
@@ -20,6 +21,7 @@ use crate::telemetry::metrics::CacheName;
 
 pub struct CachedApiKeys {
     inner: Arc<dyn ApiKeys>,
+    shared: Option<SecondLevel>,
     by_digest: Remembered<Digest, ApiKey>,
 }
 
@@ -42,8 +44,13 @@ impl Weigh for ApiKey {
 }
 
 impl CachedApiKeys {
-    pub fn new(inner: Arc<dyn ApiKeys>, bounds: Bounds, surroundings: Surroundings) -> Self {
-        Self { inner, by_digest: Remembered::new(CacheName::ApiKeys, bounds, surroundings) }
+    pub fn new(
+        inner: Arc<dyn ApiKeys>,
+        shared: Option<SecondLevel>,
+        bounds: Bounds,
+        surroundings: Surroundings,
+    ) -> Self {
+        Self { inner, shared, by_digest: Remembered::new(CacheName::ApiKeys, bounds, surroundings) }
     }
 
     /// Forgets the key and all absences: one of those may by now be this very key.
@@ -53,13 +60,13 @@ impl CachedApiKeys {
 }
 
 impl Forget for CachedApiKeys {
-    fn forget(&self, what: &Invalidation) {
-        if let Invalidation::ApiKey(id) = what {
+    fn forget(&self, change: &Logged) {
+        if let Invalidation::ApiKey(id) = &change.what {
             self.forget_key(id);
         }
     }
 
-    fn forget_all(&self) {
+    fn forget_all(&self, _: Epoch) {
         self.by_digest.forget_all();
     }
 }
@@ -74,8 +81,13 @@ impl ApiKeys for CachedApiKeys {
 
     async fn find_by_digest(&self, digest: &Digest) -> Result<Option<Arc<ApiKey>>> {
         let load = || {
-            let (inner, digest) = (Arc::clone(&self.inner), *digest);
-            async move { inner.find_by_digest(&digest).await }
+            let (inner, shared, digest) = (Arc::clone(&self.inner), self.shared.clone(), *digest);
+            async move {
+                match shared {
+                    Some(shared) => shared.find(&digest.hex(), inner.find_by_digest(&digest)).await,
+                    None => inner.find_by_digest(&digest).await.map(Loaded::from),
+                }
+            }
         };
         self.by_digest.get(digest, load).await
     }

@@ -43,6 +43,18 @@ pub trait Weigh {
     fn bytes(&self) -> usize;
 }
 
+/// What a load found, and when it was read from the store, if that was not just now.
+pub struct Loaded<V> {
+    pub known: Option<Arc<V>>,
+    pub read_at: Option<Timestamp>,
+}
+
+impl<V> From<Option<Arc<V>>> for Loaded<V> {
+    fn from(known: Option<Arc<V>>) -> Self {
+        Self { known, read_at: None }
+    }
+}
+
 #[derive(Debug)]
 struct Entry<V> {
     known: Option<Arc<V>>,
@@ -95,10 +107,11 @@ where
     }
 
     /// What is known under `key`, loaded when nothing recent is.
-    pub async fn get<F, L>(&self, key: &K, load: F) -> Result<Option<Arc<V>>>
+    pub async fn get<F, L, T>(&self, key: &K, load: F) -> Result<Option<Arc<V>>>
     where
         F: Fn() -> L + Send + Sync,
-        L: Future<Output = Result<Option<Arc<V>>>> + Send + 'static,
+        L: Future<Output = Result<T>> + Send + 'static,
+        T: Into<Loaded<V>> + Send + 'static,
     {
         let now = self.surroundings.clock.now();
         // Read before anything else: whatever is forgotten from here on makes all that is found from here on doubtful.
@@ -126,8 +139,9 @@ where
             Err(guard) => guard,
         };
         match self.load(&load).await {
-            Ok(found) => {
+            Ok(loaded) => {
                 self.count(CacheOutcome::Miss);
+                let Loaded { known: found, read_at } = loaded.into();
                 // The same record keeps its identity, so that what was derived from it stays good.
                 let known = match (&older.and_then(|entry| entry.known), found) {
                     (Some(old), Some(new)) if **old == *new => Some(Arc::clone(old)),
@@ -137,7 +151,8 @@ where
                 // If something was forgotten meanwhile, this is true for this request, which came before, but must not be
                 // kept. The guard is dropped, and whoever waits for it loads anew.
                 if *generation == before {
-                    let _ = guard.insert(Entry { known: known.clone(), loaded_at: now, retry_at: None });
+                    let _ =
+                        guard.insert(Entry { known: known.clone(), loaded_at: read_at.unwrap_or(now), retry_at: None });
                 }
                 drop(generation);
                 self.surroundings.metrics.cache_holds(self.name, self.entries.weight());
@@ -159,10 +174,11 @@ where
         }
     }
 
-    async fn load<F, L>(&self, load: &F) -> Result<Option<Arc<V>>>
+    async fn load<F, L, T>(&self, load: &F) -> Result<T>
     where
         F: Fn() -> L,
-        L: Future<Output = Result<Option<Arc<V>>>> + Send + 'static,
+        L: Future<Output = Result<T>> + Send + 'static,
+        T: Send + 'static,
     {
         let task = self.surroundings.runtime.spawn(tokio::time::timeout(LOAD_TIMEOUT, load()));
         let answer = match task.await {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::Forget;
-use super::remembered::{Bounds, Remembered, Surroundings, Weigh};
+use super::remembered::{Bounds, Loaded, Remembered, Surroundings, Weigh};
+use super::second_level::SecondLevel;
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
-use crate::domain::invalidation::Invalidation;
+use crate::domain::invalidation::{Epoch, Invalidation, Logged};
 use crate::domain::session::{Session, SessionEnd, SessionId};
 use crate::domain::user::UserId;
 use crate::storage::Result;
@@ -17,6 +18,7 @@ use crate::telemetry::metrics::CacheName;
 
 pub struct CachedSessions {
     inner: Arc<dyn Sessions>,
+    shared: Option<SecondLevel>,
     by_id: Remembered<SessionId, Session>,
 }
 
@@ -29,8 +31,13 @@ impl Weigh for Session {
 }
 
 impl CachedSessions {
-    pub fn new(inner: Arc<dyn Sessions>, bounds: Bounds, surroundings: Surroundings) -> Self {
-        Self { inner, by_id: Remembered::new(CacheName::Sessions, bounds, surroundings) }
+    pub fn new(
+        inner: Arc<dyn Sessions>,
+        shared: Option<SecondLevel>,
+        bounds: Bounds,
+        surroundings: Surroundings,
+    ) -> Self {
+        Self { inner, shared, by_id: Remembered::new(CacheName::Sessions, bounds, surroundings) }
     }
 
     fn forget_all_of(&self, user: &UserId) {
@@ -39,8 +46,8 @@ impl CachedSessions {
 }
 
 impl Forget for CachedSessions {
-    fn forget(&self, what: &Invalidation) {
-        match what {
+    fn forget(&self, change: &Logged) {
+        match &change.what {
             Invalidation::Session(id) => self.by_id.forget(id),
             // Whatever changed a user may have ended sessions, and no list of them comes with it.
             Invalidation::User(user) => self.forget_all_of(user),
@@ -48,7 +55,7 @@ impl Forget for CachedSessions {
         }
     }
 
-    fn forget_all(&self) {
+    fn forget_all(&self, _: Epoch) {
         self.by_id.forget_all();
     }
 }
@@ -69,8 +76,13 @@ impl Sessions for CachedSessions {
 
     async fn find(&self, id: &SessionId) -> Result<Option<Arc<Session>>> {
         let load = || {
-            let (inner, id) = (Arc::clone(&self.inner), id.clone());
-            async move { inner.find(&id).await }
+            let (inner, shared, id) = (Arc::clone(&self.inner), self.shared.clone(), id.clone());
+            async move {
+                match shared {
+                    Some(shared) => shared.find(id.as_str(), inner.find(&id)).await,
+                    None => inner.find(&id).await.map(Loaded::from),
+                }
+            }
         };
         self.by_id.get(id, load).await
     }

@@ -1,14 +1,15 @@
-//! Users, remembered by id.
+//! Users, remembered by id, without their passwords: whoever checks one asks the store.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::Forget;
-use super::remembered::{Bounds, Remembered, Surroundings, Weigh};
+use super::remembered::{Bounds, Loaded, Remembered, Surroundings, Weigh};
+use super::second_level::SecondLevel;
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
-use crate::domain::invalidation::Invalidation;
+use crate::domain::invalidation::{Epoch, Invalidation, Logged};
 use crate::domain::user::{PasswordHash, User, UserChanges, UserId, UserQuery};
 use crate::storage::Result;
 use crate::storage::users::{Insert, PasswordSetting, Update, Users};
@@ -16,6 +17,7 @@ use crate::telemetry::metrics::CacheName;
 
 pub struct CachedUsers {
     inner: Arc<dyn Users>,
+    shared: Option<SecondLevel>,
     by_id: Remembered<UserId, User>,
 }
 
@@ -33,21 +35,26 @@ impl Weigh for User {
 }
 
 impl CachedUsers {
-    pub fn new(inner: Arc<dyn Users>, bounds: Bounds, surroundings: Surroundings) -> Self {
-        Self { inner, by_id: Remembered::new(CacheName::Users, bounds, surroundings) }
+    pub fn new(inner: Arc<dyn Users>, shared: Option<SecondLevel>, bounds: Bounds, surroundings: Surroundings) -> Self {
+        Self { inner, shared, by_id: Remembered::new(CacheName::Users, bounds, surroundings) }
     }
 }
 
 impl Forget for CachedUsers {
-    fn forget(&self, what: &Invalidation) {
-        if let Invalidation::User(id) = what {
+    fn forget(&self, change: &Logged) {
+        if let Invalidation::User(id) = &change.what {
             self.by_id.forget(id);
         }
     }
 
-    fn forget_all(&self) {
+    fn forget_all(&self, _: Epoch) {
         self.by_id.forget_all();
     }
+}
+
+fn without_password(mut user: Arc<User>) -> Arc<User> {
+    Arc::make_mut(&mut user).password = PasswordHash::unusable();
+    user
 }
 
 #[async_trait]
@@ -60,8 +67,14 @@ impl Users for CachedUsers {
 
     async fn find(&self, id: &UserId) -> Result<Option<Arc<User>>> {
         let load = || {
-            let (inner, id) = (Arc::clone(&self.inner), id.clone());
-            async move { inner.find(&id).await }
+            let (inner, shared, id) = (Arc::clone(&self.inner), self.shared.clone(), id.clone());
+            async move {
+                let found = async { Ok(inner.find(&id).await?.map(without_password)) };
+                match shared {
+                    Some(shared) => shared.find(id.as_str(), found).await,
+                    None => found.await.map(Loaded::from),
+                }
+            }
         };
         self.by_id.get(id, load).await
     }

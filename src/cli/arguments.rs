@@ -10,9 +10,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::import::{DjangoImport, Import};
-pub use self::keys::{KeyChange, Keys};
+pub use self::keys::{KeyChange, KeyLimits, Keys};
 pub use self::users::{NewUser, UserChange, Users};
 use super::moment::Moment;
+use super::store_address::StoreAddress;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -54,7 +55,13 @@ pub enum Command {
         url: String,
     },
     /// Make the database and the master key where there are none, and bring the schema up to date.
-    Migrate,
+    Migrate {
+        #[command(subcommand)]
+        command: Option<Migrate>,
+    },
+    /// The database as a whole: copy.
+    #[command(subcommand)]
+    Store(Store),
     /// Users: create, list, show, change, disable, enable, set-password, reset-2fa, sessions, end-sessions, unlock, delete.
     #[command(subcommand)]
     Users(Users),
@@ -76,6 +83,34 @@ pub enum Command {
     /// What is sealed under the master key: rotate.
     #[command(subcommand)]
     Secrets(Secrets),
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Migrate {
+    /// Do it. This is what `migrate` alone does, too.
+    Up,
+    /// Show the versions of the schema, and which of them the database has. Changes nothing.
+    Status,
+}
+
+/// A store is named as `config` (storage.url of the configuration file), `env:NAME` (the URL stands in an environment
+/// variable), `file:PATH` (in a file), or by a URL without a password: everybody on the machine can read a command line.
+#[derive(Debug, Subcommand)]
+pub enum Store {
+    /// Copy everything from one database into another, SQLite or PostgreSQL, and verify it.
+    ///
+    /// Stop the gateways first: what they write meanwhile is not copied. The target is brought to the present schema, and is
+    /// refused when it holds other data. It is changed as a whole or not at all. A second run verifies that both hold the
+    /// same, and copies what is missing; it never overwrites. The master key is not part of a database: the new one needs
+    /// the same.
+    Copy {
+        /// `config`, `env:NAME`, `file:PATH`, or a URL without a password, for example sqlite://data/portcullis.db.
+        #[arg(long, value_name = "STORE")]
+        from: StoreAddress,
+        /// Likewise. A file is made when it is missing; a PostgreSQL database must be there, and empty.
+        #[arg(long, value_name = "STORE")]
+        to: StoreAddress,
+    },
 }
 
 #[derive(Debug, Args)]

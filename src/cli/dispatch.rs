@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::arguments::{Arguments, Command};
+use super::arguments::{Arguments, Command, Migrate};
 use super::desk::Desk;
 use super::failure::Failure;
-use super::{audit, check, import, keys, lockouts, migrate, quickstart, secrets, serve, signing_keys, users};
+use super::{audit, check, import, keys, lockouts, migrate, quickstart, secrets, serve, signing_keys, store, users};
 use crate::config::environment::ProcessEnvironment;
 use crate::config::settings::Settings;
 
@@ -16,7 +16,8 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Serve => serve::run(&settings(config)?),
         Command::Check => check::run(config, &settings(config)?, format),
         Command::Explain { method, url } => check::explain(&settings(config)?, &method, &url, format),
-        Command::Migrate => migrate::run(&settings(config)?, format),
+        Command::Migrate { command } => migrate::run(&settings(config)?, command.unwrap_or(Migrate::Up), format),
+        Command::Store(command) => store::run(|| settings(config), &command, format),
         Command::Users(command) => users::run(&Desk::open(&settings(config)?)?, command, format),
         Command::Audit(command) => audit::run(&Desk::open(&settings(config)?)?, command, format),
         Command::Lockouts(command) => lockouts::run(&Desk::open(&settings(config)?)?, command, format),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::arguments::{KeyChange, Keys, OutputFormat};
+use super::arguments::{KeyChange, KeyLimits, Keys, OutputFormat};
 use super::desk::Desk;
 use super::failure::Failure;
 use super::output::{print, table};
@@ -10,8 +10,11 @@ use super::users::read_scopes;
 use crate::domain::api_key::{ApiKey, KeyChanges, KeyOwner, KeyTerms, PresentedKey};
 use crate::domain::audit::Initiator;
 use crate::domain::clock::Timestamp;
-use crate::domain::scope::Scope;
+use crate::domain::key_reach::{KeyReach, MOST_METHODS, MOST_ROUTES};
+use crate::domain::labels::{Label, Labels};
+use crate::domain::network_set::MOST_NETWORKS;
 use crate::identity::api_keys::{Expiry, NewKey};
+use crate::identity::key_view::KeyView;
 
 pub fn run(desk: &Desk, command: Keys, format: OutputFormat) -> Result<(), Failure> {
     let keys = &desk.administration.keys;
@@ -19,10 +22,10 @@ pub fn run(desk: &Desk, command: Keys, format: OutputFormat) -> Result<(), Failu
     let by = Initiator::operator();
     let find = |key: &str| wait.block_on(keys.find(key));
     match command {
-        Keys::Create { name, owner, scopes, expires_in } => {
+        Keys::Create { name, owner, scopes, expires_in, limits } => {
             let owner = read_owner(desk, owner.as_deref().unwrap_or(&name))?;
             let expiry = expires_in.map_or(Expiry::Never, Expiry::In);
-            let new = NewKey { name, owner, scopes: read_scopes(&scopes)?, expiry, terms: KeyTerms::default() };
+            let new = NewKey { name, owner, scopes: read_scopes(&scopes)?, expiry, terms: terms(&limits)? };
             let (key, secret) = wait.block_on(keys.create(new, &by))?;
             let text = format!(
                 "Created key {} ({}). This is the key; it is not shown again:\n{}\n",
@@ -32,10 +35,16 @@ pub fn run(desk: &Desk, command: Keys, format: OutputFormat) -> Result<(), Failu
             );
             print(format, &text, &with_secret(&key, &secret));
         }
-        Keys::List => {
-            let all = wait.block_on(keys.list())?;
+        Keys::List { label } => {
+            let mut all = wait.block_on(keys.list())?;
+            let fits =
+                |key: &ApiKey, label: &Label| key.terms.labels.iter().any(|pair| pair == (&label.name, &label.value));
+            all.retain(|key| label.as_ref().is_none_or(|label| fits(key, label)));
             let rows: Vec<Vec<String>> = all.iter().map(to_row).collect();
-            let text = table(&["ID", "PREFIX", "NAME", "OWNER", "SCOPES", "EXPIRES", "REVOKED"], &rows);
+            let text = table(
+                &["ID", "PREFIX", "NAME", "OWNER", "SCOPES", "EXPIRES", "LAST USED", "USES", "REVOKED", "REPLACED BY"],
+                &rows,
+            );
             print(format, &text, &all.iter().map(to_json).collect());
         }
         Keys::Show { key } => {
@@ -78,8 +87,35 @@ fn read_owner(desk: &Desk, text: &str) -> Result<KeyOwner, Failure> {
     KeyOwner::parse(text).map_err(|fault| Failure::Input(fault.to_string()))
 }
 
+fn terms(limits: &KeyLimits) -> Result<KeyTerms, Failure> {
+    let KeyLimits { networks, routes, methods, idle_days, rate, quota, labels } = limits;
+    for (count, most, what) in [
+        (networks.len(), MOST_NETWORKS, "networks"),
+        (routes.len(), MOST_ROUTES, "routes"),
+        (methods.len(), MOST_METHODS, "methods"),
+    ] {
+        if count > most {
+            return Err(Failure::Input(format!("a key has at most {most} {what}")));
+        }
+    }
+    let pairs = labels.iter().map(|label| (label.name.as_str(), label.value.as_str()));
+    Ok(KeyTerms {
+        reach: KeyReach {
+            networks: networks.iter().copied().collect(),
+            routes: routes.iter().cloned().collect(),
+            methods: methods.iter().cloned().collect(),
+        },
+        idle: *idle_days,
+        rate: *rate,
+        quota: *quota,
+        labels: Labels::new(pairs).map_err(|fault| Failure::Input(fault.to_string()))?,
+    })
+}
+
 fn changes(change: &KeyChange, now: Timestamp) -> Result<KeyChanges, Failure> {
     let scopes = change.no_scopes || !change.scopes.is_empty();
+    let limits = &change.limits;
+    let KeyTerms { reach, idle, rate, quota, labels } = terms(limits)?;
     Ok(KeyChanges {
         name: change.name.clone(),
         scopes: scopes.then(|| read_scopes(&change.scopes)).transpose()?,
@@ -87,7 +123,13 @@ fn changes(change: &KeyChange, now: Timestamp) -> Result<KeyChanges, Failure> {
             Some(lifetime) => Some(Some(now.plus(lifetime))),
             None => change.never_expires.then_some(None),
         },
-        ..KeyChanges::default()
+        networks: (change.any_network || !limits.networks.is_empty()).then_some(reach.networks),
+        routes: (change.any_route || !limits.routes.is_empty()).then_some(reach.routes),
+        methods: (change.any_method || !limits.methods.is_empty()).then_some(reach.methods),
+        idle: (change.never_idle || idle.is_some()).then_some(idle),
+        rate: (change.no_rate || rate.is_some()).then_some(rate),
+        quota: (change.no_quota || quota.is_some()).then_some(quota),
+        labels: (change.no_labels || !limits.labels.is_empty()).then_some(labels),
     })
 }
 
@@ -99,6 +141,20 @@ fn revocation_text(key: &ApiKey) -> String {
     key.revoked.as_ref().map_or_else(|| "no".to_owned(), |(at, reason)| format!("{} {reason}", at.rfc3339()))
 }
 
+fn last_use_text(key: &ApiKey) -> String {
+    key.usage.last_at.map_or_else(|| "never".to_owned(), Timestamp::rfc3339)
+}
+
+fn successor_text(key: &ApiKey) -> String {
+    key.replaced.as_ref().map(|replaced| replaced.by.to_string()).unwrap_or_default()
+}
+
+/// When it was replaced, and whether it is used still.
+fn replacement_text(key: &ApiKey) -> String {
+    let Some((at, uses)) = key.replaced.as_ref().and_then(|replaced| replaced.at) else { return String::new() };
+    format!("{}, used {} times since then", at.rfc3339(), key.usage.count.saturating_sub(uses))
+}
+
 fn to_row(key: &ApiKey) -> Vec<String> {
     vec![
         key.id.0.clone(),
@@ -107,39 +163,42 @@ fn to_row(key: &ApiKey) -> Vec<String> {
         key.owner.to_string(),
         key.scopes.to_string(),
         expiry_text(key),
+        last_use_text(key),
+        key.usage.count.to_string(),
         revocation_text(key),
+        successor_text(key),
     ]
 }
 
 fn fields(key: &ApiKey) -> Vec<Vec<String>> {
+    let KeyTerms { reach, idle, rate, quota, labels } = &key.terms;
+    let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let rows = [
         ("id", key.id.to_string()),
         ("prefix", key.prefix.clone()),
         ("name", key.name.clone()),
         ("owner", key.owner.to_string()),
         ("scopes", key.scopes.to_string()),
+        ("networks", reach.networks.to_string()),
+        ("routes", reach.routes.to_string().replace('\n', "; ")),
+        ("methods", reach.methods.to_string()),
+        ("rate", rate.map(|rate| rate.to_string()).unwrap_or_default()),
+        ("quota", quota.map(|quota| quota.to_string()).unwrap_or_default()),
+        ("labels", labels.join("; ")),
         ("created", key.created_at.rfc3339()),
         ("expires", expiry_text(key)),
+        ("idle days", idle.map(|days| days.to_string()).unwrap_or_default()),
+        ("last used", last_use_text(key)),
+        ("uses", key.usage.count.to_string()),
         ("revoked", revocation_text(key)),
-        ("replaced by", key.replaced.as_ref().map(|replaced| replaced.by.to_string()).unwrap_or_default()),
+        ("replaced by", successor_text(key)),
+        ("replaced", replacement_text(key)),
     ];
     rows.map(|(name, value)| vec![name.to_owned(), value]).into()
 }
 
-/// Without the digest: it would be of no use to anybody, and nothing that need not be shown is.
 fn to_json(key: &ApiKey) -> Value {
-    json!({
-        "id": key.id.as_str(),
-        "prefix": key.prefix,
-        "name": key.name,
-        "owner": key.owner.to_string(),
-        "scopes": key.scopes.iter().map(Scope::as_str).collect::<Vec<_>>(),
-        "created_at": key.created_at.rfc3339(),
-        "expires_at": key.expires_at.map(|at| at.rfc3339()),
-        "revoked_at": key.revoked.as_ref().map(|(at, _)| at.rfc3339()),
-        "revoked_reason": key.revoked.as_ref().map(|(_, reason)| reason),
-        "replaced_by": key.replaced.as_ref().map(|replaced| replaced.by.as_str()),
-    })
+    json!(KeyView::from(key))
 }
 
 fn with_secret(key: &ApiKey, secret: &PresentedKey) -> Value {

@@ -18,4 +18,6 @@ pub mod quickstart;
 pub mod secrets;
 pub mod serve;
 pub mod signing_keys;
+pub mod store;
+pub mod store_address;
 pub mod users;

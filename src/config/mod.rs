@@ -14,9 +14,11 @@ mod secret_value;
 mod section;
 mod sections;
 pub mod settings;
+pub mod store_url;
 mod suggestion;
 mod value;
 
+pub use self::secret_value::read_secret_file;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;

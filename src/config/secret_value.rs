@@ -35,7 +35,7 @@ pub fn read_anywhere(value: &Value<'_>) -> Option<Secret<String>> {
     }
     let path = path(value)?;
     warn_if_shared(value, &path);
-    match read_file(&path) {
+    match read_secret_file(&path) {
         Ok(secret) => Some(secret),
         Err(problem) => {
             value.fault(
@@ -65,7 +65,8 @@ pub fn warn_if_shared(value: &Value<'_>, path: &Path) {
     }
 }
 
-fn read_file(path: &Path) -> Result<Secret<String>, String> {
+/// The text of a file that holds only a secret, or what is wrong with the file, without quoting it.
+pub fn read_secret_file(path: &Path) -> Result<Secret<String>, String> {
     let unreadable = |error: std::io::Error| format!("cannot be read ({error})");
     // Looked at before it is opened, because opening a pipe waits for its writer.
     let is_file = fs::metadata(path).map_err(unreadable)?.is_file();

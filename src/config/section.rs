@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::num::NonZero;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
@@ -131,6 +132,15 @@ impl<'a> Section<'a> {
         T: FromStr + PartialOrd + Display,
     {
         self.optional(key).and_then(|value| value.integer(&range)).unwrap_or(default)
+    }
+
+    /// `auto`, which `default` then decides from the number of processors that this process may use, or a number.
+    pub fn threads(&mut self, key: &str, range: RangeInclusive<usize>, default: impl FnOnce(usize) -> usize) -> usize {
+        let written = self.optional(key).and_then(|value| match &value.node.content {
+            Content::Scalar(text) if text == "auto" => None,
+            _ => value.integer(&range),
+        });
+        written.unwrap_or_else(|| default(std::thread::available_parallelism().map_or(1, NonZero::get)))
     }
 
     pub fn boolean(&mut self, key: &str, default: bool) -> bool {

@@ -12,6 +12,7 @@ use super::fault::Fault;
 use crate::domain::access_policy::SecondFactorDuty;
 use crate::domain::lockout::LockoutPolicy;
 use crate::domain::password_policy::PasswordPolicy;
+use crate::domain::rate_limit::RateLimit;
 use crate::domain::reset_link::ResetLink;
 use crate::domain::role::Roles;
 use crate::domain::secret::Secret;
@@ -59,9 +60,11 @@ pub struct Storage {
     pub url: Secret<String>,
     /// Run pending schema migrations at start.
     pub migrate: bool,
+    /// At most so many at once to a database server.
+    pub connections: u32,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Cache {
     /// Upper bound for each in-process cache, in bytes.
     pub bytes: u64,
@@ -73,6 +76,25 @@ pub struct Cache {
     pub stale_ok: Duration,
     /// How often the invalidation log is read.
     pub poll_interval: Duration,
+    /// What nodes share, beside the store.
+    pub redis: Option<Redis>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Redis {
+    /// May hold a password, so it is never printed whole.
+    pub url: Secret<String>,
+    /// These three come before what the URL says.
+    pub username: Option<String>,
+    pub password: Option<Secret<String>>,
+    pub database: Option<u32>,
+    /// PEM certificates to trust instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// What every key and channel begins with.
+    pub prefix: String,
+    /// For one call, with what it takes to connect.
+    pub timeout: Duration,
+    pub connections: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -247,6 +269,14 @@ pub struct Limits {
     /// Look-ups of unknown API keys per client network: a second's worth, and the burst.
     pub unknown_keys_per_second: u32,
     pub unknown_keys_burst: u32,
+    /// Connections of clients at a time, in all and from one client network.
+    pub connections: u32,
+    pub connections_per_address: u32,
+    /// Requests, on all routes together.
+    pub per_address: Option<RateLimit>,
+    pub per_principal: Option<RateLimit>,
+    /// How many addresses, and how many callers, requests are counted for one by one.
+    pub counters: u32,
 }
 
 #[derive(Clone, Debug)]

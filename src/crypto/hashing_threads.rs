@@ -13,8 +13,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::password::Memory;
 
-/// Niceness of the hashing threads: the proxy workers' is 0, and 19 is the lowest priority there is.
-const NICENESS: i32 = 10;
+/// Niceness of the hashing threads, the lowest priority there is; the proxy workers' is 0. Linux lets a thread that wakes up
+/// go before a running one only if it is owed time. Beside threads of a middling priority a worker often is not, and then
+/// waits for the next tick of the clock, up to 4 ms.
+const NICENESS: i32 = 19;
 
 type Task = Box<dyn FnOnce(&mut Memory) + Send>;
 

@@ -4,7 +4,7 @@
 //! says which master key sealed them, so that it can be rotated; what the bytes are for is bound in as associated data,
 //! so that a value sealed for one purpose cannot be moved to another.
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::aead::{AES_256_GCM, AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::{hkdf, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -23,6 +23,9 @@ pub struct MasterKey {
     key: LessSafeKey,
     /// Derived (HKDF, RFC 5869), so that no key does two things.
     digests: hmac::Key,
+    /// Derived likewise. AES-256-GCM-SIV (RFC 8452): what is shared by the minute is more than random nonces of AES-GCM are
+    /// good for.
+    shared: LessSafeKey,
 }
 
 impl std::fmt::Debug for MasterKey {
@@ -70,9 +73,14 @@ impl MasterKey {
         }
         let key = UnboundKey::new(&AES_256_GCM, bytes.expose()).map_err(|_| BadMasterKey::Form)?;
         let derived = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(bytes.expose());
-        let derived = derived.expand(&[b"portcullis keyed digests"], hmac::HMAC_SHA256).map(hmac::Key::from);
-        let digests = derived.map_err(|_| BadMasterKey::Form)?;
-        Ok(Self { id, key: LessSafeKey::new(key), digests })
+        let digests = derived.expand(&[b"portcullis keyed digests"], hmac::HMAC_SHA256).map(hmac::Key::from);
+        let shared = derived.expand(&[b"portcullis shared memory"], &AES_256_GCM_SIV).map(UnboundKey::from);
+        Ok(Self {
+            id,
+            key: LessSafeKey::new(key),
+            digests: digests.map_err(|_| BadMasterKey::Form)?,
+            shared: LessSafeKey::new(shared.map_err(|_| BadMasterKey::Form)?),
+        })
     }
 
     /// Digests that nobody can compute who has only the store.
@@ -92,10 +100,24 @@ impl MasterKey {
 
     pub fn seal(&self, purpose: &str, plain: &[u8], random: &dyn Random) -> Result<Vec<u8>, Unsealing> {
         // Random nonces: under one key far fewer values are sealed than the 2^32 that NIST SP 800-38D allows.
+        self.seal_under(&self.key, purpose, plain, random)
+    }
+
+    /// As [`MasterKey::seal`], for what other nodes read within minutes from a place that anybody may write to.
+    pub fn seal_shared(&self, purpose: &str, plain: &[u8], random: &dyn Random) -> Result<Vec<u8>, Unsealing> {
+        self.seal_under(&self.shared, purpose, plain, random)
+    }
+
+    fn seal_under(
+        &self,
+        key: &LessSafeKey,
+        purpose: &str,
+        plain: &[u8],
+        random: &dyn Random,
+    ) -> Result<Vec<u8>, Unsealing> {
         let nonce: [u8; NONCE_LEN] = random::bytes(random);
         let mut sealed = plain.to_vec();
-        self.key
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(self.aad(purpose)), &mut sealed)
+        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(self.aad(purpose)), &mut sealed)
             .map_err(|_| Unsealing::Damaged)?;
         let mut out = vec![VERSION];
         out.extend_from_slice(&self.id);
@@ -105,6 +127,14 @@ impl MasterKey {
     }
 
     pub fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Secret<Vec<u8>>, Unsealing> {
+        self.open_under(&self.key, purpose, sealed)
+    }
+
+    pub fn open_shared(&self, purpose: &str, sealed: &[u8]) -> Result<Secret<Vec<u8>>, Unsealing> {
+        self.open_under(&self.shared, purpose, sealed)
+    }
+
+    fn open_under(&self, key: &LessSafeKey, purpose: &str, sealed: &[u8]) -> Result<Secret<Vec<u8>>, Unsealing> {
         let (version, rest) = sealed.split_first().ok_or(Unsealing::Damaged)?;
         let (id, rest) = rest.split_at_checked(ID_LENGTH).ok_or(Unsealing::Damaged)?;
         let (nonce, rest) = rest.split_at_checked(NONCE_LEN).ok_or(Unsealing::Damaged)?;
@@ -116,11 +146,8 @@ impl MasterKey {
         }
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Unsealing::Damaged)?;
         let mut buffer = rest.to_vec();
-        let plain = self
-            .key
-            .open_in_place(nonce, Aad::from(self.aad(purpose)), &mut buffer)
-            .map_err(|_| Unsealing::Damaged)?
-            .len();
+        let plain =
+            key.open_in_place(nonce, Aad::from(self.aad(purpose)), &mut buffer).map_err(|_| Unsealing::Damaged)?.len();
         buffer.truncate(plain);
         Ok(Secret::new(buffer))
     }
@@ -166,6 +193,27 @@ mod tests {
             assert!(ours.open("signing key abc", &sealed[..position]).is_err(), "cut at {position}");
         }
         assert!(!sealed.windows(7).any(|w| w == b"private"));
+    }
+
+    #[test]
+    fn what_is_shared_opens_as_nothing_else() {
+        let ours = key();
+        let random = OsRandom::new();
+        let shared = ours.seal_shared("a", b"private", &random).unwrap();
+        assert_eq!(ours.open_shared("a", &shared).unwrap().expose(), b"private");
+        assert_eq!(ours.open_shared("b", &shared).unwrap_err(), Unsealing::Damaged);
+        assert_eq!(ours.open("a", &shared).unwrap_err(), Unsealing::Damaged);
+        assert_eq!(
+            ours.open_shared("a", &ours.seal("a", b"private", &random).unwrap()).unwrap_err(),
+            Unsealing::Damaged
+        );
+        assert_eq!(key().open_shared("a", &shared).unwrap_err(), Unsealing::OtherKey);
+        for position in 0..shared.len() {
+            let mut changed = shared.clone();
+            changed[position] ^= 1;
+            assert!(ours.open_shared("a", &changed).is_err(), "byte {position}");
+            assert!(ours.open_shared("a", &shared[..position]).is_err(), "cut at {position}");
+        }
     }
 
     #[test]

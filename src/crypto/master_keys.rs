@@ -38,14 +38,28 @@ impl MasterKeys {
         self.current.seal(purpose, plain, random)
     }
 
+    /// See [`MasterKey::seal_shared`].
+    pub fn seal_shared(&self, purpose: &str, plain: &[u8], random: &dyn Random) -> Result<Vec<u8>, Unsealing> {
+        self.current.seal_shared(purpose, plain, random)
+    }
+
     /// Opens under whichever of the keys sealed it.
     ///
     /// # Errors
     /// [`Unsealing::OtherKey`] when none of them did.
     pub fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Secret<Vec<u8>>, Unsealing> {
-        let key = std::iter::once(&self.current).chain(&self.previous).find(|key| key.has_sealed(sealed));
-        // Whatever no key owns up to is judged by the present one, which tells what is damaged from what is foreign.
-        key.unwrap_or(&self.current).open(purpose, sealed)
+        self.key_of(sealed).open(purpose, sealed)
+    }
+
+    /// As [`MasterKeys::open`], for what [`MasterKeys::seal_shared`] sealed.
+    pub fn open_shared(&self, purpose: &str, sealed: &[u8]) -> Result<Secret<Vec<u8>>, Unsealing> {
+        self.key_of(sealed).open_shared(purpose, sealed)
+    }
+
+    /// Whatever no key owns up to is judged by the present one, which tells what is damaged from what is foreign.
+    fn key_of(&self, sealed: &[u8]) -> &MasterKey {
+        let mut keys = std::iter::once(&self.current).chain(&self.previous);
+        keys.find(|key| key.has_sealed(sealed)).unwrap_or(&self.current)
     }
 
     /// The same plain text sealed under the present key; `None` when that has sealed it already. It is opened either way,

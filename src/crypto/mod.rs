@@ -14,6 +14,7 @@ pub mod master_keys;
 pub mod password;
 pub mod random;
 pub mod recovery_code;
+pub mod shared_seal;
 pub mod stored_password;
 pub mod tokens;
 pub mod totp;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::clock::Timestamp;
 use super::digest::Digest;
 use super::key_reach::{KeyReach, MethodNames, RouteNames};
-use super::labels::Labels;
+use super::labels::{Label, Labels};
 use super::network_set::NetworkSet;
 use super::random::{self, Random};
 use super::rate::{Quota, Rate};
@@ -199,6 +199,8 @@ pub struct KeyQuery {
     pub owner: Option<KeyOwner>,
     /// A part of the name or the beginning of the visible prefix, whatever its case in ASCII.
     pub search: Option<String>,
+    /// Only keys with this label: its name and value.
+    pub label: Option<Label>,
     /// `false` leaves out what is revoked.
     pub revoked: bool,
     pub limit: u32,

@@ -39,17 +39,22 @@ impl ClientNetwork {
     pub fn of(address: IpAddr, shared: &[IpNet]) -> Option<Self> {
         let address = translated(address);
         let is_shared = SHARED.iter().chain(shared).any(|network| network.contains(&address));
-        (!is_shared).then(|| Self::around(address))
+        (!is_shared).then(|| Self::within(address))
     }
 
     /// Reads its own text, and nothing else.
     pub fn parse(text: &str) -> Option<Self> {
         let address = text.strip_suffix("/64").unwrap_or(text).parse().ok()?;
-        let network = Self::around(translated(address));
+        let network = Self::around(address);
         (network.to_string() == text).then_some(network)
     }
 
-    const fn around(address: IpAddr) -> Self {
+    /// For counting what is no guess: the network of any address, one that many may share too.
+    pub fn around(address: IpAddr) -> Self {
+        Self::within(translated(address))
+    }
+
+    const fn within(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(_) => Self(address),
             IpAddr::V6(v6) => Self(IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64))),

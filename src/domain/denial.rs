@@ -95,6 +95,10 @@ pub enum Denial {
     TooManyUnknownKeys,
     /// Too many guesses at one account, or from one network.
     TooManyAttempts,
+    /// Faster than an address, a principal, a key or a route may.
+    RateLimited,
+    /// More than a key may in a day or month.
+    KeyQuota,
     // Not the client's doing.
     Unavailable,
     Busy,
@@ -107,7 +111,7 @@ pub enum Denial {
 }
 
 impl Denial {
-    pub const ALL: [Self; 62] = [
+    pub const ALL: [Self; 64] = [
         Self::BadRequest,
         Self::BadPath,
         Self::BadHost,
@@ -165,6 +169,8 @@ impl Denial {
         Self::SecondFactorRequired,
         Self::AuthenticationTooOld,
         Self::TooManyAttempts,
+        Self::RateLimited,
+        Self::KeyQuota,
         Self::ObjectNotFound,
         Self::PasswordMissing,
         Self::PasswordWrong,
@@ -230,6 +236,8 @@ impl Denial {
             Self::SecondFactorRequired => "second_factor_required",
             Self::AuthenticationTooOld => "authentication_too_old",
             Self::TooManyAttempts => "too_many_attempts",
+            Self::RateLimited => "rate_limited",
+            Self::KeyQuota => "key_quota",
             Self::ObjectNotFound => "object_not_found",
             Self::NoRoute => "no_route",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -281,9 +289,12 @@ impl Denial {
     /// How long a client should wait before it tries again, where trying again makes sense.
     pub const fn retry_after(self) -> Option<Duration> {
         match self {
-            Self::Unavailable | Self::Busy | Self::TooManyUnknownKeys | Self::TooManyAttempts => {
-                Some(Duration::from_secs(1))
-            }
+            Self::Unavailable
+            | Self::Busy
+            | Self::TooManyUnknownKeys
+            | Self::TooManyAttempts
+            | Self::RateLimited
+            | Self::KeyQuota => Some(Duration::from_secs(1)),
             _ => None,
         }
     }

@@ -1,12 +1,13 @@
 //! What every node must forget, in the order in which it happened.
 
 use super::api_key::ApiKeyId;
+use super::clock::Timestamp;
 use super::session::SessionId;
 use super::user::UserId;
 
 /// One thing that changed. Written in the same transaction as the change itself, so that there is never the one
 /// without the other.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Invalidation {
     ApiKey(ApiKeyId),
     Session(SessionId),
@@ -40,3 +41,12 @@ impl Invalidation {
 /// The place of an invalidation in the store's own order. Grows by one with each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Epoch(pub i64);
+
+/// An invalidation, and its place in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logged {
+    pub epoch: Epoch,
+    pub what: Invalidation,
+    /// A moment before the change was committed. Unknown where the writer was not told the time.
+    pub written_at: Option<Timestamp>,
+}

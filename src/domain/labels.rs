@@ -6,12 +6,38 @@ pub const MOST_LABELS: usize = 16;
 const LONGEST_NAME: usize = 63;
 const LONGEST_VALUE: usize = 128;
 
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    pub name: String,
+    pub value: String,
+}
+
+impl Label {
+    /// Reads `team=payments`.
+    pub fn parse(text: &str) -> Result<Self, InvalidLabel> {
+        let (name, value) = text.split_once('=').ok_or(InvalidLabel::Pair)?;
+        Labels::new([(name, value)])?;
+        Ok(Self { name: name.to_owned(), value: value.to_owned() })
+    }
+
+    /// How it stands in what [`Labels::stored`] writes, and nothing else does: quotation marks inside of a name or value are
+    /// escaped there.
+    pub fn stored(&self) -> String {
+        let pair = [(&self.name, &self.value)].into_iter().collect::<BTreeMap<_, _>>();
+        let object = serde_json::to_string(&pair).unwrap_or_default();
+        object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default().to_owned()
+    }
+}
+
 /// Names with values. Nothing is decided by them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels(BTreeMap<String, String>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidLabel {
+    #[error("a label is written name=value")]
+    Pair,
     #[error("a label's name is 1 to 63 letters, digits and . _ - /, a letter or digit first")]
     Name,
     #[error("a label's value is at most 128 characters, none of them a control character")]
@@ -104,8 +130,20 @@ mod tests {
         }
 
         #[test]
+        fn a_label_is_found_in_the_text_of_those_that_have_it_and_in_no_other(
+            pairs in prop::collection::btree_map("[ab]{1,2}", "[ab\",:{}=]{0,6}", 0..5),
+            name in "[ab]{1,2}",
+            value in "[ab\",:{}=]{0,3}",
+        ) {
+            let labels = Labels::new(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))).unwrap();
+            let label = Label::parse(&format!("{name}={value}")).unwrap();
+            prop_assert_eq!(labels.stored().contains(&label.stored()), pairs.get(&name) == Some(&value));
+        }
+
+        #[test]
         fn no_text_breaks_the_reading(text in "\\PC{0,60}") {
             let _ = Labels::from_stored(&text);
+            let _ = Label::parse(&text);
         }
     }
 }

@@ -90,15 +90,18 @@ pub enum MailKind {
     PasswordChanged,
     SecondFactorChanged,
     RecoveryCodeUsed,
+    /// Somebody who held a key of the user's has revoked it.
+    KeyReported,
 }
 
 impl MailKind {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::PasswordResetRequest,
         Self::PasswordReset,
         Self::PasswordChanged,
         Self::SecondFactorChanged,
         Self::RecoveryCodeUsed,
+        Self::KeyReported,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -108,6 +111,7 @@ impl MailKind {
             Self::PasswordChanged => "password_changed",
             Self::SecondFactorChanged => "second_factor_changed",
             Self::RecoveryCodeUsed => "recovery_code_used",
+            Self::KeyReported => "key_reported",
         }
     }
 
@@ -119,7 +123,9 @@ impl MailKind {
     pub const fn lifetime(self) -> Duration {
         match self {
             Self::PasswordResetRequest | Self::PasswordReset => LINK_LIFETIME,
-            Self::PasswordChanged | Self::SecondFactorChanged | Self::RecoveryCodeUsed => NOTICE_LIFETIME,
+            Self::PasswordChanged | Self::SecondFactorChanged | Self::RecoveryCodeUsed | Self::KeyReported => {
+                NOTICE_LIFETIME
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::access::arrival::Arrival;
 use crate::access::permit::Permit;
 use crate::domain::clock::Timestamp;
 use crate::domain::denial::Denial;
+use crate::domain::rate_limit::Allowance;
 use crate::routing::route::Route;
 
 /// How far a request has come. Headers can be written only from `Admitted`, which holds the permit.
@@ -48,6 +49,8 @@ pub struct RequestContext {
     pub started_at: Timestamp,
     pub progress: Progress,
     pub denial: Option<Denial>,
+    /// Of the limit that the client is closest to.
+    pub allowance: Option<Allowance>,
     /// Of a request that was served here: whom it was about.
     pub about: Option<String>,
     pub request_id: String,
@@ -67,6 +70,7 @@ impl RequestContext {
             started_at,
             progress: Progress::Read,
             denial: None,
+            allowance: None,
             about: None,
             request_id: String::new(),
             request_id_value: None,

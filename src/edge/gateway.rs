@@ -1,4 +1,4 @@
-//! The phases of a request, in order: arrive, sanitise, route, authenticate and authorise, identify, forward, record.
+//! The phases of a request, in order: arrive, sanitise, route, authenticate and authorise, limit, identify, forward, record.
 //! Each is a few lines that call a well-named neighbour.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -19,17 +19,20 @@ use super::body::{self, BodyLimits};
 use super::context::{Admitted, Progress, RequestContext};
 use super::identity_headers::IdentityHeaders;
 use super::in_flight::InFlight;
+use super::rate_headers;
 use super::record::Recorder;
 use super::respond;
 use super::sanitise::{Sanitised, Sanitiser};
 use super::standing::StandingTunnels;
 use super::upstreams::{Upstream, Upstreams};
 use crate::access::gatekeeper::Gatekeeper;
+use crate::access::request_limits::{Exceeded, Held, RequestLimits};
 use crate::api::answer::{About, Refused};
 use crate::api::context::RequestContext as ApiContext;
 use crate::api::refusal;
 use crate::api::router::Api;
 use crate::domain::denial::Denial;
+use crate::domain::rate_limit::Allowance;
 use crate::routing::route::{Route, Target};
 use crate::routing::table::{NotRouted, RouteTable};
 
@@ -38,6 +41,7 @@ pub struct Gateway {
     pub sanitiser: Sanitiser,
     pub table: Arc<RouteTable>,
     pub gatekeeper: Arc<Gatekeeper>,
+    pub limits: RequestLimits,
     pub api: Api,
     pub identity: IdentityHeaders,
     pub upstreams: Upstreams,
@@ -70,12 +74,15 @@ impl ProxyHttp for Gateway {
         self.settle_connection(session);
         match self.judge(session, context).await {
             Next::Forward => Ok(false),
-            Next::Answer(response) => {
+            Next::Answer(mut response) => {
                 if let Some(Refused(denial)) = response.extensions().get() {
                     context.denial = Some(*denial);
                 }
                 if let Some(About(subject)) = response.extensions().get() {
                     context.about = Some(subject.clone());
+                }
+                if let Some(allowance) = &context.allowance {
+                    rate_headers::put_into_own(allowance, response.headers_mut());
                 }
                 self.close_when_draining(session);
                 respond::write(session, response, &context.request_id).await?;
@@ -134,6 +141,9 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         if let Some(value) = &context.request_id_value {
             response.insert_header("X-Request-Id", value.clone())?;
+        }
+        if let Some(allowance) = &context.allowance {
+            rate_headers::put_into_proxied(allowance, response)?;
         }
         if response.status == StatusCode::SWITCHING_PROTOCOLS
             && let (Some(peer), Some(admitted)) = (peer(session), context.admitted())
@@ -229,6 +239,11 @@ impl Gateway {
         context.request_id_value = HeaderValue::from_str(&context.request_id).ok();
         context.client = Some(sanitised.arrival.client);
         let arrival = &sanitised.arrival;
+        // Before anything is looked up: a flood costs its sender more than it costs here.
+        match self.limits.arrive(arrival.client, context.started_at).await {
+            Ok(allowance) => context.allowance = allowance,
+            Err(exceeded) => return Next::Answer(self.hold(context, &exceeded)),
+        }
         let route = match self.table.find(arrival.host.as_ref(), &arrival.path, &arrival.method) {
             Ok(route) => Arc::clone(route),
             Err(not_routed) => return Next::Answer(refuse_route(&not_routed, &arrival.method)),
@@ -238,6 +253,13 @@ impl Gateway {
             Target::Local(place) => Some(Arc::clone(place)),
             Target::Upstream(_) => None,
         };
+        match self.limits.enter(&route, arrival.client, context.started_at).await {
+            Ok(allowance) => context.allowance = Allowance::tighter(context.allowance, allowance),
+            Err(exceeded) => {
+                let response = self.hold(context, &exceeded);
+                return self.turn_away(context, sanitised, route, response);
+            }
+        }
         if let Some(place) = &place {
             let query = sanitised.query.as_deref();
             if let Err(denial) = self.api.negotiate(place, &session.req_header().headers, query) {
@@ -254,19 +276,63 @@ impl Gateway {
         };
         let Sanitised { arrival, forwarded, .. } = sanitised;
         context.progress = Progress::Admitted(Box::new(Admitted { arrival, permit, target: Some(target), forwarded }));
+        if let Err(response) = self.pass(context).await {
+            return Next::Answer(response);
+        }
         match place {
             Some(place) => Next::Answer(self.serve_here(session, context, &place).await),
             None => Next::Forward,
         }
     }
 
+    /// The limits of who was admitted.
+    async fn pass(&self, context: &mut RequestContext) -> std::result::Result<(), Response<Body>> {
+        let Some(Admitted { permit, .. }) = context.admitted() else { return Err(refusal::refuse(Denial::Internal)) };
+        let (route, principal) = (Arc::clone(permit.route()), permit.principal().map(Arc::as_ref));
+        match self.limits.pass(&route, principal, self.recorder.clock.now()).await {
+            Ok(allowance) => {
+                context.allowance = Allowance::tighter(context.allowance, allowance);
+                Ok(())
+            }
+            Err(held) => {
+                let mut response = match held {
+                    Held::Exceeded(exceeded) => self.hold(context, &exceeded),
+                    Held::Unknown(denial) => refusal::refuse(denial),
+                };
+                self.name_methods(&route, &mut response);
+                Err(response)
+            }
+        }
+    }
+
+    /// What is said of a request too many.
+    fn hold(&self, context: &mut RequestContext, exceeded: &Exceeded) -> Response<Body> {
+        self.recorder.metrics.limited(exceeded.limit);
+        context.allowance = Some(exceeded.allowance);
+        refusal::refuse_for(exceeded.denial(), exceeded.retry_in)
+    }
+
     fn refuse(&self, context: &mut RequestContext, sanitised: Sanitised, route: Arc<Route>, denial: Denial) -> Next {
-        let mut response = refusal::refuse(denial);
+        self.turn_away(context, sanitised, route, refusal::refuse(denial))
+    }
+
+    fn turn_away(
+        &self,
+        context: &mut RequestContext,
+        sanitised: Sanitised,
+        route: Arc<Route>,
+        mut response: Response<Body>,
+    ) -> Next {
+        self.name_methods(&route, &mut response);
+        context.progress = Progress::Routed { arrival: sanitised.arrival, route };
+        Next::Answer(response)
+    }
+
+    /// As existing clients expect of an endpoint's answer, whatever it is.
+    fn name_methods(&self, route: &Route, response: &mut Response<Body>) {
         if let Target::Local(place) = &route.target {
             self.api.put_allow(place, response.headers_mut());
         }
-        context.progress = Progress::Routed { arrival: sanitised.arrival, route };
-        Next::Answer(response)
     }
 
     async fn serve_here(&self, session: &mut Session, context: &RequestContext, place: &str) -> Response<Body> {

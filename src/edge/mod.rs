@@ -9,6 +9,7 @@ pub mod gateway;
 pub mod identity_headers;
 pub mod in_flight;
 pub mod ops;
+pub mod rate_headers;
 pub mod record;
 pub mod reserved;
 pub mod respond;

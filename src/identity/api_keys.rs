@@ -14,6 +14,7 @@ use crate::domain::audit::{AuditAction, AuditEvent, Initiator};
 use crate::domain::change::Change;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::key_reach::RouteNames;
+use crate::domain::mail::OutboxEntry;
 use crate::domain::random::{self, Random};
 use crate::domain::scope::ScopeSet;
 use crate::storage::StoreError;
@@ -21,6 +22,7 @@ use crate::storage::api_keys::ApiKeys;
 use crate::storage::users::Insert;
 
 /// Does what it is told, and tells the audit. Whether somebody may is for [`super::key_desk`]; an operator may everything.
+#[derive(Clone)]
 pub struct KeyAdministration {
     keys: Arc<dyn ApiKeys>,
     pub(super) auditor: Auditor,
@@ -243,8 +245,24 @@ impl KeyAdministration {
 
     /// Revokes a key for good. `None` when it was revoked before, and is as it was.
     pub async fn withdraw(&self, key: &ApiKey, reason: &str, by: &Initiator) -> Result<Option<ApiKey>, KeyError> {
+        let event = self.auditor.done(by, AuditAction::KeyRevoke);
+        self.end(key, reason, change_of(key, event)).await
+    }
+
+    /// As [`KeyAdministration::withdraw`], of a key that was found and shown to us; its owner gets this `mail`.
+    pub async fn withdraw_reported(
+        &self,
+        key: &ApiKey,
+        by: &Initiator,
+        mail: Vec<OutboxEntry>,
+    ) -> Result<Option<ApiKey>, KeyError> {
+        const REASON: &str = "reported as leaked";
+        let event = self.auditor.done(by, AuditAction::KeyRevoke).saying(REASON);
+        self.end(key, REASON, change_of(key, event).mailing(mail)).await
+    }
+
+    async fn end(&self, key: &ApiKey, reason: &str, change: Change) -> Result<Option<ApiKey>, KeyError> {
         let now = self.clock.now();
-        let change = change_of(key, self.auditor.done(by, AuditAction::KeyRevoke));
         if !self.keys.revoke(&key.id, reason, now, &change).await? {
             return Ok(None);
         }

@@ -7,6 +7,7 @@
 use crate::domain::api_key::ApiKey;
 use crate::domain::audit::{Actor, Initiator};
 use crate::domain::clock::Timestamp;
+use crate::domain::key_reach::KeyReach;
 use crate::domain::role::Roles;
 use crate::domain::scope::ScopeSet;
 use crate::domain::user::{User, UserId};
@@ -16,6 +17,8 @@ use crate::domain::user::{User, UserId};
 pub struct Administrator {
     pub by: Initiator,
     pub scopes: ScopeSet,
+    /// Where the key may be used by which the administrator acts; what such a key makes may be used nowhere else.
+    pub reach: KeyReach,
     /// When the key ends by which the administrator acts; what such a key makes ends with it.
     pub key_expires_at: Option<Timestamp>,
 }
@@ -49,7 +52,29 @@ impl Administrator {
     /// May a key be, or be made, as this one is? A key of a user acts as its owner.
     pub fn reach_key(&self, key: &ApiKey, owner: Option<&User>, roles: &Roles) -> Result<(), Beyond> {
         self.hold(&key.scopes)?;
+        self.go(&key.terms.reach)?;
         owner.map_or(Ok(()), |owner| self.reach_user(owner, roles))
+    }
+
+    /// May a key be got hold of that acts as this user does? Both: what the key holds, and what acting as its owner takes.
+    pub fn take_key(&self, key: &ApiKey, owner: Option<&User>, roles: &Roles) -> Result<(), Beyond> {
+        self.reach_key(key, owner, roles)?;
+        owner.map_or(Ok(()), |owner| self.act_as(owner, roles))
+    }
+
+    /// May a key be made that is good there?
+    pub fn go(&self, reach: &KeyReach) -> Result<(), Beyond> {
+        if self.reach.covers(reach) { Ok(()) } else { Err(Beyond::default()) }
+    }
+
+    /// Where a key is to be good of which not all is said: where it says nothing, no further than the administrator.
+    pub fn reach_within(&self, wanted: KeyReach) -> KeyReach {
+        let own = &self.reach;
+        KeyReach {
+            networks: if wanted.networks.is_empty() { own.networks.clone() } else { wanted.networks },
+            routes: if wanted.routes.is_empty() { own.routes.clone() } else { wanted.routes },
+            methods: if wanted.methods.is_empty() { own.methods.clone() } else { wanted.methods },
+        }
     }
 
     /// The end of a key that is to end then: no later than the one by which the administrator acts.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::api_keys::{Expiry, KeyAdministration, KeyError, NewKey, Rotated};
 use super::grants::{Administrator, Beyond};
-use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery, PresentedKey};
+use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery, KeyTerms, PresentedKey};
 use crate::domain::audit::{AuditAction, AuditEvent};
 use crate::domain::denial::Denial;
 use crate::domain::role::Roles;
@@ -33,7 +33,8 @@ impl KeyDesk {
         if let (None, Some(id)) = (&owner, new.owner.user()) {
             return Err(KeyError::UnknownOwner(id.to_string()));
         }
-        let held = who.hold_asked(&new.scopes).and_then(|()| match &owner {
+        let reach = who.reach_within(new.terms.reach);
+        let held = who.hold_asked(&new.scopes).and_then(|()| who.go(&reach)).and_then(|()| match &owner {
             Some(owner) => who.act_as(owner, &self.roles),
             None => Ok(()),
         });
@@ -42,14 +43,17 @@ impl KeyDesk {
             return Err(self.refuse(event, new.owner.user().cloned(), beyond).await);
         }
         let expiry = who.expiry_within(new.expiry.from_now(self.keys.now())).map_or(Expiry::Never, Expiry::At);
-        self.keys.create(NewKey { expiry, ..new }, &who.by).await
+        let terms = KeyTerms { reach, ..new.terms };
+        self.keys.create(NewKey { expiry, terms, ..new }, &who.by).await
     }
 
     pub async fn change(&self, id: &ApiKeyId, changes: KeyChanges, who: &Administrator) -> Result<ApiKey, KeyError> {
         let key = self.reach(id, who, AuditAction::KeyChange).await?;
-        if let Some(scopes) = &changes.scopes
-            && let Err(beyond) = who.hold_asked(scopes)
-        {
+        let held = match &changes.scopes {
+            Some(scopes) => who.hold_asked(scopes),
+            None => Ok(()),
+        };
+        if let Err(beyond) = held.and_then(|()| who.go(&changes.applied_to(&key).terms.reach)) {
             let event = self.refusal(who, AuditAction::KeyChange).on_key(&key.id);
             return Err(self.refuse(event, key.owner.user().cloned(), beyond).await);
         }
@@ -86,7 +90,12 @@ impl KeyDesk {
     async fn reach(&self, id: &ApiKeyId, who: &Administrator, action: AuditAction) -> Result<ApiKey, KeyError> {
         let key = self.keys.find_by_id(id).await?;
         let owner = self.owner(&key.owner).await?;
-        match who.reach_key(&key, owner.as_deref(), &self.roles) {
+        let held = match action {
+            // Whoever replaces a key has the new one.
+            AuditAction::KeyRotate => who.take_key(&key, owner.as_deref(), &self.roles),
+            _ => who.reach_key(&key, owner.as_deref(), &self.roles),
+        };
+        match held {
             Ok(()) => Ok(key),
             Err(beyond) => {
                 let event = self.refusal(who, action).on_key(&key.id);

@@ -16,14 +16,16 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value};
 
-use super::mail_values::{MailValues, PasswordChanged, PasswordReset, RecoveryCodeUsed, SecondFactorChanged};
+use super::mail_values::{
+    KeyReported, MailValues, PasswordChanged, PasswordReset, RecoveryCodeUsed, SecondFactorChanged,
+};
 use crate::domain::mail::{MailKind, Message, Subject};
 use crate::domain::secret::Secret;
 use crate::domain::user::Email;
 
 /// The kinds that are written from templates.
-const KINDS: [MailKind; 4] =
-    [PasswordReset::KIND, PasswordChanged::KIND, SecondFactorChanged::KIND, RecoveryCodeUsed::KIND];
+const KINDS: [MailKind; 5] =
+    [PasswordReset::KIND, PasswordChanged::KIND, SecondFactorChanged::KIND, RecoveryCodeUsed::KIND, KeyReported::KIND];
 
 /// What is wrong with a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +105,7 @@ impl Templates {
         faults.extend(templates.check::<PasswordChanged>(&sources));
         faults.extend(templates.check::<SecondFactorChanged>(&sources));
         faults.extend(templates.check::<RecoveryCodeUsed>(&sources));
+        faults.extend(templates.check::<KeyReported>(&sources));
         if faults.is_empty() { Ok(templates) } else { Err(faults) }
     }
 

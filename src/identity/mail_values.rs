@@ -132,6 +132,23 @@ impl MailValues for RecoveryCodeUsed {
     }
 }
 
+/// A key that was revoked by whoever showed it: `name` and `prefix`, by which its owner knows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct KeyReported {
+    #[serde(flatten)]
+    pub occasion: Occasion,
+    pub name: String,
+    pub prefix: String,
+}
+
+impl MailValues for KeyReported {
+    const KIND: MailKind = MailKind::KeyReported;
+
+    fn samples() -> Vec<Self> {
+        vec![Self { occasion: Occasion::sample(), name: "nightly export".to_owned(), prefix: "pk_AbCd1234".to_owned() }]
+    }
+}
+
 /// To the minute, as people read it: `2026-11-23 04:35 UTC`.
 fn readable<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     let rfc3339 = at.rfc3339();

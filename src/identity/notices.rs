@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::mail_templates::{RenderError, Templates};
 use super::mail_values::{
-    MailValues, Occasion, PasswordChange, PasswordChanged, RecoveryCodeUsed, SecondFactorChange, SecondFactorChanged,
+    KeyReported, MailValues, Occasion, PasswordChange, PasswordChanged, RecoveryCodeUsed, SecondFactorChange,
+    SecondFactorChanged,
 };
 use super::outgoing::{NotSealed, SealedMail};
 use crate::domain::audit::Initiator;
@@ -15,13 +16,18 @@ use crate::storage::StoreError;
 use crate::storage::users::Users;
 
 /// What a user is told of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     PasswordChanged(PasswordChange),
     SecondFactorChanged(SecondFactorChange),
     /// With the number of codes that are left.
     RecoveryCodeUsed {
         left: u32,
+    },
+    /// With the name and the visible beginning of the key.
+    KeyReported {
+        name: String,
+        prefix: String,
     },
 }
 
@@ -82,6 +88,7 @@ impl Writer {
             Notice::PasswordChanged(change) => self.write(to, &PasswordChanged { occasion, change }),
             Notice::SecondFactorChanged(change) => self.write(to, &SecondFactorChanged { occasion, change }),
             Notice::RecoveryCodeUsed { left } => self.write(to, &RecoveryCodeUsed { occasion, left }),
+            Notice::KeyReported { name, prefix } => self.write(to, &KeyReported { occasion, name, prefix }),
         };
         // Templates were tried at start, so this is next to impossible; and then the change is worth more than the notice.
         written.map_err(|error| tracing::error!(%error, "a notice could not be written")).ok()

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use super::auditor::Auditor;
 use crate::crypto::key_pair::{self, BadKey, KeyPair};
 use crate::crypto::key_set::KeySet;
 use crate::crypto::master_key::Unsealing;
 use crate::crypto::master_keys::MasterKeys;
-use crate::domain::audit::{AuditAction, AuditOutcome, Initiator};
+use crate::domain::audit::{AuditAction, Initiator};
+use crate::domain::change::Change;
 use crate::domain::clock::Clock;
 use crate::domain::random::Random;
 use crate::domain::signing_key::{KeyState, KeyUse, SigningAlgorithm, SigningKey};
@@ -62,13 +64,20 @@ impl SigningKeyring<'_> {
         key_use: KeyUse,
         algorithm: SigningAlgorithm,
         by: &Initiator,
+        auditor: &Auditor,
     ) -> Result<SigningKey, KeysError> {
         // Only who can open the present keys may add one: a wrong master key would shut everybody out at the next start.
         self.open_or_create(key_use, algorithm).await?;
         let key = self.make(key_use, algorithm)?;
-        let event = by.did(AuditAction::SigningKeysRotate, AuditOutcome::Done, key.created_at, self.random);
-        let event = event.saying(format!("{} {} {}", key.key_use.as_str(), key.algorithm, key.kid));
-        self.store.rotate(&key, &event.into()).await?;
+        let event = auditor.done(by, AuditAction::SigningKeysRotate).saying(format!(
+            "{} {} {}",
+            key.key_use.as_str(),
+            key.algorithm,
+            key.kid
+        ));
+        let change = Change::from(event);
+        self.store.rotate(&key, &change).await?;
+        auditor.witness(&change);
         Ok(key)
     }
 

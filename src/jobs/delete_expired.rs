@@ -1,5 +1,5 @@
 //! Deletes what nobody can use any more: sessions past their absolute end, challenges and reset links that are over, guesses
-//! that count no longer, events that have been kept long enough, signing keys whose last token has expired, and old entries
+//! that count no longer, quotas of past months, events that have been kept long enough, signing keys whose last token has expired, and old entries
 //! of the invalidation log.
 
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use crate::storage::challenges::Challenges;
 use crate::storage::guesses::Guesses;
 use crate::storage::invalidations::Invalidations;
 use crate::storage::password_resets::PasswordResets;
+use crate::storage::quotas::Quotas;
 use crate::storage::sessions::Sessions;
 use crate::storage::signing_keys::SigningKeys;
 
@@ -22,6 +23,8 @@ const SESSIONS_KEPT: Duration = Duration::from_secs(24 * 3600);
 const TICKETS_KEPT: Duration = Duration::from_secs(3600);
 /// Far longer than any node takes to read the log.
 const INVALIDATIONS_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// Longer than a month.
+const QUOTAS_KEPT: Duration = Duration::from_secs(62 * 24 * 3600);
 
 pub struct DeleteExpired {
     pub sessions: Arc<dyn Sessions>,
@@ -31,6 +34,7 @@ pub struct DeleteExpired {
     pub audit: Arc<dyn AuditTrail>,
     pub invalidations: Arc<dyn Invalidations>,
     pub signing_keys: Arc<dyn SigningKeys>,
+    pub quotas: Arc<dyn Quotas>,
     /// For how long a guess may still count.
     pub guesses_kept: Duration,
     pub audit_kept: Duration,
@@ -61,6 +65,7 @@ impl DeleteExpired {
         };
         self.signing_keys.delete_retired(now.minus(self.keys_kept)).await?;
         self.invalidations.prune(now.minus(INVALIDATIONS_KEPT)).await?;
+        self.quotas.prune(now.minus(QUOTAS_KEPT)).await?;
         Ok(deleted)
     }
 }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::cache::Forget;
-use crate::domain::invalidation::{Epoch, Invalidation};
+use crate::domain::invalidation::{Epoch, Logged};
 use crate::storage::Result;
-use crate::storage::invalidations::Invalidations;
+use crate::storage::invalidations::{Invalidations, LogEntry};
 
 const BATCH: u32 = 500;
 /// No epoch was read yet.
@@ -36,8 +36,8 @@ impl FollowInvalidations {
         if self.applied.load(Ordering::Relaxed) == UNREAD {
             // What is cached by now may be older than the newest entry.
             let newest = self.log.newest().await?;
-            self.forget.forget_all();
-            self.applied.store(newest.0, Ordering::Relaxed);
+            self.forget.forget_all(newest);
+            self.caught_up(newest);
             return Ok(());
         }
         loop {
@@ -45,12 +45,12 @@ impl FollowInvalidations {
             let entries = self.log.after(applied, BATCH).await?;
             let full = entries.len() == BATCH as usize;
             if entries.is_empty() && self.log.newest().await? < applied {
-                self.forget.forget_all();
+                self.forget.forget_all(applied);
                 self.applied.store(UNREAD, Ordering::Relaxed);
                 return Ok(());
             }
-            for (epoch, what) in entries {
-                self.apply(epoch, what.as_ref());
+            for entry in entries {
+                self.apply(entry);
             }
             if !full {
                 return Ok(());
@@ -58,13 +58,19 @@ impl FollowInvalidations {
         }
     }
 
-    fn apply(&self, epoch: Epoch, what: Option<&Invalidation>) {
+    fn apply(&self, entry: LogEntry) {
+        let LogEntry { epoch, what, written_at } = entry;
         let gap = epoch.0 != self.applied.load(Ordering::Relaxed) + 1;
         match what {
-            Some(what) if !gap => self.forget.forget(what),
-            _ => self.forget.forget_all(),
+            Some(what) if !gap => self.forget.forget(&Logged { epoch, what, written_at }),
+            _ => self.forget.forget_all(epoch),
         }
-        self.applied.store(epoch.0, Ordering::Relaxed);
+        self.caught_up(epoch);
+    }
+
+    fn caught_up(&self, at: Epoch) {
+        self.applied.store(at.0, Ordering::Relaxed);
+        self.forget.caught_up(at);
     }
 }
 
@@ -76,6 +82,7 @@ mod tests {
 
     use super::*;
     use crate::domain::clock::Timestamp;
+    use crate::domain::invalidation::Invalidation;
     use crate::domain::user::UserId;
 
     #[derive(Default)]
@@ -86,9 +93,10 @@ mod tests {
         async fn newest(&self) -> Result<Epoch> {
             Ok(self.0.lock().unwrap().last().map_or(Epoch(0), |(epoch, _)| *epoch))
         }
-        async fn after(&self, epoch: Epoch, limit: u32) -> Result<Vec<(Epoch, Option<Invalidation>)>> {
+        async fn after(&self, epoch: Epoch, limit: u32) -> Result<Vec<LogEntry>> {
             let all = self.0.lock().unwrap();
-            Ok(all.iter().filter(|(e, _)| *e > epoch).take(limit as usize).cloned().collect())
+            let later = all.iter().filter(|(e, _)| *e > epoch).take(limit as usize).cloned();
+            Ok(later.map(|(epoch, what)| LogEntry { epoch, what, written_at: None }).collect())
         }
         async fn prune(&self, _: Timestamp) -> Result<u64> {
             Ok(0)
@@ -98,10 +106,10 @@ mod tests {
     #[derive(Default)]
     struct Told(Mutex<Vec<String>>);
     impl Forget for Told {
-        fn forget(&self, what: &Invalidation) {
-            self.0.lock().unwrap().push(what.to_parts().1.to_owned());
+        fn forget(&self, change: &Logged) {
+            self.0.lock().unwrap().push(change.what.to_parts().1.to_owned());
         }
-        fn forget_all(&self) {
+        fn forget_all(&self, _: Epoch) {
             self.0.lock().unwrap().push("all".to_owned());
         }
     }

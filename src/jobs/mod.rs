@@ -2,18 +2,37 @@
 
 pub mod delete_expired;
 pub mod follow_invalidations;
+pub mod record_uses;
 pub mod send_mail;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
-use tokio::time::MissedTickBehavior;
+use tokio::sync::{Notify, watch};
+use tokio::time::{MissedTickBehavior, sleep};
+
+/// Between two runs that were called for, however often they are.
+const BREATH: Duration = Duration::from_millis(20);
 
 /// Runs `job` at once and then every `interval`, one run at a time, until `stop` turns true.
-pub fn spawn<J, F>(runtime: &Handle, interval: Duration, mut stop: watch::Receiver<bool>, job: J)
+pub fn spawn<J, F>(runtime: &Handle, interval: Duration, stop: watch::Receiver<bool>, job: J)
 where
+    J: Fn() -> F + Send + 'static,
+    F: Future<Output = ()> + Send,
+{
+    spawn_woken(runtime, interval, Arc::default(), stop, job);
+}
+
+/// As [`spawn`], and also when `wake` calls for it.
+pub fn spawn_woken<J, F>(
+    runtime: &Handle,
+    interval: Duration,
+    wake: Arc<Notify>,
+    mut stop: watch::Receiver<bool>,
+    job: J,
+) where
     J: Fn() -> F + Send + 'static,
     F: Future<Output = ()> + Send,
 {
@@ -27,6 +46,10 @@ where
             }
             tokio::select! {
                 _ = ticks.tick() => job().await,
+                () = wake.notified() => {
+                    job().await;
+                    sleep(BREATH).await;
+                }
                 changed = stop.changed() => if changed.is_err() { return },
             }
         }

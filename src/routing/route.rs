@@ -7,6 +7,7 @@ use super::host::HostPattern;
 use super::normal_path::Oddities;
 use super::pattern::PathPattern;
 use crate::domain::access_policy::AccessPolicy;
+use crate::domain::rate_limit::RouteLimits;
 
 /// Where an admitted request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +82,7 @@ pub struct Route {
     /// Cut the route's own path off before forwarding.
     pub strip_prefix: Option<String>,
     pub allow: Oddities,
+    pub limits: RouteLimits,
 }
 
 impl fmt::Display for Target {

@@ -12,11 +12,14 @@ use super::key_reload::KeyReload;
 use super::keyrings::{Keyrings, read_keys};
 use super::logs::{access_log, audit_log};
 use super::mail::MailRoom;
-use super::schedule::Schedule;
+use super::open_files;
+use super::schedule::{Listening, Schedule};
+use super::shared::SharedGround;
 use super::start_error::StartError;
 use crate::access::gatekeeper::{CredentialRule, Gatekeeper};
 use crate::access::key_check::KeyCheck;
 use crate::access::miss_budget::MissBudget;
+use crate::access::request_limits::{Counters, GeneralLimits, RequestLimits};
 use crate::access::serial::Serial;
 use crate::access::slow_keys::SlowKeyCheck;
 use crate::access::token_check::TokenCheck;
@@ -24,6 +27,9 @@ use crate::access::voucher::Voucher;
 use crate::api::context::Services;
 use crate::api::router::Api;
 use crate::cache::api_keys::CachedApiKeys;
+use crate::cache::epochs::Epochs;
+use crate::cache::propagation::Propagation;
+use crate::cache::quotas::QuotaBook;
 use crate::cache::remembered::{Bounds, Surroundings};
 use crate::cache::sessions::CachedSessions;
 use crate::cache::users::CachedUsers;
@@ -31,6 +37,7 @@ use crate::cache::{Forget, Forgetters};
 use crate::config::settings::{self, Compatibility, HeaderPreset, Settings, Upstream};
 use crate::crypto::assertion::AssertionWriter;
 use crate::crypto::tokens::{Keys, Tokens};
+use crate::domain::key_tally::KeyTally;
 use crate::domain::token::TokenRules;
 use crate::edge::body::BodyLimits;
 use crate::edge::gateway::Gateway;
@@ -40,10 +47,11 @@ use crate::edge::record::Recorder;
 use crate::edge::sanitise::Sanitiser;
 use crate::edge::standing::StandingTunnels;
 use crate::edge::upstreams::{ServerAddress, UpstreamSpec, Upstreams};
-use crate::edge::wire::{HeadLimits, Tunnels, WireSettings};
+use crate::edge::wire::{ConnectionBounds, Connections, HeadLimits, Tunnels, WireSettings};
 use crate::identity::passwords::Passwords;
 use crate::jobs::delete_expired::DeleteExpired;
 use crate::jobs::follow_invalidations::FollowInvalidations;
+use crate::jobs::record_uses::RecordUses;
 use crate::jobs::send_mail::SendMail;
 use crate::routing::client_address::TrustedProxies;
 use crate::routing::host::HostPattern;
@@ -52,6 +60,9 @@ use crate::routing::table::RouteTable;
 use crate::storage::invalidations::Heed;
 use crate::telemetry::metrics::Metrics;
 
+/// For stores, logs, listeners and the operators' own connections.
+const FILES_KEPT: usize = 128;
+
 /// Everything that runs, put together and not yet started.
 pub struct Assembly {
     pub gateway: Gateway,
@@ -59,9 +70,16 @@ pub struct Assembly {
     pub metrics: Arc<Metrics>,
     pub in_flight: InFlight,
     pub gatekeeper: Arc<Gatekeeper>,
+    pub counters: Arc<Counters>,
+    pub quotas: Arc<QuotaBook>,
+    pub connections: Arc<Connections>,
     pub passwords: Arc<Passwords>,
     pub stores: Stores,
+    pub record_uses: Arc<RecordUses>,
     pub schedule: Schedule,
+    /// Told of what is changed in the stores for as long as this lives.
+    pub heed: Arc<dyn Heed>,
+    pub shared: Option<SharedGround>,
 }
 
 /// Where work is done that is not done on the thread of its connection.
@@ -95,14 +113,23 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         metrics: Arc::clone(&metrics),
         runtime: runtimes.stores.clone(),
     };
-    let users = Arc::new(CachedUsers::new(Arc::clone(&stores.users), bounds, surroundings()));
-    let sessions = Arc::new(CachedSessions::new(Arc::clone(&stores.sessions), bounds, surroundings()));
-    let api_keys = Arc::new(CachedApiKeys::new(Arc::clone(&stores.api_keys), bounds, surroundings()));
+    let shared = match &settings.cache.redis {
+        Some(redis) => Some(SharedGround::open(redis, nature, &master_keys, &metrics, &runtimes.stores).await?),
+        None => None,
+    };
+    let epochs = Arc::new(Epochs::default());
+    let second = || shared.as_ref().map(|shared| shared.second_level(&epochs, bounds.max_age, surroundings()));
+    let users = Arc::new(CachedUsers::new(Arc::clone(&stores.users), second(), bounds, surroundings()));
+    let sessions = Arc::new(CachedSessions::new(Arc::clone(&stores.sessions), second(), bounds, surroundings()));
+    let api_keys = Arc::new(CachedApiKeys::new(Arc::clone(&stores.api_keys), second(), bounds, surroundings()));
 
     let tokens = Tokens::new(keyrings.tokens.clone(), token_rules(settings));
     let serial = Arc::new(Serial::default());
     let slow_keys =
         SlowKeyCheck::new(Arc::clone(&stores.slow_keys)).map_err(|error| StartError::Process(error.to_string()))?;
+    let key_tally = KeyTally::default();
+    let miss_budget =
+        Arc::new(MissBudget::new(settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst));
     let gatekeeper = Arc::new(Gatekeeper::new(
         TokenCheck::new(
             tokens.clone(),
@@ -118,13 +145,24 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
             slow_keys,
             Arc::clone(&users) as _,
             settings.roles.clone(),
-            MissBudget::new(settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst),
+            Arc::clone(&miss_budget),
+            key_tally.clone(),
             Arc::clone(&serial),
         ),
         credential_rule(settings),
         Arc::clone(&nature.clock),
         serial,
     ));
+
+    let budgets = || shared.as_ref().map(SharedGround::budgets);
+    let quotas = Arc::new(QuotaBook::new(Arc::clone(&stores.quotas), budgets(), runtimes.stores.clone()));
+    let general = GeneralLimits {
+        per_address: settings.limits.per_address,
+        per_principal: settings.limits.per_principal,
+        keys_shared: true,
+    };
+    let parties = usize::try_from(settings.limits.counters).unwrap_or(usize::MAX);
+    let counters = Arc::new(Counters::new(parties, budgets(), Arc::clone(&quotas) as _));
 
     let remembering = Stores {
         users: Arc::clone(&users) as _,
@@ -141,6 +179,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         keyrings: &keyrings,
         master_keys: &master_keys,
         mail_room: &mail_room,
+        miss_budget,
         witness: Arc::new(audit_log(settings, &metrics)?),
     });
     let guesses_kept = desks.guess_rules.longest_window();
@@ -170,6 +209,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         ),
         table: Arc::new(table),
         gatekeeper: Arc::clone(&gatekeeper),
+        limits: RequestLimits::new(general, Arc::clone(&counters)),
         api,
         identity: identity_headers(settings, keyrings.assertions.clone(), nature),
         upstreams: Upstreams::new(upstreams(&settings.upstreams), Arc::clone(&nature.clock)),
@@ -179,6 +219,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         body_limits: BodyLimits { bytes: settings.limits.body_bytes, timeout: settings.limits.body_timeout },
         idle_timeout: settings.limits.idle_timeout.as_secs().max(1),
     };
+    let connections = Arc::new(Connections::default());
     let wire = WireSettings {
         limits: HeadLimits {
             header_bytes: settings.limits.header_bytes,
@@ -188,6 +229,8 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         head_timeout: settings.limits.head_timeout,
         observer: Arc::new(recorder),
         tunnels,
+        connections: Arc::clone(&connections),
+        connection_bounds: connection_bounds(settings),
     };
     let key_reload = Arc::new(KeyReload {
         settings: settings.clone(),
@@ -197,10 +240,25 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         gatekeeper: Arc::clone(&gatekeeper),
         due: AtomicBool::new(false),
     });
-    let forgetters: Vec<Arc<dyn Forget>> =
-        vec![users, Arc::clone(&sessions) as _, api_keys, Arc::clone(&key_reload) as _];
+    let propagation = Propagation::new(Arc::clone(&nature.clock), Arc::clone(&metrics));
+    let forgetters: Vec<Arc<dyn Forget>> = vec![
+        Arc::clone(&epochs) as _,
+        users,
+        Arc::clone(&sessions) as _,
+        api_keys,
+        Arc::clone(&key_reload) as _,
+        Arc::new(propagation),
+    ];
     let forgetters = Arc::new(Forgetters::new(forgetters));
-    let heed: Arc<dyn Heed> = Arc::clone(&forgetters) as _;
+    let heed: Arc<dyn Heed> = match &shared {
+        Some(shared) => Arc::new(shared.announcer(&forgetters, &runtimes.stores)),
+        None => Arc::clone(&forgetters) as _,
+    };
+    let wake = Arc::default();
+    let listening = shared.as_ref().map(|shared| {
+        let listener = shared.listener(&forgetters, &epochs, &wake);
+        Listening { shared: shared.clone(), listener }
+    });
     stores.pool.tell(Arc::downgrade(&heed));
     let delete_expired = DeleteExpired {
         sessions,
@@ -210,21 +268,57 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         audit: Arc::clone(&stores.audit),
         invalidations: Arc::clone(&stores.invalidations),
         signing_keys: Arc::clone(&stores.signing_keys),
+        quotas: Arc::clone(&stores.quotas),
         guesses_kept,
         audit_kept: settings.audit.keep,
         keys_kept: settings.tokens.refresh_lifetime.max(settings.tokens.access_lifetime) + settings.tokens.leeway,
         clock: Arc::clone(&nature.clock),
     };
+    let record_uses = Arc::new(RecordUses { keys: Arc::clone(&stores.api_keys), tally: key_tally });
     let schedule = Schedule {
         follow_invalidations: Arc::new(FollowInvalidations::new(Arc::clone(&stores.invalidations), forgetters)),
         follow_every: settings.cache.poll_interval,
+        wake,
+        listening,
         key_reload,
         standing,
         delete_expired: Arc::new(delete_expired),
+        record_uses: Arc::clone(&record_uses),
         send_mail,
+        quotas: Arc::clone(&quotas),
+        clock: Arc::clone(&nature.clock),
         metrics: Arc::clone(&metrics),
     };
-    Ok(Assembly { gateway, wire, metrics, in_flight, gatekeeper, passwords, stores, schedule })
+    Ok(Assembly {
+        gateway,
+        wire,
+        metrics,
+        in_flight,
+        gatekeeper,
+        counters,
+        quotas,
+        connections,
+        passwords,
+        stores,
+        record_uses,
+        schedule,
+        heed,
+        shared,
+    })
+}
+
+/// As many as are configured and as there are files for: each connection may need another one to an upstream.
+fn connection_bounds(settings: &Settings) -> ConnectionBounds {
+    let most = usize::try_from(settings.limits.connections).unwrap_or(usize::MAX);
+    let most_per_network = usize::try_from(settings.limits.connections_per_address).unwrap_or(usize::MAX);
+    let room = open_files::raise().saturating_sub(FILES_KEPT) / 2;
+    if room < most {
+        tracing::warn!(
+            connections = room,
+            "fewer connections than limits.connections: the system allows too few open files"
+        );
+    }
+    ConnectionBounds { most: most.min(room.max(1)), most_per_network, exempt: settings.trusted_proxies.clone() }
 }
 
 /// The configured routes and our own, in one table, and the router behind our own.

@@ -6,19 +6,20 @@ use std::time::Duration;
 use super::ground::{self, Nature, Stores};
 use super::keyrings::Keyrings;
 use super::mail::MailRoom;
+use crate::access::miss_budget::MissBudget;
 use crate::api::context::Services;
 use crate::config::settings::{Compatibility, Settings};
 use crate::crypto::master_keys::MasterKeys;
 use crate::crypto::tokens::Tokens;
 use crate::domain::audit::Witness;
 use crate::domain::lockout::LockoutPolicy;
-use crate::identity::api_keys::KeyAdministration;
 use crate::identity::auditor::Auditor;
 use crate::identity::code_check::{CodeCheck, CodeForm};
 use crate::identity::factor_confirmation::FactorConfirmation;
 use crate::identity::guess_guard::{GuessGuard, GuessRules};
 use crate::identity::key_desk::KeyDesk;
 use crate::identity::lane::Lane;
+use crate::identity::leaked_keys::LeakedKeys;
 use crate::identity::notices::Notices;
 use crate::identity::outgoing::{Outgoing, SealedMail};
 use crate::identity::owner_check::OwnerCheck;
@@ -54,6 +55,7 @@ pub struct Footing<'a> {
     pub keyrings: &'a Keyrings,
     pub master_keys: &'a Arc<MasterKeys>,
     pub mail_room: &'a MailRoom,
+    pub miss_budget: Arc<MissBudget>,
     pub witness: Arc<dyn Witness>,
 }
 
@@ -65,7 +67,8 @@ pub struct Desks {
 }
 
 pub fn set_up(footing: Footing<'_>) -> Desks {
-    let Footing { settings, nature, stores, passwords, tokens, keyrings, master_keys, mail_room, witness } = footing;
+    let Footing { settings, nature, stores, passwords, tokens, keyrings, master_keys, mail_room, miss_budget, witness } =
+        footing;
     let sealed_mail = Arc::new(SealedMail::new(Arc::clone(master_keys), Arc::clone(&nature.random)));
     let auditor =
         Auditor::new(Arc::clone(&stores.audit), witness, Arc::clone(&nature.clock), Arc::clone(&nature.random));
@@ -182,6 +185,11 @@ pub fn set_up(footing: Footing<'_>) -> Desks {
         Arc::clone(&nature.clock),
     );
     let public_keys = PublicKeys { tokens: keyrings.tokens.clone(), assertions: keyrings.assertions.clone() };
+    let leaked_keys = LeakedKeys {
+        store: Arc::clone(&stores.api_keys),
+        keys: ground::key_administration(stores, auditor.clone(), nature),
+        notices: Arc::clone(&notices),
+    };
     let services = Services {
         strips_passwords: django,
         code_form: form,
@@ -205,6 +213,8 @@ pub fn set_up(footing: Footing<'_>) -> Desks {
             second_factors: ground::second_factor_reset(stores, notices, auditor.clone(), nature),
         },
         keys: key_desk(settings, stores, auditor.clone(), nature),
+        leaked_keys,
+        miss_budget,
         lockouts: ground::lockouts(stores, auditor.clone(), nature),
         auditor,
     };
@@ -235,9 +245,8 @@ const fn lifetimes(settings: &Settings) -> Lifetimes {
 }
 
 fn key_desk(settings: &Settings, stores: &Stores, auditor: Auditor, nature: &Nature) -> KeyDesk {
-    let (clock, random) = (Arc::clone(&nature.clock), Arc::clone(&nature.random));
     KeyDesk {
-        keys: KeyAdministration::new(Arc::clone(&stores.api_keys), auditor, clock, random),
+        keys: ground::key_administration(stores, auditor, nature),
         users: Arc::clone(&stores.users),
         roles: settings.roles.clone(),
     }

@@ -8,6 +8,7 @@ use crate::api::endpoints;
 use crate::api::router::routes_to;
 use crate::config::settings::Settings;
 use crate::domain::access_policy::AccessPolicy;
+use crate::domain::rate_limit::RateLimit;
 use crate::edge::identity_headers::Attribute;
 use crate::routing::host::Host;
 use crate::routing::normal_path::NormalPath;
@@ -67,6 +68,9 @@ fn describe(settings: &Settings, route: &Route, path: &NormalPath, query: Option
     line("pattern", &format!("{} {:?}", route.host, route.path));
     line("demands", &route.access.to_string());
     line("target", &route.target.to_string());
+    for (name, limit) in limits(settings, route) {
+        line("limit", &format!("{} {name}", limit.rate));
+    }
     let Target::Upstream(_) = &route.target else { return text };
     let cut = route.strip_prefix.as_ref().and_then(|prefix| path.strip_prefix(prefix));
     let forwarded = cut.as_ref().unwrap_or(path).as_str();
@@ -84,6 +88,21 @@ fn describe(settings: &Settings, route: &Route, path: &NormalPath, query: Option
     let credential = if route.forward_credentials { "forwarded as it came" } else { "removed" };
     line("credential", credential);
     text
+}
+
+/// Those in force on a route, in the order in which they are asked. A key can have more.
+fn limits(settings: &Settings, route: &Route) -> Vec<(&'static str, RateLimit)> {
+    let identified = route.access != AccessPolicy::Public;
+    [
+        ("for each client network", settings.limits.per_address),
+        ("for each client network on this route", route.limits.per_address),
+        ("for each user and service", settings.limits.per_principal.filter(|_| identified)),
+        ("for each user and service on this route", route.limits.per_principal.filter(|_| identified)),
+        ("for everybody on this route together", route.limits.total),
+    ]
+    .into_iter()
+    .filter_map(|(name, limit)| Some((name, limit?)))
+    .collect()
 }
 
 const fn meaning(attribute: Attribute) -> &'static str {

@@ -6,11 +6,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::command_log::CommandLog;
 use super::mail;
 use super::start_error::StartError;
 use crate::backends::sql::{
-    self, Pool, SqlApiKeys, SqlAuditTrail, SqlChallenges, SqlGuesses, SqlImports, SqlInvalidations, SqlOutbox,
-    SqlPasswordResets, SqlSecondFactors, SqlSessions, SqlSignIns, SqlSigningKeys, SqlSlowKeys, SqlUsers,
+    self, OpenError, Pool, SqlApiKeys, SqlAuditTrail, SqlChallenges, SqlGuesses, SqlImports, SqlInvalidations,
+    SqlOutbox, SqlPasswordResets, SqlQuotas, SqlSecondFactors, SqlSessions, SqlSignIns, SqlSigningKeys, SqlSlowKeys,
+    SqlUsers, Version,
 };
 use crate::config::settings::{MasterKeySource, Passwords as PasswordSettings, Settings};
 use crate::crypto::hashing_threads::HashingThreads;
@@ -18,7 +20,6 @@ use crate::crypto::master_key::MasterKey;
 use crate::crypto::master_keys::MasterKeys;
 use crate::crypto::password::Cost;
 use crate::crypto::random::OsRandom;
-use crate::domain::audit::{AuditEvent, Witness};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::random::Random;
 use crate::domain::secret::Secret;
@@ -39,6 +40,7 @@ use crate::storage::imports::Imports;
 use crate::storage::invalidations::Invalidations;
 use crate::storage::outbox::Outbox;
 use crate::storage::password_resets::PasswordResets;
+use crate::storage::quotas::Quotas;
 use crate::storage::second_factors::SecondFactors;
 use crate::storage::sessions::Sessions;
 use crate::storage::sign_ins::SignIns;
@@ -64,12 +66,13 @@ pub struct Stores {
     pub guesses: Arc<dyn Guesses>,
     pub audit: Arc<dyn AuditTrail>,
     pub outbox: Arc<dyn Outbox>,
+    pub quotas: Arc<dyn Quotas>,
 }
 
 impl Stores {
     /// Opens what is there. Makes nothing, and migrates only if the settings say so.
     pub async fn open(settings: &Settings) -> Result<Self, StartError> {
-        let pool = sql::open(settings.storage.url.expose(), false).await?;
+        let pool = open(settings, false).await?;
         let pending = sql::pending(&pool).await?;
         if pending > 0 && !settings.storage.migrate {
             return Err(StartError::Pending(pending));
@@ -87,7 +90,7 @@ impl Stores {
 
     /// Opens the database, or makes it if there is none, and brings its schema up to date. Patient, too.
     pub async fn prepare(settings: &Settings) -> Result<Self, StartError> {
-        let pool = sql::open(settings.storage.url.expose(), true).await?;
+        let pool = open(settings, true).await?;
         sql::migrate(&pool).await?;
         Ok(Self::of(pool.patient()))
     }
@@ -113,9 +116,22 @@ impl Stores {
             guesses: Arc::new(SqlGuesses::new(pool.clone())),
             audit: Arc::new(SqlAuditTrail::new(pool.clone())),
             outbox: Arc::new(SqlOutbox::new(pool.clone())),
+            quotas: Arc::new(SqlQuotas::new(pool.clone())),
             pool,
         }
     }
+}
+
+async fn open(settings: &Settings, create: bool) -> Result<Pool, OpenError> {
+    sql::open_with(settings.storage.url.expose(), create, settings.storage.connections).await
+}
+
+/// The versions of the schema, and which of them the database has. Changes nothing.
+pub async fn schema_versions(settings: &Settings) -> Result<Vec<Version>, StartError> {
+    let pool = open(settings, false).await?;
+    let versions = sql::versions(&pool).await;
+    pool.close().await;
+    Ok(versions?)
 }
 
 /// Time and randomness, as every part is handed them.
@@ -189,16 +205,10 @@ pub fn passwords(settings: &PasswordSettings, nature: &Nature) -> Result<Arc<Pas
     passwords.map(Arc::new).map_err(|error| StartError::Process(error.to_string()))
 }
 
-struct NoWitness;
-
-impl Witness for NoWitness {
-    fn witness(&self, _: &AuditEvent) {}
-}
-
-/// For the commands. What they do stands in the store; their standard output is their own.
-pub fn auditor(stores: &Stores, nature: &Nature) -> Auditor {
+/// For the commands. What they do is told where the server tells it, but on standard output, which is their own.
+pub fn auditor(settings: &Settings, stores: &Stores, nature: &Nature) -> Auditor {
     let (clock, random) = (Arc::clone(&nature.clock), Arc::clone(&nature.random));
-    Auditor::new(Arc::clone(&stores.audit), Arc::new(NoWitness), clock, random)
+    Auditor::new(Arc::clone(&stores.audit), Arc::new(CommandLog::new(settings.log.audit.clone())), clock, random)
 }
 
 /// For the commands that change users and keys, beside a running server or without one.
@@ -216,9 +226,7 @@ pub struct Administration {
 impl Administration {
     pub fn new(settings: &Settings, stores: &Stores, nature: &Nature) -> Result<Self, StartError> {
         let passwords = passwords(&settings.passwords, nature)?;
-        let (clock, random) = (&nature.clock, &nature.random);
-        let auditor = auditor(stores, nature);
-        let keys = Arc::clone(&stores.api_keys);
+        let auditor = auditor(settings, stores, nature);
         let (notices, not_told) = match notices(settings, stores, nature) {
             Ok(notices) => (notices, None),
             Err(fault) => (Notices::SILENT, Some(fault)),
@@ -226,11 +234,11 @@ impl Administration {
         let notices = Arc::new(notices);
         Ok(Self {
             users: user_administration(settings, stores, passwords, &notices, auditor.clone(), nature),
-            keys: KeyAdministration::new(keys, auditor.clone(), Arc::clone(clock), Arc::clone(random)),
+            keys: key_administration(stores, auditor.clone(), nature),
             second_factors: second_factor_reset(stores, notices, auditor.clone(), nature),
             lockouts: lockouts(stores, auditor.clone(), nature),
             auditor,
-            clock: Arc::clone(clock),
+            clock: Arc::clone(&nature.clock),
             not_told,
         })
     }
@@ -255,6 +263,12 @@ pub fn user_administration(
         clock: Arc::clone(&nature.clock),
         random: Arc::clone(&nature.random),
     }
+}
+
+/// On the given stores, likewise.
+pub fn key_administration(stores: &Stores, auditor: Auditor, nature: &Nature) -> KeyAdministration {
+    let (clock, random) = (Arc::clone(&nature.clock), Arc::clone(&nature.random));
+    KeyAdministration::new(Arc::clone(&stores.api_keys), auditor, clock, random)
 }
 
 pub fn second_factor_reset(

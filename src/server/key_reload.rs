@@ -9,7 +9,7 @@ use super::start_error::StartError;
 use crate::access::gatekeeper::Gatekeeper;
 use crate::cache::Forget;
 use crate::config::settings::Settings;
-use crate::domain::invalidation::Invalidation;
+use crate::domain::invalidation::{Epoch, Invalidation, Logged};
 
 /// Is told by the invalidation log, and reads the keys when it is next run.
 pub struct KeyReload {
@@ -22,14 +22,14 @@ pub struct KeyReload {
 }
 
 impl Forget for KeyReload {
-    fn forget(&self, what: &Invalidation) {
+    fn forget(&self, change: &Logged) {
         // Sessions, users and keys are asked of their stores on every request; only a signature's word is remembered.
-        if *what == Invalidation::SigningKeys {
-            self.forget_all();
+        if change.what == Invalidation::SigningKeys {
+            self.forget_all(change.epoch);
         }
     }
 
-    fn forget_all(&self) {
+    fn forget_all(&self, _: Epoch) {
         self.due.store(true, Ordering::SeqCst);
     }
 }

@@ -1,6 +1,7 @@
 //! One process from start to drain. [`assemble`] is where who-gets-whom is written, and [`desks`] for the identity side.
 
 pub mod assemble;
+mod command_log;
 pub mod desks;
 pub mod explain;
 pub mod ground;
@@ -9,9 +10,12 @@ pub mod key_reload;
 pub mod keyrings;
 pub mod logs;
 pub mod mail;
+pub mod open_files;
 pub mod rotation;
 pub mod run;
 pub mod schedule;
+pub mod shared;
 pub mod signals;
 pub mod start_error;
+pub mod store_copy;
 pub mod workers;

@@ -21,10 +21,10 @@ pub async fn list(stores: &Stores) -> Result<Vec<SigningKey>, StartError> {
 pub async fn rotate(settings: &Settings, stores: &Stores, nature: &Nature) -> Result<Vec<SigningKey>, StartError> {
     let master_keys = master_keys(settings)?;
     let keyring = keyring(&master_keys, stores, nature);
-    let by = Initiator::operator();
-    keyring.rotate(KeyUse::Assertions, SigningAlgorithm::Es256, &by).await?;
+    let (by, auditor) = (Initiator::operator(), auditor(settings, stores, nature));
+    keyring.rotate(KeyUse::Assertions, SigningAlgorithm::Es256, &by, &auditor).await?;
     if let Signing::Generated(algorithm) = settings.tokens.signing {
-        keyring.rotate(KeyUse::Tokens, algorithm, &by).await?;
+        keyring.rotate(KeyUse::Tokens, algorithm, &by, &auditor).await?;
     }
     list(stores).await
 }
@@ -36,7 +36,7 @@ pub async fn reseal(settings: &Settings, stores: &Stores, nature: &Nature) -> Re
         second_factors: Arc::clone(&stores.second_factors),
         outbox: Arc::clone(&stores.outbox),
         master_keys: master_keys(settings)?,
-        auditor: auditor(stores, nature),
+        auditor: auditor(settings, stores, nature),
         random: Arc::clone(&nature.random),
     };
     Ok(resealing.run(&Initiator::operator()).await?)

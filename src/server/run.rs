@@ -21,18 +21,23 @@ use super::mail;
 use super::start_error::StartError;
 use super::workers::{Workers, accept};
 use crate::backends::sql::Pool;
+use crate::cache::quotas::QuotaBook;
 use crate::config::settings::Settings;
+use crate::domain::clock::Clock;
 use crate::edge::echo::Echo;
 use crate::edge::in_flight::InFlight;
 use crate::edge::ops::{Ops, Readiness};
 use crate::edge::wire::GuardedApp;
-use crate::storage::invalidations::Invalidations;
+use crate::jobs::record_uses::RecordUses;
+use crate::storage::invalidations::{Heed, Invalidations};
 use crate::telemetry::diagnostics;
 use crate::telemetry::metrics::{CacheName, Metrics};
 use crate::telemetry::panics;
 
 /// How long connections get to hear `Connection: close` before the door shuts.
 const SETTLE: Duration = Duration::from_millis(300);
+/// How long the store may take over what is left to be told to it, and over being closed.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// A gateway that serves.
 pub struct Running {
@@ -44,7 +49,11 @@ pub struct Running {
     stop: watch::Sender<bool>,
     /// Ends what must go on while the last requests are answered: the jobs, and what operators look at.
     end: watch::Sender<bool>,
+    quotas: Arc<QuotaBook>,
+    clock: Arc<dyn Clock>,
+    record_uses: Arc<RecordUses>,
     pool: Pool,
+    _heed: Arc<dyn Heed>,
     in_flight: InFlight,
     metrics: Arc<Metrics>,
     drain_timeout: Duration,
@@ -70,7 +79,22 @@ impl Running {
         let (stop, stopped) = watch::channel(false);
         let (end, ended) = watch::channel(false);
 
-        let Assembly { gateway, wire, metrics, in_flight, gatekeeper, passwords, stores, schedule } = assembly;
+        let Assembly {
+            gateway,
+            wire,
+            metrics,
+            in_flight,
+            gatekeeper,
+            counters,
+            quotas,
+            connections,
+            passwords,
+            stores,
+            record_uses,
+            schedule,
+            heed,
+            shared,
+        } = assembly;
         mail::announce(&settings.mail);
         schedule.start(back_office.handle(), &ended);
 
@@ -85,6 +109,15 @@ impl Running {
                     metrics.panics.inc_by(panics::count());
                     metrics.hashing_waiting.set(i64::try_from(passwords.waiting()).unwrap_or(i64::MAX));
                     metrics.cache_holds(CacheName::Tokens, gatekeeper.token_bytes_held());
+                    let (addresses, callers) = counters.held();
+                    metrics.limits_count(addresses, callers);
+                    metrics.limits_local.set(i64::from(counters.is_alone()));
+                    metrics.connections.set(i64::try_from(connections.open()).unwrap_or(i64::MAX));
+                    let (in_all, per_network) = connections.refused();
+                    metrics.connections_refused(in_all, per_network);
+                    if let Some(shared) = &shared {
+                        shared.refresh();
+                    }
                 }),
             }
         };
@@ -103,7 +136,11 @@ impl Running {
             back_office: Some(back_office),
             stop,
             end,
+            quotas,
+            clock: Arc::clone(&nature.clock),
+            record_uses,
             pool: stores.pool,
+            _heed: heed,
             in_flight,
             metrics,
             drain_timeout,
@@ -160,8 +197,17 @@ impl Running {
             front_desk.shutdown_timeout(Duration::from_millis(500));
         }
         if let Some(back_office) = self.back_office.take() {
+            // What the last requests were made with. After them, and before there is no store any more.
+            let recorded = async { tokio::time::timeout(LAST_WORD, self.record_uses.run_once()).await };
+            if !matches!(back_office.block_on(recorded), Ok(Ok(()))) {
+                tracing::warn!("the last uses of keys could not be recorded");
+            }
+            let written = async { tokio::time::timeout(LAST_WORD, self.quotas.write(self.clock.now())).await };
+            if !matches!(back_office.block_on(written), Ok(Ok(()))) {
+                tracing::warn!("what was used of quotas since they were last written is lost");
+            }
             // Folds the write-ahead log into the database, so that one file is all of it. Not worth waiting for long.
-            let closed = async { tokio::time::timeout(Duration::from_secs(2), self.pool.close()).await };
+            let closed = async { tokio::time::timeout(LAST_WORD, self.pool.close()).await };
             let _ = back_office.block_on(closed);
             back_office.shutdown_timeout(Duration::from_millis(500));
         }

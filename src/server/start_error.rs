@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::backends::mail::UnusableMail;
-use crate::backends::sql::OpenError;
+use crate::backends::redis::RefusedByRedis;
+use crate::backends::sql::{CopyError, OpenError};
 use crate::identity::import::ImportError;
 use crate::identity::resealing::ResealError;
 use crate::identity::signing_keys::KeysError;
@@ -15,6 +16,8 @@ pub enum StartError {
     Listen { address: SocketAddr, cause: String },
     #[error("{0}")]
     Store(#[from] OpenError),
+    #[error("{0}")]
+    Copy(#[from] CopyError),
     #[error("the database is {0} schema migration(s) behind; run `portcullis migrate`, or set `storage.migrate: auto`")]
     Pending(usize),
     #[error("there is no master key at {path}; put back the one that belongs to this database, or make one for a new database with `portcullis migrate`", path = path.display())]
@@ -39,6 +42,8 @@ pub enum StartError {
     SeveralAuthorities,
     #[error("a log cannot be opened: {0}")]
     Log(String),
+    #[error("cache.redis: {0}")]
+    Redis(#[from] RefusedByRedis),
     #[error("mail: {0}")]
     Mail(#[from] UnusableMail),
     /// Every fault has a line of its own.

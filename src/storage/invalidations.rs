@@ -4,11 +4,24 @@ use async_trait::async_trait;
 
 use super::Result;
 use crate::domain::clock::Timestamp;
-use crate::domain::invalidation::{Epoch, Invalidation};
+use crate::domain::invalidation::{Epoch, Invalidation, Logged};
 
-/// Whoever remembers what is stored, in this process. Told of a change once it is made, and of one that may have been.
+/// Whoever remembers what is stored, in this process.
 pub trait Heed: Send + Sync {
-    fn heed(&self, what: &Invalidation);
+    /// Of a change once it is made, and of one that may have been: then another may stand in its place in the log.
+    fn heed(&self, change: &Logged);
+
+    /// All that one transaction tells of, after it was committed.
+    fn committed(&self, changes: &[Logged]);
+}
+
+/// What stands in the log at one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    pub epoch: Epoch,
+    /// `None` for a kind that this version does not know: the reader must forget everything.
+    pub what: Option<Invalidation>,
+    pub written_at: Option<Timestamp>,
 }
 
 #[async_trait]
@@ -16,9 +29,8 @@ pub trait Invalidations: Send + Sync {
     /// The newest epoch; zero when nothing was ever invalidated.
     async fn newest(&self) -> Result<Epoch>;
 
-    /// At most `limit` invalidations after `epoch`, oldest first, each with its own epoch. An entry of a kind that this
-    /// version does not know comes as `None`: the reader must forget everything.
-    async fn after(&self, epoch: Epoch, limit: u32) -> Result<Vec<(Epoch, Option<Invalidation>)>>;
+    /// At most `limit` invalidations after `epoch`, oldest first.
+    async fn after(&self, epoch: Epoch, limit: u32) -> Result<Vec<LogEntry>>;
 
     /// Deletes entries older than `before`. The newest one always stays, so that epochs never start anew.
     async fn prune(&self, before: Timestamp) -> Result<u64>;

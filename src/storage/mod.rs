@@ -9,10 +9,15 @@
 //! transaction as the change. And what an audit must tell, with the mail that is due because of it, comes as a
 //! [`Change`](crate::domain::change::Change), which is written in that transaction too, and only if there is a change.
 //!
-//! Beside the stores stands whoever takes our mail out of the house, [`mail_carrier`].
+//! Beside the stores stand whoever takes our mail out of the house, [`mail_carrier`], and what nodes share and may lose at
+//! any time: [`shared_memory`], and the counts in [`budgets`].
+//!
+//! What is looked for (names, ids, addresses) has at most 2000 bytes, as indexes take no more; other text has no bound here.
+//! No text holds a NUL: whoever takes it in refuses that, and nothing is found by it.
 
 pub mod api_keys;
 pub mod audit;
+pub mod budgets;
 pub mod challenges;
 pub mod guesses;
 pub mod imports;
@@ -21,8 +26,10 @@ pub mod invalidations;
 pub mod mail_carrier;
 pub mod outbox;
 pub mod password_resets;
+pub mod quotas;
 pub mod second_factors;
 pub mod sessions;
+pub mod shared_memory;
 pub mod sign_ins;
 pub mod signing_keys;
 pub mod slow_keys;

@@ -43,6 +43,7 @@ pub struct PasswordSetting {
 pub trait Users: Send + Sync {
     async fn insert(&self, user: &User, change: &Change) -> Result<Insert>;
 
+    /// A memory leaves the password out: it is checked with what [`Users::find_fresh`] says.
     async fn find(&self, id: &UserId) -> Result<Option<Arc<User>>>;
 
     /// As [`Users::find`], but never from a memory: for deciding about a change.

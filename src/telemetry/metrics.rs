@@ -10,6 +10,7 @@ use prometheus::{
 };
 
 use crate::domain::denial::Denial;
+use crate::domain::rate_limit::LimitName;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheName {
@@ -20,7 +21,7 @@ pub enum CacheName {
 }
 
 impl CacheName {
-    const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Users => "users",
             Self::Sessions => "sessions",
@@ -103,12 +104,18 @@ pub struct Metrics {
     pub hashing_waiting: IntGauge,
     pub invalidation_epoch: IntGauge,
     pub revocation_bound_seconds: prometheus::Gauge,
+    pub revocation_propagation: Histogram,
     pub access_log_dropped: IntCounter,
     pub audit_log_dropped: IntCounter,
     pub panics: IntCounter,
     pub store_up: IntGauge,
     mail: IntCounterVec,
     pub mail_waiting: IntGauge,
+    limited: IntCounterVec,
+    limit_counters: IntGaugeVec,
+    pub limits_local: IntGauge,
+    pub connections: IntGauge,
+    connections_refused: IntCounterVec,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -152,11 +159,28 @@ impl Metrics {
             "The longest time for which a revocation can go unnoticed here, as configured.",
         )?;
         registry.register(Box::new(revocation_bound_seconds.clone()))?;
+        let revocation_propagation = Histogram::with_opts(
+            HistogramOpts::new(
+                "portcullis_revocation_propagation_seconds",
+                "From a change that another process made to its being applied here; the clocks of both count.",
+            )
+            .buckets(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]),
+        )?;
+        registry.register(Box::new(revocation_propagation.clone()))?;
         let mail = counter("portcullis_mail_total", "Attempts to send a mail by outcome.", &["outcome"])?;
         for outcome in MailOutcome::ALL {
             // There from the start, so that the first failure is seen as a rise.
             mail.with_label_values(&[outcome.as_str()]);
         }
+        let limited = counter("portcullis_limited_total", "Requests refused by a limit, by limit.", &["limit"])?;
+        for limit in LimitName::ALL {
+            limited.with_label_values(&[limit.as_str()]);
+        }
+        let limit_counters = IntGaugeVec::new(
+            Opts::new("portcullis_limit_counters", "Parties whose requests are counted, by table."),
+            &["table"],
+        )?;
+        registry.register(Box::new(limit_counters.clone()))?;
         Ok(Self {
             routes: HashMap::new(),
             requests: counter(
@@ -181,6 +205,7 @@ impl Metrics {
                 "The newest invalidation that this node has applied.",
             )?,
             revocation_bound_seconds,
+            revocation_propagation,
             access_log_dropped: single(
                 "portcullis_access_log_dropped_total",
                 "Access-log lines dropped because their reader did not keep up.",
@@ -195,6 +220,18 @@ impl Metrics {
             mail_waiting: gauge(
                 "portcullis_mail_waiting",
                 "Mail in the outbox of all nodes, requests for it included.",
+            )?,
+            limited,
+            limit_counters,
+            limits_local: gauge(
+                "portcullis_limits_local",
+                "1 when shared limits are counted by this node alone, because the shared counters did not answer, else 0.",
+            )?,
+            connections: gauge("portcullis_connections", "Connections of clients.")?,
+            connections_refused: counter(
+                "portcullis_connections_refused_total",
+                "Connections closed because there were too many, in all or from one client network.",
+                &["limit"],
             )?,
             registry,
         })
@@ -247,6 +284,34 @@ impl Metrics {
         if let Ok(counter) = self.mail.get_metric_with_label_values(&[outcome.as_str()]) {
             counter.inc_by(u64::from(count));
         }
+    }
+
+    pub fn limited(&self, limit: LimitName) {
+        if let Ok(counter) = self.limited.get_metric_with_label_values(&[limit.as_str()]) {
+            counter.inc();
+        }
+    }
+
+    pub fn limits_count(&self, addresses: usize, callers: usize) {
+        for (table, count) in [("addresses", addresses), ("callers", callers)] {
+            if let Ok(gauge) = self.limit_counters.get_metric_with_label_values(&[table]) {
+                gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
+        }
+    }
+
+    /// Since the start.
+    pub fn connections_refused(&self, in_all: u64, per_network: u64) {
+        for (limit, count) in [("in_all", in_all), ("network", per_network)] {
+            if let Ok(counter) = self.connections_refused.get_metric_with_label_values(&[limit]) {
+                counter.inc_by(count.saturating_sub(counter.get()));
+            }
+        }
+    }
+
+    /// For those who have something to tell only in some installations.
+    pub(super) const fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     /// The text exposition format.

@@ -7,3 +7,4 @@ pub mod diagnostics;
 pub mod line_log;
 pub mod metrics;
 pub mod panics;
+pub mod shared_metrics;

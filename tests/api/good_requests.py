@@ -98,8 +98,12 @@ def first_code(bearer):
     return subprocess.check_output(["oathtool", "--totp", "--base32", secret], text=True).strip()
 
 
+def new_key():
+    return send("POST", "/keys/", {"name": "made for one request", "owner": "somebody"})
+
+
 def make_key():
-    return send("POST", "/keys/", {"name": "made for one request", "owner": "somebody"})["id"]
+    return new_key()["id"]
 
 
 def about_somebody(**more):
@@ -171,11 +175,25 @@ REQUESTS = {
     "end_user_session": end_user_session,
     "end_user_sessions": about_somebody,
     "clear_lockout": lambda: {"body": {"subject": f"account:{Somebody().id}"}},
-    "create_api_key": lambda: {"body": {"name": "made by the caller", "scopes": [], "expires_in": 60}},
+    "create_api_key": lambda: {
+        "body": {
+            "name": "made by the caller",
+            "scopes": [],
+            "expires_in": 60,
+            "networks": ["192.0.2.0/24", "2001:db8::7"],
+            "routes": ["orders"],
+            "methods": ["GET"],
+            "idle_days": 30,
+            "rate": "100/minute burst 20",
+            "quota": "10000/month",
+            "labels": {"team": "payments"},
+        }
+    },
     "show_api_key": about_a_key,
     "change_api_key": lambda: about_a_key(body={"name": "another name", "expires_at": None}),
     "rotate_api_key": lambda: about_a_key(body={"overlap": 60}),
     "revoke_api_key": lambda: about_a_key(body={"reason": "it leaked"}),
+    "report_leaked_keys": lambda: {"body": {"keys": [new_key()["key"], "no key at all"]}},
 }
 
 # These end the session that asks, so each time another one does.

@@ -1,8 +1,8 @@
-//! The guide to accounts, as a reader follows it: every command in it, in its order, against a quick start.
+//! The guides, as a reader follows them: every command in them, in its order, against a quick start.
 
 use std::process::Command;
 
-use crate::harness::{Place, finish, place::PORTCULLIS};
+use crate::harness::{Finished, Place, finish, place::PORTCULLIS};
 
 /// What stands in the `sh` blocks of a text.
 fn script(markdown: &str) -> String {
@@ -15,10 +15,10 @@ fn after<'a>(text: &'a str, mark: &str) -> &'a str {
     text.split_once(mark).unwrap_or_else(|| panic!("{mark} is not in {text}")).1
 }
 
-#[test]
-fn the_guide_to_accounts_works_as_it_is_written() {
-    let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/accounts.md")).unwrap();
-    let place = Place::empty();
+/// Runs every command of a guide in `docs/`, against a quick start in this place.
+fn follow(guide: &str, place: &Place) -> Finished {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(guide);
+    let guide = std::fs::read_to_string(path).unwrap();
     let server = place.quickstart(&[]);
     // The reader has started it in another terminal, on the port of the guide.
     let commands =
@@ -28,7 +28,32 @@ fn the_guide_to_accounts_works_as_it_is_written() {
     let bin = std::path::Path::new(PORTCULLIS).parent().unwrap().display().to_string();
     let commands = format!("PATH={bin}:$PATH\n{commands}");
     command.args(["-euo", "pipefail", "-v", "-c", &commands]).current_dir(place.path("."));
-    let done = finish(command, "");
+    finish(command, "")
+}
+
+#[test]
+fn the_guide_to_api_keys_works_as_it_is_written() {
+    let place = Place::empty();
+    let done = follow("api-keys.md", &place);
+    let said = &done.success().stdout;
+    let through = after(said, "x-auth-user-id");
+    let refused = after(through, "\"code\":\"key_not_valid\"");
+    let listed = after(after(refused, "Changed key"), "nightly-export");
+    let shown = after(listed, "\"use_count\": 1");
+    assert!(listed.contains("\"rate\": null") && listed.contains("\"quota\": \"10000/day\""), "{listed}");
+    let replaced = after(after(after(shown, "x-auth-user-id"), "x-auth-user-id"), "replaced by");
+    assert!(replaced.contains("used 1 times since then"), "{said}");
+    let leaked = after(replaced, "{\"results\":[{\"outcome\":\"revoked\"}]}");
+    let refused = after(leaked, "\"code\":\"key_not_valid\"");
+    let audit = after(refused, "key_revoke");
+    assert!(audit.contains("anonymous") && audit.contains("Revoked key"), "{audit}");
+    assert!(!audit.contains("pk_"), "{audit}");
+}
+
+#[test]
+fn the_guide_to_accounts_works_as_it_is_written() {
+    let place = Place::empty();
+    let done = follow("accounts.md", &place);
     let (said, asked) = (&done.success().stdout, &done.stderr);
 
     // The phone reads the same from the picture as the program from the text.

@@ -73,3 +73,83 @@ fn who_is_kept_waiting_is_listed_and_let_go_on() {
     assert_eq!(place.json(&["lockouts", "clear", name], ""), json!({ "cleared": false }));
     assert_eq!(place.json(&["lockouts", "list"], ""), json!([]));
 }
+
+/// The lines of the audit in a text.
+fn told(text: &str) -> Vec<Value> {
+    let lines = text.lines().filter(|line| line.starts_with('{'));
+    let lines: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+    lines.into_iter().filter(|line| line["log"] == "audit").collect()
+}
+
+#[test]
+fn what_a_command_does_is_told_on_standard_error_and_leaves_its_answer_alone() {
+    let upstream = Upstream::start();
+    let place = Place::prepared(upstream.address(), "");
+    let run = |arguments: &[&str]| place.run_with(arguments, &format!("{PASSWORD}\n"));
+    let made = run(&["users", "create", "--username", "anna", "--password-stdin", "--output", "json"]);
+    let user: Value = serde_json::from_str(&made.success().stdout).unwrap();
+    let lines = told(&made.stderr);
+    assert_eq!(lines.len(), 1, "{made:?}");
+    let (line, stored) = (&lines[0], &place.json(&["audit", "list"], "")[0]);
+    assert_eq!(
+        (&line["action"], &line["actor"], &line["outcome"]),
+        (&json!("user_create"), &json!("operator"), &json!("done"))
+    );
+    assert_eq!((&line["id"], &line["time"], &line["user_id"]), (&stored["id"], &stored["time"], &user["id"]));
+    assert!(!made.stderr.contains(PASSWORD));
+    for (command, action, count) in [
+        (&["keys", "create", "--name", "x", "--output", "json"][..], "key_create", 1),
+        (&["users", "change", "anna", "--email", "anna@example.org"], "user_change", 1),
+        (&["users", "disable", "anna"], "user_disable", 1),
+        (&["signing-keys", "rotate"], "signing_keys_rotate", 2),
+        (&["secrets", "rotate"], "secrets_rotate", 1),
+        (&["users", "delete", "anna"], "user_delete", 1),
+    ] {
+        let done = run(command);
+        let lines = told(&done.success().stderr);
+        assert_eq!(lines.len(), count, "{command:?}: {done:?}");
+        assert!(lines.iter().all(|line| line["action"] == action), "{lines:?}");
+    }
+    // What changes nothing has nothing to tell.
+    for command in [&["keys", "list"][..], &["users", "list"], &["audit", "list"], &["signing-keys", "list"]] {
+        assert_eq!(run(command).success().stderr, "", "{command:?}");
+    }
+}
+
+#[test]
+fn a_command_writes_to_the_file_that_the_server_writes_to() {
+    let upstream = Upstream::start();
+    let place = Place::prepared(upstream.address(), "log: { audit: { file: data/audit.log } }");
+    let log = || std::fs::read_to_string(place.path("data/audit.log")).unwrap_or_default();
+    assert_eq!(place.run(&["keys", "list"]).success().stderr, "");
+    assert!(!place.path("data/audit.log").exists(), "a command that only looks makes no file");
+    let server = place.serve();
+    place.create_user("anna");
+    server.tokens("anna");
+    let made = place.run(&["keys", "create", "--name", "x"]);
+    assert_eq!(made.success().stderr, "");
+    crate::harness::eventually("all lines", || (told(&log()).len() == 3).then_some(()));
+    let lines = told(&log());
+    let all: Vec<(&str, &str)> =
+        lines.iter().map(|line| (line["action"].as_str().unwrap(), line["actor"].as_str().unwrap())).collect();
+    assert_eq!(lines[0]["user_id"], lines[1]["user_id"]);
+    assert_eq!(all, [("user_create", "operator"), ("sign_in", "anonymous"), ("key_create", "operator")]);
+    assert!(!server.stdout().contains("\"log\":\"audit\""));
+}
+
+#[test]
+fn a_command_tells_nobody_where_the_log_is_off() {
+    let upstream = Upstream::start();
+    let place = Place::prepared(upstream.address(), "log: { audit: off }");
+    let made = place.run(&["keys", "create", "--name", "x"]);
+    assert!(told(&made.success().stderr).is_empty(), "{made:?}");
+    assert_eq!(place.json(&["audit", "list"], "")[0]["action"], "key_create", "it is stored all the same");
+}
+
+#[test]
+fn an_audit_log_that_cannot_be_written_stops_no_command() {
+    let upstream = Upstream::start();
+    let place = Place::prepared(upstream.address(), "log: { audit: { file: missing/directory/audit.log } }");
+    let made = place.run(&["keys", "create", "--name", "x"]);
+    assert_eq!(told(&made.success().stderr).len(), 1, "it is told all the same: {made:?}");
+}

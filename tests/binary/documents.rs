@@ -160,9 +160,16 @@ fn document(name: &str) -> String {
 
 #[test]
 fn every_command_of_the_guides_exists() {
-    for name in
-        ["README.md", "CONTRIBUTING.md", "deploy/README.md", "deploy/portcullis.service", "docs/migrate-from-django.md"]
-    {
+    for name in [
+        "README.md",
+        "docs/accounts.md",
+        "docs/api-keys.md",
+        "docs/limits.md",
+        "docs/migrate-from-django.md",
+        "CONTRIBUTING.md",
+        "deploy/README.md",
+        "deploy/portcullis.service",
+    ] {
         all_exist(name, &document(name));
     }
 }

@@ -19,6 +19,10 @@ mod logs;
 mod mail;
 mod password_reset;
 mod quickstart;
+mod redis;
+#[path = "../redis/server.rs"]
+#[allow(dead_code, reason = "what only the tests of Redis itself need")]
+mod redis_server;
 mod second_factors;
 mod signals;
 mod third_party;

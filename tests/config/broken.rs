@@ -76,8 +76,48 @@ const ONE_FAULT: &[(&str, &str)] = &[
         "5: storage.migrate: \"later\" is not one of auto, manual; write one of these",
     ),
     (
-        "cache: { redis: \"redis://:hunter2@r\" }",
-        "5: cache.redis: this build has no Redis yet; write redis: null; revocations travel through the store",
+        "cache: { redis: \"http://:hunter2@r\" }",
+        "5: cache.redis: this is not the URL of a Redis; write redis://HOST:PORT/DATABASE, or rediss:// for TLS",
+    ),
+    (
+        "cache: { redis: \"redis://:hunter2@r/first\" }",
+        "5: cache.redis: this is not the URL of a Redis; write redis://HOST:PORT/DATABASE, or rediss:// for TLS",
+    ),
+    (
+        "cache: { redis: \"rediss://r#insecure\" }",
+        "5: cache.redis: what follows the # is not for a server; remove it; a certificate is always checked",
+    ),
+    (
+        "cache: { redis: { prefix: p } }",
+        "5: cache.redis.url: this is required; write redis://HOST:PORT/DATABASE, or rediss:// for TLS",
+    ),
+    (
+        "cache: { redis: { url: \"redis://r\", password: hunter2 } }",
+        "5: cache.redis.password: a secret does not stand in the configuration itself; write { file: PATH }, or \"${NAME}\" for an environment variable",
+    ),
+    (
+        "cache: { redis: { url: \"redis://r\", username: gate } }",
+        "5: cache.redis.password: a user name without a password; write password: { file: PATH }",
+    ),
+    (
+        "cache: { redis: { url: \"rediss://r\", ca: missing.pem } }",
+        "5: cache.redis.ca: there is no file /nonexistent/missing.pem; name a file of PEM certificates",
+    ),
+    (
+        "cache: { redis: { url: \"redis://r\", ca: /etc/passwd } }",
+        "5: cache.redis.ca: without TLS there is no certificate to check; remove it, or write rediss:// in the URL",
+    ),
+    (
+        "cache: { redis: { url: \"redis://r\", prefix: \"a b\" } }",
+        "5: cache.redis.prefix: \"a b\" is not a prefix; write 1 to 64 letters, digits, dots, hyphens, underscores and colons",
+    ),
+    (
+        "cache: { redis: { url: \"redis://r\", timeout: 2s } }",
+        "5: cache.redis.timeout: \"2s\" is more than 1s; write at most 1s",
+    ),
+    (
+        "cache: { redis: { url: \"redis://r\", connections: 0 } }",
+        "5: cache.redis.connections: \"0\" is less than 1; write at least 1",
     ),
     (
         "cache: { size: 64MB }",
@@ -506,6 +546,48 @@ const ONE_FAULT: &[(&str, &str)] = &[
     (
         "routes: [{ path: /, upstream: backend, access: public, allow: [backslash] }]",
         "5: routes[0].allow[0]: \"backslash\" is not one of encoded_slash, semicolon, double_slash; write one of these",
+    ),
+    (
+        "limits: { per_address: 100 }",
+        "5: limits.per_address: \"100\" is not a rate; write such as 100/second or 1000/minute burst 50: 1 to 1000000000 per second, minute or hour",
+    ),
+    (
+        "limits: { per_address: 100/fortnight }",
+        "5: limits.per_address: \"100/fortnight\" is not a rate; write such as 100/second or 1000/minute burst 50: 1 to 1000000000 per second, minute or hour",
+    ),
+    (
+        "limits: { per_principal: 0/minute }",
+        "5: limits.per_principal: \"0/minute\" lets nobody through; write at least 1, or remove the key for no limit",
+    ),
+    (
+        "limits: { per_principal: 99999999999/second }",
+        "5: limits.per_principal: \"99999999999/second\" is not a rate; write such as 100/second or 1000/minute burst 50: 1 to 1000000000 per second, minute or hour",
+    ),
+    (
+        "limits: { per_address: 1/hour burst 1000 }",
+        "5: limits.per_address: \"1/hour burst 1000\" limits nothing: its burst takes longer than 31d to come back; lower the burst",
+    ),
+    (
+        "limits: { per_address: { shared: true } }",
+        "5: limits.per_address.rate: this is required; write { rate: 100/second }",
+    ),
+    (
+        "limits: { per_address: { rate: 1/second, share: true } }",
+        "5: limits.per_address: there is no key \"share\" here; did you mean \"shared\"?",
+    ),
+    ("limits: { connections: 0 }", "5: limits.connections: \"0\" is less than 1; write at least 1"),
+    ("limits: { counters: 10 }", "5: limits.counters: \"10\" is less than 1024; write at least 1024"),
+    (
+        "routes:\n  - path: /\n    upstream: backend\n    access: public\n    limit: { total: 10/day }",
+        "9: routes[0].limit.total: \"10/day\" is not a rate; write such as 100/second or 1000/minute burst 50: 1 to 1000000000 per second, minute or hour",
+    ),
+    (
+        "routes: [{ path: /, upstream: backend, access: public, limit: { per_user: 1/second } }]",
+        "5: routes[0].limit: there is no key \"per_user\" here; choose from per_address, per_principal, total",
+    ),
+    (
+        "routes: [{ path: /, upstream: backend, access: public, limit: 10/second }]",
+        "5: routes[0].limit: this is not a mapping; write `key: value` lines",
     ),
     (
         "routes:\n  - { path: /a, upstream: backend, access: public }\n  - { path: /a/, methods: [GET], upstream: backend, access: { any: [jwt] } }",

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use portcullis::config;
 use portcullis::config::fault::Faults;
@@ -204,6 +205,43 @@ fn a_store_password_comes_from_elsewhere() {
     let settings = read_in(Path::new(""), "storage: { url: \"postgres://app:hunter2@db/x\" }", &[]).unwrap();
     assert_eq!(warnings(&settings), ["5: storage.url"]);
     assert!(!settings.warnings[0].to_string().contains("hunter2"));
+}
+
+#[test]
+fn the_password_of_redis_comes_from_elsewhere_and_is_not_shown() {
+    let folder = folder(&[("redis.password", b"hunter2\n", 0o600), ("redis.url", b"rediss://:hunter2@r", 0o600)]);
+    let read = |redis: &str| {
+        let settings = read_in(folder.path(), &format!("cache: {{ redis: {redis} }}"), &[("PW", "hunter2")]).unwrap();
+        assert!(!format!("{settings:?}").contains("hunter2"));
+        for warning in &settings.warnings {
+            assert!(!warning.to_string().contains("hunter2"), "{warning}");
+        }
+        let warnings = warnings(&settings);
+        (settings.cache.redis.unwrap(), warnings)
+    };
+    for password in ["{ file: redis.password }", "\"${PW}\""] {
+        let (redis, warnings) =
+            read(&format!("{{ url: \"rediss://r:7000/3\", username: gate, password: {password} }}"));
+        assert_eq!((redis.username.as_deref(), redis.password.unwrap().expose().as_str()), (Some("gate"), "hunter2"));
+        assert_eq!(
+            (redis.prefix.as_str(), redis.timeout, redis.connections),
+            ("portcullis", Duration::from_millis(100), 16)
+        );
+        assert!(warnings.is_empty());
+    }
+    for (url, warned) in [
+        ("redis://127.0.0.1:6379/1", 0),
+        ("redis://r", 0),
+        ("rediss://:${PW}@r", 0),
+        ("redis://:${PW}@[::1]", 0),
+        ("redis://:${PW}@r", 1),
+        ("rediss://:hunter2@r", 1),
+    ] {
+        assert_eq!(read(&format!("\"{url}\"")).1, vec!["5: cache.redis"; warned], "{url}");
+    }
+    let (redis, warnings) = read("{ url: { file: redis.url }, database: 5 }");
+    assert_eq!((redis.url.expose().as_str(), redis.database), ("rediss://:hunter2@r", Some(5)));
+    assert!(warnings.is_empty());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use portcullis::config::settings::{Compatibility, HeaderPreset, LogPlace, MailTransport, Server, Signing, SmtpTls};
 use portcullis::domain::access_policy::{AccessPolicy, Kinds, SecondFactorDuty};
 use portcullis::domain::lockout::LockoutPolicy;
+use portcullis::domain::rate_limit::{RateLimit, RouteLimits};
 use portcullis::domain::secret::Secret;
 use portcullis::domain::signing_key::SigningAlgorithm;
 use portcullis::routing::route::Methods;
@@ -187,6 +188,24 @@ routes:
 }
 
 #[test]
+fn limits_are_read_from_both_forms() {
+    let settings = accepted(
+        "limits: { per_address: 100/second burst 20, per_principal: { rate: 10/minute, shared: false }, counters: 4096 }\n\
+         routes: [{ path: /, upstream: backend, access: public, limit: { per_address: 1/hour, total: { rate: 5/second } } }]",
+    );
+    let shown = |limit: Option<RateLimit>| limit.map(|limit| (limit.rate.to_string(), limit.shared));
+    assert_eq!(shown(settings.limits.per_address), Some(("100/second burst 20".to_owned(), true)));
+    assert_eq!(shown(settings.limits.per_principal), Some(("10/minute".to_owned(), false)));
+    assert_eq!((settings.limits.counters, settings.limits.connections), (4096, 8_192));
+    let RouteLimits { per_address, per_principal, total } = settings.routes[0].limits;
+    assert_eq!(shown(per_address), Some(("1/hour".to_owned(), true)));
+    assert_eq!((shown(per_principal), shown(total)), (None, Some(("5/second".to_owned(), true))));
+    let settings = accepted("");
+    assert_eq!((settings.limits.per_address, settings.limits.per_principal), (None, None));
+    assert!(settings.routes.iter().all(|route| route.limits.is_none()));
+}
+
+#[test]
 fn many_routes_are_read_quickly_and_named_apart() {
     let routes: String =
         (0..5_000).map(|n| format!("  - {{ path: /r{n}/, upstream: backend, access: {{ any: [jwt] }} }}\n")).collect();
@@ -236,6 +255,8 @@ fn weakened_settings_are_warned_of() {
         ("limits: { header_count: 101 }", "limits.header_count"),
         ("limits: { head_timeout: 11s }", "limits.head_timeout"),
         ("limits: { unknown_keys_burst: 101 }", "limits.unknown_keys_burst"),
+        ("limits: { connections: 8193 }", "limits.connections"),
+        ("limits: { connections_per_address: 1001 }", "limits.connections_per_address"),
         ("log: { access: off }", "log.access"),
         ("mail: { transport: log }", "mail.transport"),
         (

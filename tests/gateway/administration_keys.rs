@@ -42,7 +42,9 @@ fn a_key_is_made_shown_once_and_found_again_without_itself() {
     let expected = json!({
         "id": made["id"], "prefix": key[3..11], "name": "nightly export", "owner": "reports", "scopes": ["orders:read"],
         "created_at": "2027-01-15T08:00:00.000000Z", "expires_at": "2027-01-15T08:01:00.000000Z",
-        "revoked_at": null, "revoked_reason": null, "replaced_by": null,
+        "revoked_at": null, "revoked_reason": null, "replaced_by": null, "replaced_at": null, "uses_since_replaced": null,
+        "networks": [], "routes": [], "methods": [], "rate": null, "quota": null, "labels": {}, "idle_days": null,
+        "last_used_at": null, "use_count": 0,
     });
     assert_eq!(made, expected);
     assert_eq!((status(&world, "/read", &key), status(&world, "/other", &key)), (200, 200));

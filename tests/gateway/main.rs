@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
+mod administration_key_limits;
 mod administration_keys;
 mod administration_users;
 mod api_keys;
@@ -24,6 +25,10 @@ mod harness;
 mod hosts;
 mod identity_headers;
 mod imported;
+mod key_limits;
+mod key_usage;
+mod leaked_keys;
+mod limits;
 mod lockouts;
 mod logout;
 mod master_keys;
@@ -36,6 +41,9 @@ mod passwords;
 mod paths;
 mod proxying;
 mod recording;
+#[path = "../redis/server.rs"]
+#[allow(dead_code, reason = "what only the tests of Redis itself need")]
+mod redis_server;
 mod reset_mail;
 mod routes;
 mod second_factor_changes;
@@ -45,6 +53,8 @@ mod second_factor_setup;
 mod second_factor_sign_in;
 mod session_management;
 mod sessions;
+mod shared;
+mod shared_limits;
 mod signing;
 #[path = "../mail/server.rs"]
 #[allow(dead_code, reason = "what only the tests of mail itself need")]

@@ -8,6 +8,7 @@ use serde_json::json;
 use sqlx::{AnyConnection, Connection as _};
 
 use crate::harness::{PASSWORD, Plan, Reply, World, eventually};
+use crate::websocket::{HANDSHAKE, upgrade};
 use portcullis::domain::clock::ManualClock;
 
 /// Other hands on the database file.
@@ -22,7 +23,7 @@ fn execute(world: &World, connection: &mut AnyConnection, statement: &'static st
 }
 
 /// Every question about users, sessions and keys fails from here on.
-fn take_down(world: &World) -> AnyConnection {
+pub fn take_down(world: &World) -> AnyConnection {
     let mut connection = connect(world);
     for statement in [
         "PRAGMA busy_timeout = 10000",
@@ -35,7 +36,7 @@ fn take_down(world: &World) -> AnyConnection {
     connection
 }
 
-fn bring_back(world: &World, connection: &mut AnyConnection) {
+pub fn bring_back(world: &World, connection: &mut AnyConnection) {
     for statement in [
         "ALTER TABLE users_gone RENAME TO users",
         "ALTER TABLE sessions_gone RENAME TO sessions",
@@ -144,4 +145,46 @@ fn an_unreadable_record_is_never_taken_for_a_missing_one() {
         world.wait(world.administration.users.set_active("anna", true, &crate::harness::operator())).unwrap();
         (world.me(&access).status == 200).then_some(())
     });
+}
+
+/// How often something was told from memory because the store was silent.
+fn told_stale(world: &World, cache: &str) -> u64 {
+    let label = format!("portcullis_cache_lookups_total{{cache=\"{cache}\",outcome=\"stale\"}} ");
+    let metrics = world.metrics();
+    metrics.lines().find_map(|line| line.strip_prefix(&label)).map_or(0, |count| count.parse().unwrap())
+}
+
+#[test]
+fn open_tunnels_outlive_a_silent_store_for_as_long_as_requests_do_and_no_longer() {
+    let (world, clock) = world();
+    world.user("anna");
+    let (token, _) = world.sign_in("anna");
+    let (_, key) = world.key("");
+    world.settle();
+    let open = |field: &str| {
+        let (reply, client) = world.exchange(upgrade("/socket", &format!("{HANDSHAKE}{field}\r\n")).as_bytes());
+        assert_eq!(reply.status, 101, "{reply:?}");
+        client
+    };
+    let mut tunnels = [open(&format!("Authorization: Bearer {token}")), open(&format!("X-API-Key: {key}"))];
+    let mut store = take_down(&world);
+    for _ in 0..3 {
+        clock.advance(Duration::from_secs(10));
+        let before = told_stale(&world, "api_keys");
+        // The tunnels have been looked at: one round later, as a round may be under way.
+        for round in 1..=2 {
+            eventually("a look at the tunnels", || (told_stale(&world, "api_keys") >= before + round).then_some(()));
+        }
+        for tunnel in &mut tunnels {
+            tunnel.write(b"still here");
+            assert_eq!(tunnel.read_exactly(10), b"still here");
+        }
+    }
+    clock.advance(Duration::from_secs(10));
+    for tunnel in &mut tunnels {
+        assert!(tunnel.is_closed());
+    }
+    bring_back(&world, &mut store);
+    clock.advance(Duration::from_secs(1));
+    open(&format!("X-API-Key: {key}"));
 }

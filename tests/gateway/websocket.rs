@@ -1,11 +1,17 @@
 //! An upgrade: admitted like any request, and bytes are a tunnel's only once the upstream has agreed.
 
-use crate::harness::{Client, World};
+use crate::harness::authenticator::Enrolled;
+use crate::harness::{Client, PASSWORD, Plan, World};
+use portcullis::domain::api_key::KeyChanges;
+use portcullis::domain::key_reach::{MethodNames, RouteNames};
+use portcullis::domain::network_set::NetworkSet;
+use portcullis::domain::scope::ScopeSet;
+use serde_json::json;
 
-const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+pub const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-fn upgrade(path: &str, fields: &str) -> String {
+pub fn upgrade(path: &str, fields: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n")
 }
 
@@ -142,4 +148,73 @@ fn a_websocket_ends_when_its_user_may_not_open_it_any_more() {
     };
     world.wait(world.administration.users.change(&anna, &without, &crate::harness::operator())).unwrap();
     assert!(client.is_closed());
+}
+
+#[test]
+fn a_websocket_ends_when_the_key_that_it_was_opened_with_is_narrowed() {
+    let world = World::with_routes(
+        "  - { name: live, path: /, upstream: backend, access: { any: [api_key], scopes: [live] } }",
+    );
+    let narrowed = [
+        KeyChanges { scopes: Some(ScopeSet::default()), ..KeyChanges::default() },
+        KeyChanges { networks: Some(NetworkSet::parse("192.0.2.0/24").unwrap()), ..KeyChanges::default() },
+        KeyChanges { routes: Some(RouteNames::parse("another").unwrap()), ..KeyChanges::default() },
+        KeyChanges { methods: Some(MethodNames::parse("POST").unwrap()), ..KeyChanges::default() },
+    ];
+    // What is no narrower than what it is used for ends nothing.
+    let kept = KeyChanges {
+        networks: Some(NetworkSet::parse("127.0.0.0/8").unwrap()),
+        routes: Some(RouteNames::parse("live").unwrap()),
+        methods: Some(MethodNames::parse("GET").unwrap()),
+        ..KeyChanges::default()
+    };
+    let mut open: Vec<(Client, bool)> = Vec::new();
+    for (changes, ends) in narrowed.into_iter().map(|changes| (changes, true)).chain([(kept, false)]) {
+        let (record, key) = world.key("live");
+        let (reply, client) =
+            world.exchange(upgrade("/socket", &format!("{HANDSHAKE}X-API-Key: {key}\r\n")).as_bytes());
+        assert_eq!(reply.status, 101, "{reply:?}");
+        world.wait(world.administration.keys.change(&record, changes, &crate::harness::operator())).unwrap();
+        open.push((client, ends));
+    }
+    for (client, ends) in &mut open {
+        if *ends {
+            assert!(client.is_closed());
+        } else {
+            client.write(b"still here");
+            assert_eq!(client.read_exactly(10), b"still here");
+        }
+    }
+}
+
+#[test]
+fn a_websocket_that_takes_two_factors_ends_when_one_of_them_is_removed() {
+    let routes =
+        "  - { name: strong, path: /strong, strip_prefix: true, upstream: backend, access: { any: [jwt], assurance: two_factors } }
+  - { name: rest, path: /, upstream: backend, access: { any: [jwt] } }";
+    let (plan, clock) = Plan { routes: Some(routes.to_owned()), ..Plan::default() }.timed();
+    let world = World::plan(plan);
+    world.user("anna");
+    let (first, _) = world.sign_in("anna");
+    let Enrolled { authenticator, .. } = world.enrol(&first, &clock);
+    let step = |clock: &portcullis::domain::clock::ManualClock| {
+        clock.advance(std::time::Duration::from_secs(30));
+        authenticator.now(clock)
+    };
+    let (access, _) = world.sign_in_with("anna", &step(&clock));
+    let open = |path: &str| {
+        let field = format!("{HANDSHAKE}Authorization: Bearer {access}\r\n");
+        let (reply, client) = world.exchange(upgrade(path, &field).as_bytes());
+        assert_eq!(reply.status, 101, "{reply:?}");
+        client
+    };
+    let (mut strong, mut plain) = (open("/strong/socket"), open("/socket"));
+    // The session in which it is done goes on, and is not what it was.
+    let both = json!({ "password": PASSWORD, "otp": step(&clock) });
+    let reply = world.post_json_as("/api/v1/auth/2fa/totp/disable/", &access, &both);
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(world.me(&access).json()["assurance"], "one_factor");
+    assert!(strong.is_closed());
+    plain.write(b"still here");
+    assert_eq!(plain.read_exactly(10), b"still here");
 }

@@ -8,7 +8,7 @@ use portcullis::domain::user::UserId;
 use portcullis::storage::users::Insert;
 
 use crate::users::user;
-use crate::{World, at, change_of, odd_texts};
+use crate::{World, at, change_of, odd_names, odd_texts};
 
 fn all() -> AuditQuery {
     AuditQuery { limit: 1000, ..AuditQuery::default() }
@@ -31,13 +31,13 @@ fn by(actor: Actor) -> Initiator {
 
 pub async fn comes_back_as_it_was_stored(world: &World) {
     let mut stored = Vec::new();
-    for (number, text) in odd_texts().into_iter().enumerate() {
+    for (number, (text, name)) in odd_texts().into_iter().zip(odd_names()).enumerate() {
         let secs = i64::try_from(number).unwrap();
         let outcome = if number % 2 == 0 { AuditOutcome::Done } else { AuditOutcome::Refused("scope_missing") };
         let initiator =
-            Initiator { user_agent: text.clone(), request_id: text.clone(), ..by(Actor::Service(text.clone())) };
+            Initiator { user_agent: text.clone(), request_id: name.clone(), ..by(Actor::Service(name.clone())) };
         let event = initiator.did(AuditAction::ALL[number], outcome, at(secs), &OsRandom::new());
-        stored.push(event.about(&UserId(text.clone())).on_key(&ApiKeyId(text.clone())).saying(text));
+        stored.push(event.about(&UserId(name.clone())).on_key(&ApiKeyId(name)).saying(text));
     }
     stored.push(event(AuditAction::SecretsRotate, 100));
     for event in &stored {

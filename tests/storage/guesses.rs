@@ -12,10 +12,10 @@ use portcullis::domain::lockout::{Lockout, LockoutPolicy};
 use portcullis::domain::user::UserId;
 use portcullis::storage::guesses::{Extent, Forgiveness, Reserved};
 
-use crate::{World, at, change, change_of, odd_texts};
+use crate::{World, at, change, change_of, odd_names};
 
 /// Three are free, then ten seconds and more; ten in all, forgotten after a thousand seconds.
-const POLICY: LockoutPolicy = LockoutPolicy {
+pub const POLICY: LockoutPolicy = LockoutPolicy {
     free: 3,
     delay: Duration::from_secs(10),
     max_delay: Duration::from_secs(40),
@@ -23,7 +23,7 @@ const POLICY: LockoutPolicy = LockoutPolicy {
     window: Duration::from_secs(1000),
 };
 
-fn account(name: &str) -> GuessSubject {
+pub fn account(name: &str) -> GuessSubject {
     GuessSubject::Account(UserId(name.to_owned()))
 }
 
@@ -216,7 +216,7 @@ pub async fn that_are_old_are_deleted_in_batches(world: &World) {
 }
 
 pub async fn of_odd_subjects_are_kept_apart(world: &World) {
-    let texts = odd_texts();
+    let texts = odd_names();
     let mut subjects: Vec<_> = texts.iter().filter(|text| !text.is_empty()).map(|text| account(text)).collect();
     subjects.extend(["a", "A", "a ", "a:b"].map(account));
     subjects.push(GuessSubject::Codes(UserId("a".to_owned())));

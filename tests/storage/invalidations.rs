@@ -95,7 +95,7 @@ pub async fn of_parallel_changes_have_no_gaps(world: &World) {
         task.await.unwrap();
     }
     let epochs: Vec<i64> =
-        world.invalidations.after(Epoch(0), 100).await.unwrap().into_iter().map(|(epoch, _)| epoch.0).collect();
+        world.invalidations.after(Epoch(0), 100).await.unwrap().into_iter().map(|entry| entry.epoch.0).collect();
     assert_eq!(epochs, (1..=20).collect::<Vec<_>>());
 }
 
@@ -106,13 +106,16 @@ pub async fn are_read_in_pages(world: &World) {
     let (mut seen, mut last) = (Vec::new(), Epoch(0));
     loop {
         let page = world.invalidations.after(last, 2).await.unwrap();
-        let Some((newest, _)) = page.last() else { break };
+        let Some(newest) = page.last() else { break };
         assert!(page.len() <= 2);
-        last = *newest;
-        seen.extend(page);
+        last = newest.epoch;
+        seen.extend(page.into_iter().map(|entry| (entry.epoch, entry.what, entry.written_at)));
     }
     let expected: Vec<_> = (0..5_u8)
-        .map(|number| (Epoch(i64::from(number) + 1), Some(Invalidation::ApiKey(api_key(number).id))))
+        .map(|number| {
+            let key = api_key(number);
+            (Epoch(i64::from(number) + 1), Some(Invalidation::ApiKey(key.id)), Some(key.created_at))
+        })
         .collect();
     assert_eq!(seen, expected);
 }

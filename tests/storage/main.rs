@@ -1,22 +1,30 @@
 //! What any store must do: one function per promise, run once per database.
 //!
-//! A further database needs a constructor like [`sqlite::world`] and one more line at the end of this file.
+//! A further database needs constructors like [`sqlite::world`] and [`sqlite::nodes`] and two more lines at the end of this
+//! file.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod api_keys;
 mod audit;
 mod challenges;
+mod copying;
 mod guesses;
 mod imports;
 mod invalidations;
 mod outbox;
 mod password_resets;
+mod postgres;
+#[path = "../postgres/server.rs"]
+mod postgres_server;
+mod quotas;
 mod second_factors;
 mod sessions;
 mod sign_ins;
 mod signing_keys;
 mod sqlite;
+mod store_outages;
+mod two_nodes;
 mod users;
 
 use std::any::Any;
@@ -35,6 +43,7 @@ use portcullis::storage::imports::Imports;
 use portcullis::storage::invalidations::Invalidations;
 use portcullis::storage::outbox::Outbox;
 use portcullis::storage::password_resets::PasswordResets;
+use portcullis::storage::quotas::Quotas;
 use portcullis::storage::second_factors::SecondFactors;
 use portcullis::storage::sessions::Sessions;
 use portcullis::storage::sign_ins::SignIns;
@@ -58,6 +67,7 @@ pub struct World {
     pub guesses: Arc<dyn Guesses>,
     pub audit: Arc<dyn AuditTrail>,
     pub password_resets: Arc<dyn PasswordResets>,
+    pub quotas: Arc<dyn Quotas>,
     /// Whatever must live as long as the store does.
     pub keep: Box<dyn Any + Send + Sync>,
 }
@@ -66,7 +76,7 @@ impl World {
     /// What was invalidated after `epoch`, of kinds that are known.
     pub async fn invalidated_after(&self, epoch: Epoch) -> Vec<Invalidation> {
         let entries = self.invalidations.after(epoch, 1000).await.unwrap();
-        entries.into_iter().map(|(_, what)| what.unwrap()).collect()
+        entries.into_iter().map(|entry| entry.what.unwrap()).collect()
     }
 }
 
@@ -96,6 +106,11 @@ pub fn odd_texts() -> Vec<String> {
         "line\nbreak\ttab\r".to_owned(),
         "x".repeat(1_000_000),
     ]
+}
+
+/// The same for what is looked for: names, ids and addresses, of which no more than 2000 bytes are promised.
+pub fn odd_names() -> Vec<String> {
+    odd_texts().into_iter().map(|text| text.chars().take(2000).collect()).collect()
 }
 
 macro_rules! promises {
@@ -238,8 +253,45 @@ macro_rules! contract {
                 of_parallel_uses_one_counts
                 what_is_void_or_over_changes_nothing
                 expired_ones_are_deleted_in_batches;
+            quotas:
+                begin_at_nothing_and_add_up
+                of_parallel_nodes_add_up
+                are_forgotten_when_their_span_is_long_over;
         }
     };
 }
 
 contract!(on_sqlite, crate::sqlite::world);
+contract!(on_postgres, crate::postgres::world);
+
+macro_rules! on_two_nodes {
+    ($database:ident, $nodes:path; $($promise:ident)+) => {
+        mod $database {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                crate::two_nodes::$promise(&$nodes().await).await;
+            })+
+        }
+    };
+}
+
+macro_rules! contract_of_nodes {
+    ($database:ident, $nodes:path) => {
+        on_two_nodes! {
+            $database, $nodes;
+            one_of_many_rotations_wins
+            one_of_many_uses_of_a_proof_wins
+            attempts_at_a_challenge_are_counted_together
+            guesses_are_counted_together
+            too_many_challenges_are_not_kept
+            one_link_of_a_user_is_good
+            a_name_goes_to_one
+            keys_that_are_rotated_at_once_leave_one_active
+            a_user_that_is_deleted_leaves_nothing
+            mail_is_sent_by_one
+        }
+    };
+}
+
+contract_of_nodes!(two_nodes_on_sqlite, crate::sqlite::nodes);
+contract_of_nodes!(two_nodes_on_postgres, crate::postgres::nodes);

@@ -37,7 +37,7 @@ pub async fn entries_come_back_as_they_were_stored(world: &World) {
         let found = world.outbox.claim(at(0), LEASE, 9).await.unwrap();
         assert_eq!(found, [OutboxEntry { next_attempt_at: at(300), ..entry }]);
     }
-    assert_eq!(world.outbox.count().await.unwrap(), 5);
+    assert_eq!(world.outbox.count().await.unwrap(), MailKind::ALL.len() as u64);
     assert!(world.outbox.enqueue(&mail("0", at(0))).await.is_err(), "the same mail twice");
 }
 
@@ -72,6 +72,14 @@ pub async fn each_entry_goes_to_one_of_many_claimants(world: &World) {
     let mut found = Vec::new();
     for task in tasks {
         found.extend(task.await.unwrap().into_iter().map(|entry| entry.id.to_string()));
+    }
+    // Who meets others at the same entries may come back with fewer than there are, and gets the rest the next time.
+    loop {
+        let more = claimed(world, at(1), 40).await;
+        if more.is_empty() {
+            break;
+        }
+        found.extend(more);
     }
     assert_eq!(found.len(), 40, "none goes to two");
     assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), all);

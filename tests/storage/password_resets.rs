@@ -16,7 +16,7 @@ use crate::sessions::session;
 use crate::users::{insert as insert_user, setting};
 use crate::{World, at, change};
 
-fn digest(number: u8) -> Digest {
+pub fn digest(number: u8) -> Digest {
     Digest([number; 32])
 }
 

@@ -55,21 +55,21 @@ fn confirmation(device: &SecondFactor, step: i64, codes: Option<&[&str]>) -> Con
     }
 }
 
-fn digest(name: &str) -> Digest {
+pub fn digest(name: &str) -> Digest {
     let mut bytes = [0; 32];
     bytes[..name.len()].copy_from_slice(name.as_bytes());
     Digest(bytes)
 }
 
-fn code(name: &str) -> RecoveryCode {
+pub fn code(name: &str) -> RecoveryCode {
     RecoveryCode { id: RecoveryCodeId(format!("id of {name}")), digest: digest(name) }
 }
 
-fn totp(device: &SecondFactor, step: i64) -> FactorProof {
+pub fn totp(device: &SecondFactor, step: i64) -> FactorProof {
     FactorProof::Totp { device: device.id.clone(), step }
 }
 
-fn recovery(name: &str) -> FactorProof {
+pub fn recovery(name: &str) -> FactorProof {
     FactorProof::RecoveryCode(code(name).id)
 }
 

@@ -20,7 +20,7 @@ use crate::sessions::session;
 use crate::users::{insert as insert_user, setting};
 use crate::{World, at, change};
 
-fn sign_in(id: &str, user: &User) -> SignIn {
+pub fn sign_in(id: &str, user: &User) -> SignIn {
     SignIn {
         session: session(id, &user.id),
         password_changed_at: user.password_changed_at,

@@ -18,7 +18,7 @@ use portcullis::storage::users::{Insert, PasswordSetting, Update};
 
 use crate::api_keys::api_key;
 use crate::sessions::session;
-use crate::{World, at, change, change_of, odd_texts};
+use crate::{World, at, change, change_of, odd_names, odd_texts};
 
 pub fn user(name: &str) -> User {
     User {
@@ -102,12 +102,17 @@ pub async fn names_are_compared_exactly(world: &World) {
 }
 
 pub async fn odd_texts_come_back_unchanged(world: &World) {
-    for (number, text) in odd_texts().into_iter().enumerate() {
-        let stored =
-            User { email: text.clone(), password: PasswordHash::new(text.clone()), ..user(&number.to_string()) };
+    for (number, (text, name)) in odd_texts().into_iter().zip(odd_names()).enumerate() {
+        let stored = User {
+            email: name.clone(),
+            first_name: text.clone(),
+            password: PasswordHash::new(text.clone()),
+            ..user(&number.to_string())
+        };
         world.users.insert(&stored, &change()).await.unwrap();
         let found = find(world, &stored.id).await;
-        assert!(found.email == text && found.password.text() == text, "text {number} changed");
+        let same = found.email == name && found.first_name == text && found.password.text() == text;
+        assert!(same, "text {number} changed");
         assert!(world.users.find_by_username(&text).await.unwrap().is_none());
         assert!(world.users.find(&UserId(text)).await.unwrap().is_none());
     }

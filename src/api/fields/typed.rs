@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
-use super::{Ends, Fields, read, strip};
+use super::{Ends, Fields, read, strip, surrogate};
 use crate::domain::clock::Timestamp;
 
 impl Fields {
@@ -127,6 +127,28 @@ impl Fields {
         }
     }
 
+    /// Names with texts.
+    pub fn pairs(&mut self, name: &str) -> Option<Vec<(String, String)>> {
+        let members = match self.values.get(name)? {
+            Value::Object(members) => members,
+            Value::Null => return self.misfit(name, NULL),
+            other => {
+                let fault = format!("Expected a dictionary of items but got type \"{}\".", type_name(other));
+                return self.misfit(name, &fault);
+            }
+        };
+        let pair = |(name, value): (&String, &Value)| match value {
+            Value::String(text) if surrogate(text).is_none() && surrogate(name).is_none() => {
+                Some((name.clone(), text.clone()))
+            }
+            _ => None,
+        };
+        match members.iter().map(pair).collect() {
+            Some(pairs) => Some(pairs),
+            None => self.misfit(name, "Not a valid string."),
+        }
+    }
+
     fn misfit<T>(&mut self, name: &str, fault: &str) -> Option<T> {
         self.fault(name, fault);
         None
@@ -178,6 +200,23 @@ mod tests {
 
     fn form(text: &str) -> Fields {
         Fields::of_texts(json!({ "f": text }).as_object().unwrap().clone())
+    }
+
+    #[test]
+    fn pairs_are_texts_by_names() {
+        let pairs = |value: Value| judge(body(&value), |fields| fields.pairs("f"));
+        assert_eq!(pairs(json!({"a": "b", "c": ""})).unwrap().unwrap().len(), 2);
+        assert_eq!(pairs(json!({})), Ok(Some(Vec::new())));
+        for (value, fault) in [
+            (json!(null), "This field may not be null."),
+            (json!(["a"]), "Expected a dictionary of items but got type \"list\"."),
+            (json!({"a": 1}), "Not a valid string."),
+            (json!({"a": null}), "Not a valid string."),
+            (json!({"a": "\u{10FFFE}D800\u{10FFFE}"}), "Not a valid string."),
+            (json!({"\u{10FFFE}D800\u{10FFFE}": "a"}), "Not a valid string."),
+        ] {
+            assert_eq!(pairs(value.clone()), Err(fault.into()), "{value}");
+        }
     }
 
     #[test]

@@ -80,7 +80,7 @@ fn body_of(denial: Denial) -> Content {
             ("scope", sample(refusal::body(denial))),
             ("second_factor", sample(refusal::body(Denial::SecondFactorRequired))),
         ]),
-        StatusCode::TOO_MANY_REQUESTS => content.example(Some(refusal::throttled_body(WAIT))),
+        StatusCode::TOO_MANY_REQUESTS => content.example(Some(refusal::throttled_body(denial, WAIT))),
         _ => content.example(Some(refusal::body(denial))),
     }
     .build()

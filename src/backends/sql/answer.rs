@@ -23,6 +23,17 @@ pub async fn within_deadline<T>(
     }
 }
 
+/// Whether a name or a number that has to be unique is another's. Whoever is told so gives up the transaction: PostgreSQL
+/// does nothing more in it.
+pub fn is_taken(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.is_unique_violation())
+}
+
+/// What PostgreSQL keeps no text with, so that nothing is found by it. It would call the question an error.
+pub fn is_unheard_of(text: &str) -> bool {
+    text.contains('\0')
+}
+
 /// A row that no version of this program writes.
 pub fn corrupt(table: &str, id: &str, what: &str) -> StoreError {
     StoreError::Corrupt(format!("{table} {id}: {what}"))

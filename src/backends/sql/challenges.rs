@@ -6,6 +6,7 @@ use sqlx::AnyConnection;
 use super::answer::{corrupt, within_deadline};
 use super::guesses::forgive;
 use super::pool::Pool;
+use super::user_lock::lock_user;
 use crate::domain::challenge::Challenge;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
@@ -66,6 +67,10 @@ impl Challenges for SqlChallenges {
     async fn insert(&self, challenge: &Challenge, forgiven: &[Forgiveness]) -> Result<()> {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
+            // One at a time for each user, or too many would be kept. For who is gone there is none to make.
+            if !lock_user(changing.connection(), &challenge.user_id).await? {
+                return Ok(());
+            }
             sqlx::query(
                 "DELETE FROM challenges WHERE user_id = $1 AND digest NOT IN \
                  (SELECT digest FROM challenges WHERE user_id = $1 ORDER BY created_at DESC, digest LIMIT $2)",
@@ -125,7 +130,7 @@ impl Challenges for SqlChallenges {
 
     async fn delete_expired(&self, before: Timestamp, limit: u32) -> Result<u64> {
         let statement = sqlx::query(
-            "DELETE FROM challenges WHERE digest IN \
+            "DELETE FROM challenges WHERE expires_at < $1 AND digest IN \
              (SELECT digest FROM challenges WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
         )
         .bind(before.as_micros())

@@ -8,7 +8,7 @@ use super::invalidations::record;
 use super::{audit, outbox};
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
-use crate::domain::invalidation::Invalidation;
+use crate::domain::invalidation::{Invalidation, Logged};
 use crate::storage::invalidations::Heed;
 
 /// Rolled back unless it is committed.
@@ -20,14 +20,18 @@ pub struct Changing {
 /// Told when the change is over, whether it was committed, rolled back, or cut off with nobody knowing which.
 struct Told {
     heed: Option<Weak<dyn Heed>>,
-    what: Vec<Invalidation>,
+    changes: Vec<Logged>,
+    committed: bool,
 }
 
 impl Drop for Told {
     fn drop(&mut self) {
         if let Some(heed) = self.heed.as_ref().and_then(Weak::upgrade) {
-            for what in &self.what {
-                heed.heed(what);
+            for change in &self.changes {
+                heed.heed(change);
+            }
+            if self.committed && !self.changes.is_empty() {
+                heed.committed(&self.changes);
             }
         }
     }
@@ -35,7 +39,7 @@ impl Drop for Told {
 
 impl Changing {
     pub(super) const fn new(transaction: Transaction<'static, Any>, heed: Option<Weak<dyn Heed>>) -> Self {
-        Self { transaction, told: Told { heed, what: Vec::new() } }
+        Self { transaction, told: Told { heed, changes: Vec::new(), committed: false } }
     }
 
     pub(super) fn connection(&mut self) -> &mut AnyConnection {
@@ -44,8 +48,8 @@ impl Changing {
 
     /// What every node must forget of it. Takes the lock of the log, so it comes last; see the module's order of locks.
     pub(super) async fn forget(&mut self, what: Invalidation, now: Option<Timestamp>) -> sqlx::Result<()> {
-        record(&mut self.transaction, &what, now).await?;
-        self.told.what.push(what);
+        let epoch = record(&mut self.transaction, &what, now).await?;
+        self.told.changes.push(Logged { epoch, what, written_at: now });
         Ok(())
     }
 
@@ -63,6 +67,9 @@ impl Changing {
     }
 
     pub(super) async fn commit(self) -> sqlx::Result<()> {
-        self.transaction.commit().await
+        let Self { transaction, mut told } = self;
+        transaction.commit().await?;
+        told.committed = true;
+        Ok(())
     }
 }

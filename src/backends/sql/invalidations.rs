@@ -8,7 +8,7 @@ use super::pool::Pool;
 use crate::domain::clock::Timestamp;
 use crate::domain::invalidation::{Epoch, Invalidation};
 use crate::storage::Result;
-use crate::storage::invalidations::Invalidations;
+use crate::storage::invalidations::{Invalidations, LogEntry};
 
 const TABLE: &str = "invalidations";
 
@@ -28,6 +28,17 @@ struct Row {
     epoch: i64,
     kind: String,
     subject: String,
+    written_at: Option<i64>,
+}
+
+impl From<Row> for LogEntry {
+    fn from(row: Row) -> Self {
+        Self {
+            epoch: Epoch(row.epoch),
+            what: Invalidation::from_parts(&row.kind, &row.subject),
+            written_at: row.written_at.map(Timestamp::from_micros),
+        }
+    }
 }
 
 #[async_trait]
@@ -41,17 +52,19 @@ impl Invalidations for SqlInvalidations {
         Ok(Epoch(epoch.await?))
     }
 
-    async fn after(&self, epoch: Epoch, limit: u32) -> Result<Vec<(Epoch, Option<Invalidation>)>> {
+    async fn after(&self, epoch: Epoch, limit: u32) -> Result<Vec<LogEntry>> {
         let rows: Vec<Row> = within_deadline(
             self.pool.deadline(),
             TABLE,
-            sqlx::query_as("SELECT epoch, kind, subject FROM invalidations WHERE epoch > $1 ORDER BY epoch LIMIT $2")
-                .bind(epoch.0)
-                .bind(i64::from(limit))
-                .fetch_all(self.pool.reads()),
+            sqlx::query_as(
+                "SELECT epoch, kind, subject, written_at FROM invalidations WHERE epoch > $1 ORDER BY epoch LIMIT $2",
+            )
+            .bind(epoch.0)
+            .bind(i64::from(limit))
+            .fetch_all(self.pool.reads()),
         )
         .await?;
-        Ok(rows.into_iter().map(|row| (Epoch(row.epoch), Invalidation::from_parts(&row.kind, &row.subject))).collect())
+        Ok(rows.into_iter().map(LogEntry::from).collect())
     }
 
     async fn prune(&self, before: Timestamp) -> Result<u64> {
@@ -76,12 +89,12 @@ pub(super) async fn advance(connection: &mut AnyConnection, steps: i64) -> sqlx:
         .await
 }
 
-/// Writes one entry in the transaction of the change that it tells of.
+/// Writes one entry in the transaction of the change that it tells of; its place in the log, if it is committed.
 pub(super) async fn record(
     connection: &mut AnyConnection,
     what: &Invalidation,
     now: Option<Timestamp>,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<Epoch> {
     let epoch = advance(connection, 1).await?;
     let (kind, subject) = what.to_parts();
     sqlx::query("INSERT INTO invalidations (epoch, kind, subject, written_at) VALUES ($1, $2, $3, $4)")
@@ -91,5 +104,5 @@ pub(super) async fn record(
         .bind(now.map(Timestamp::as_micros))
         .execute(connection)
         .await?;
-    Ok(())
+    Ok(Epoch(epoch))
 }

@@ -4,8 +4,10 @@ use async_trait::async_trait;
 use sqlx::AnyConnection;
 
 use super::answer::{corrupt, within_deadline};
+use super::challenges;
 use super::guesses::forget;
 use super::pool::Pool;
+use super::user_lock::lock_user;
 use super::users::put_password;
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
@@ -57,6 +59,10 @@ impl PasswordResets for SqlPasswordResets {
     async fn replace(&self, reset: &PasswordReset, change: &Change) -> Result<()> {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
+            // One at a time for each user, or two that come at once would both be good. For who is gone there is none.
+            if !lock_user(changing.connection(), &reset.user_id).await? {
+                return Ok(());
+            }
             void_all(changing.connection(), &reset.user_id).await?;
             sqlx::query(
                 "INSERT INTO password_resets (digest, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4)",
@@ -104,6 +110,8 @@ impl PasswordResets for SqlPasswordResets {
             if active.rows_affected() == 0 || spent.rows_affected() == 0 {
                 return Ok(false);
             }
+            // Before the guesses, in the order of locks.
+            challenges::void_all(changing.connection(), &user_id).await?;
             forget(changing.connection(), &GuessSubject::Account(user_id.clone())).await?;
             let setting = PasswordSetting {
                 user_id,
@@ -124,7 +132,7 @@ impl PasswordResets for SqlPasswordResets {
 
     async fn delete_expired(&self, before: Timestamp, limit: u32) -> Result<u64> {
         let statement = sqlx::query(
-            "DELETE FROM password_resets WHERE digest IN \
+            "DELETE FROM password_resets WHERE expires_at < $1 AND digest IN \
              (SELECT digest FROM password_resets WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
         )
         .bind(before.as_micros())

@@ -11,6 +11,7 @@ use sqlx::AnyConnection;
 use super::answer::{corrupt, within_deadline};
 use super::changing::Changing;
 use super::pool::Pool;
+use super::user_lock::lock_user;
 use super::{challenges, sessions};
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
@@ -123,7 +124,7 @@ impl SecondFactors for SqlSecondFactors {
     async fn begin(&self, device: &SecondFactor, proof: Option<&FactorProof>, change: &Change) -> Result<Proven> {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
-            if !lock_user(&mut changing, &device.user_id).await? {
+            if !lock_user(changing.connection(), &device.user_id).await? {
                 return Ok(Proven::ProofSpent);
             }
             let allowed = match proof {
@@ -174,7 +175,7 @@ impl SecondFactors for SqlSecondFactors {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
             let user = &confirmation.end.user_id;
-            if !lock_user(&mut changing, user).await? {
+            if !lock_user(changing.connection(), user).await? {
                 return Ok(Proven::ProofSpent);
             }
             let confirmed = sqlx::query(
@@ -201,7 +202,7 @@ impl SecondFactors for SqlSecondFactors {
     async fn remove_all(&self, end: &EndAll, proof: Option<&FactorProof>, change: &Change) -> Result<Proven> {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
-            if !lock_user(&mut changing, &end.user_id).await? {
+            if !lock_user(changing.connection(), &end.user_id).await? {
                 return Ok(Proven::ProofSpent);
             }
             if let Some(proof) = proof
@@ -249,7 +250,7 @@ impl SecondFactors for SqlSecondFactors {
     ) -> Result<Proven> {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
-            let known = lock_user(&mut changing, user).await?;
+            let known = lock_user(changing.connection(), user).await?;
             if !known || !spend(changing.connection(), user, proof, now).await? {
                 return Ok(Proven::ProofSpent);
             }
@@ -292,12 +293,6 @@ impl SqlSecondFactors {
         changing.commit().await?;
         Ok(Proven::Done)
     }
-}
-
-/// The user's row comes first in the order of locks. `false` when there is none.
-async fn lock_user(changing: &mut Changing, user: &UserId) -> sqlx::Result<bool> {
-    let statement = sqlx::query("UPDATE users SET id = id WHERE id = $1").bind(user.as_str());
-    Ok(statement.execute(changing.connection()).await?.rows_affected() == 1)
 }
 
 /// Uses a proof up, if nobody else has.

@@ -7,7 +7,7 @@ use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection};
 
-use super::answer::{corrupt, within_deadline};
+use super::answer::{corrupt, is_unheard_of, within_deadline};
 use super::invalidations::advance;
 use super::pool::Pool;
 use crate::domain::change::Change;
@@ -146,6 +146,9 @@ impl Sessions for SqlSessions {
     }
 
     async fn find(&self, id: &SessionId) -> Result<Option<Arc<Session>>> {
+        if is_unheard_of(id.as_str()) {
+            return Ok(None);
+        }
         let statement = sqlx::query_as(select!("WHERE id = $1")).bind(id.as_str());
         let row: Option<Row> =
             within_deadline(self.pool.deadline(), TABLE, statement.fetch_optional(self.pool.reads())).await?;
@@ -213,7 +216,7 @@ impl Sessions for SqlSessions {
 
     async fn delete_expired(&self, before: Timestamp, limit: u32) -> Result<u64> {
         let statement = sqlx::query(
-            "DELETE FROM sessions WHERE id IN \
+            "DELETE FROM sessions WHERE expires_at < $1 AND id IN \
              (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
         )
         .bind(before.as_micros())

@@ -7,7 +7,7 @@ use sqlx::Any;
 use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 
-use super::answer::{corrupt, within_deadline};
+use super::answer::{corrupt, is_taken, within_deadline};
 use super::invalidations::record;
 use super::pool::Pool;
 use crate::domain::change::Change;
@@ -37,6 +37,8 @@ macro_rules! insert {
         )
     };
 }
+
+const ROTATIONS_AT_ONCE: u32 = 10;
 
 const ACTIVE: &str = select!("WHERE key_use = $1 AND algorithm = $2 AND state = 'active'");
 
@@ -126,20 +128,14 @@ impl SigningKeys for SqlSigningKeys {
 
     async fn rotate(&self, key: &SigningKey, change: &Change) -> Result<()> {
         within_deadline(self.pool.deadline(), TABLE, async {
-            let mut changing = self.pool.change().await?;
-            sqlx::query(
-                "UPDATE signing_keys SET state = 'retired', retired_at = $1 \
-                 WHERE key_use = $2 AND state = 'active'",
-            )
-            .bind(key.created_at.as_micros())
-            .bind(key.key_use.as_str())
-            .execute(changing.connection())
-            .await?;
-            insert_active(insert!(""), key).execute(changing.connection()).await?;
-            changing.write(change).await?;
-            changing.forget(Invalidation::SigningKeys, Some(key.created_at)).await?;
-            changing.commit().await?;
-            Ok(())
+            // Of two rotations at once, PostgreSQL lets the second see what it has to retire only in another transaction.
+            let mut attempts = 1;
+            loop {
+                match self.try_to_rotate(key, change).await {
+                    Err(error) if is_taken(&error) && attempts < ROTATIONS_AT_ONCE => attempts += 1,
+                    done => return done,
+                }
+            }
         })
         .await
     }
@@ -168,5 +164,22 @@ impl SigningKeys for SqlSigningKeys {
             Ok(deleted)
         })
         .await
+    }
+}
+
+impl SqlSigningKeys {
+    async fn try_to_rotate(&self, key: &SigningKey, change: &Change) -> sqlx::Result<()> {
+        let mut changing = self.pool.change().await?;
+        sqlx::query(
+            "UPDATE signing_keys SET state = 'retired', retired_at = $1 WHERE key_use = $2 AND state = 'active'",
+        )
+        .bind(key.created_at.as_micros())
+        .bind(key.key_use.as_str())
+        .execute(changing.connection())
+        .await?;
+        insert_active(insert!(""), key).execute(changing.connection()).await?;
+        changing.write(change).await?;
+        changing.forget(Invalidation::SigningKeys, Some(key.created_at)).await?;
+        changing.commit().await
     }
 }

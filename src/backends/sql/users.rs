@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::AnyConnection;
 
-use super::answer::{corrupt, within_deadline};
+use super::answer::{corrupt, is_taken, is_unheard_of, within_deadline};
 use super::changing::Changing;
 use super::pool::Pool;
 use super::sessions::{end_all, raise_tokens_valid_from};
@@ -139,6 +139,9 @@ impl Users for SqlUsers {
     }
 
     async fn find(&self, id: &UserId) -> Result<Option<Arc<User>>> {
+        if is_unheard_of(id.as_str()) {
+            return Ok(None);
+        }
         let statement = sqlx::query_as(select!("WHERE id = $1")).bind(id.as_str());
         let row: Option<Row> =
             within_deadline(self.pool.deadline(), TABLE, statement.fetch_optional(self.pool.reads())).await?;
@@ -146,6 +149,9 @@ impl Users for SqlUsers {
     }
 
     async fn find_by_username(&self, username: &str) -> Result<Option<User>> {
+        if is_unheard_of(username) {
+            return Ok(None);
+        }
         let statement = sqlx::query_as(select!("WHERE username = $1")).bind(username);
         let row: Option<Row> =
             within_deadline(self.pool.deadline(), TABLE, statement.fetch_optional(self.pool.reads())).await?;
@@ -153,7 +159,7 @@ impl Users for SqlUsers {
     }
 
     async fn find_by_email(&self, email: &str, limit: u32) -> Result<Vec<User>> {
-        if email.is_empty() {
+        if email.is_empty() || is_unheard_of(email) {
             return Ok(Vec::new());
         }
         let statement = sqlx::query_as(select!("WHERE email_folded = $1 ORDER BY username LIMIT $2"))
@@ -165,6 +171,9 @@ impl Users for SqlUsers {
     }
 
     async fn list(&self, query: &UserQuery) -> Result<Vec<User>> {
+        if [&query.after, &query.search].into_iter().flatten().any(|text| is_unheard_of(text)) {
+            return Ok(Vec::new());
+        }
         // No name is empty, so that every name comes after the empty one. What is empty, or -1, is not asked for.
         let statement = sqlx::query_as(select!(
             "WHERE username > $1 AND ($2 = '' OR lower(username) LIKE $2 ESCAPE '\\' OR email_folded LIKE $2 ESCAPE '\\') \
@@ -189,7 +198,7 @@ impl Users for SqlUsers {
     async fn update(&self, id: &UserId, changes: &UserChanges, change: &Change) -> Result<Update> {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
-            // The row is ours from here on; a name that somebody else takes first makes the second one wait, and fail.
+            // The row is ours from here on. Of two who want one name, the second waits for the first, and finds it taken.
             let known = sqlx::query("UPDATE users SET id = id WHERE id = $1")
                 .bind(id.as_str())
                 .execute(changing.connection())
@@ -198,15 +207,10 @@ impl Users for SqlUsers {
                 return Ok(Update::Unknown);
             }
             if let Some(username) = &changes.username {
-                let others: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM users WHERE username = $1 AND id <> $2")
-                    .bind(username.as_str())
-                    .bind(id.as_str())
-                    .fetch_one(changing.connection())
-                    .await?;
-                if others > 0 {
-                    return Ok(Update::Taken);
+                match set_text(&mut changing, "UPDATE users SET username = $1 WHERE id = $2", username, id).await {
+                    Err(error) if is_taken(&error) => return Ok(Update::Taken),
+                    done => done?,
                 }
-                set_text(&mut changing, "UPDATE users SET username = $1 WHERE id = $2", username, id).await?;
             }
             if let Some(email) = &changes.email {
                 set_text(&mut changing, "UPDATE users SET email = $1 WHERE id = $2", email, id).await?;
@@ -297,9 +301,15 @@ impl Users for SqlUsers {
     async fn delete(&self, id: &UserId, now: Timestamp, change: &Change) -> Result<bool> {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
+            // Waits for whoever writes something that refers to the user, a new key for example, so that it is seen below.
+            let lock = self
+                .pool
+                .in_dialect("SELECT id FROM users WHERE id = $1", "SELECT id FROM users WHERE id = $1 FOR UPDATE");
+            sqlx::query(lock).bind(id.as_str()).fetch_optional(changing.connection()).await?;
             if !set_flag(&mut changing, "UPDATE users SET is_active = $1 WHERE id = $2", false, id).await? {
                 return Ok(false);
             }
+            void_vouchers(&mut changing, id).await?;
             changing.write(change).await?;
             second_factors::delete_all(changing.connection(), id).await?;
             let keys: Vec<String> = sqlx::query_scalar("DELETE FROM api_keys WHERE owner_user = $1 RETURNING id")

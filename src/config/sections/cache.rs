@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::redis;
 use crate::config::section::Section;
 use crate::config::settings::Cache;
 
@@ -8,10 +9,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 pub fn read(mut section: Section<'_>) -> Cache {
-    // Not quoted: such a URL holds a password.
-    if let Some(redis) = section.optional("redis") {
-        redis.fault("this build has no Redis yet", "write redis: null; revocations travel through the store");
-    }
+    let redis = section.optional("redis").and_then(|value| redis::read(&value));
     let cache = Cache {
         bytes: section.bytes("size", 64 * MIB, MIB..=64 * 1024 * MIB),
         max_age: section.duration("max_age", Duration::from_secs(5), Duration::ZERO..=HOUR),
@@ -22,6 +20,7 @@ pub fn read(mut section: Section<'_>) -> Cache {
             Duration::from_millis(200),
             Duration::from_millis(10)..=MINUTE,
         ),
+        redis,
     };
     if cache.max_age > MINUTE {
         let problem = "a revocation that is announced by no message takes longer than a minute to be noticed";

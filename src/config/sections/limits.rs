@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::rate_limit;
 use crate::config::quantity::{show_bytes, show_duration};
 use crate::config::section::Section;
 use crate::config::settings::Limits;
@@ -21,6 +22,11 @@ pub fn read(mut section: Section<'_>) -> Limits {
         drain_timeout: section.duration("drain_timeout", 30 * SECOND, Duration::ZERO..=3600 * SECOND),
         unknown_keys_per_second: count(&mut section, "unknown_keys_per_second", 20, 1_000_000),
         unknown_keys_burst: count(&mut section, "unknown_keys_burst", 100, 1_000_000),
+        connections: count(&mut section, "connections", 8_192, 1_000_000),
+        connections_per_address: count(&mut section, "connections_per_address", 1_000, 1_000_000),
+        per_address: rate_limit::read(&mut section, "per_address"),
+        per_principal: rate_limit::read(&mut section, "per_principal"),
+        counters: section.integer("counters", 131_072, 1_024..=16_777_216),
     };
     if limits.target_bytes > limits.header_bytes {
         let problem = "a request target this long does not fit into a head of header_size";

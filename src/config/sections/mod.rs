@@ -13,6 +13,8 @@ mod mail;
 mod master_key;
 mod network;
 mod passwords;
+mod rate_limit;
+mod redis;
 mod roles;
 mod route_name;
 mod routes;

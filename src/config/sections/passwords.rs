@@ -9,6 +9,9 @@ const MIB: u64 = 1024 * 1024;
 const LEAST_MEMORY: u64 = 19 * MIB;
 const ENOUGH_MEMORY_FOR_ONE_PASS: u64 = 46 * MIB;
 
+/// Hashing threads, unless more are asked for: each has memory of its own, and more sign-ins than these bear are rarely meant.
+const MOST_BY_DEFAULT: usize = 4;
+
 /// `issuer` is the `iss` of tokens: the name of the service, or its URL.
 pub fn read(mut section: Section<'_>, issuer: Option<&str>) -> Passwords {
     let memory = section.bytes("memory", LEAST_MEMORY, LEAST_MEMORY..=256 * MIB);
@@ -17,7 +20,7 @@ pub fn read(mut section: Section<'_>, issuer: Option<&str>) -> Passwords {
         memory_kib: u32::try_from(memory / 1024).unwrap_or(u32::MAX),
         iterations: section.integer("iterations", 2, least_iterations..=16),
         parallelism: section.integer("parallelism", 1, 1..=16),
-        threads: section.integer("threads", 2, 1..=64),
+        threads: section.threads("threads", 1..=64, |processors| (processors / 2).clamp(1, MOST_BY_DEFAULT)),
         queue: section.integer("queue", 64, 1..=4096),
         policy: policy(&mut section, issuer),
     }

@@ -1,11 +1,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{access, route_name};
+use super::{access, rate_limit, route_name};
 use crate::config::section::Section;
 use crate::config::settings::Upstream;
 use crate::config::suggestion;
 use crate::config::value::Value;
+use crate::domain::rate_limit::RouteLimits;
 use crate::routing::host::HostPattern;
 use crate::routing::normal_path::Oddities;
 use crate::routing::pattern::{PathPattern, Segment};
@@ -63,6 +64,7 @@ fn route<'a>(value: Value<'a>, upstreams: &[Upstream]) -> Option<Found<'a>> {
         let problem = "paths that servers read in different ways reach the backend";
         section.warn("allow", problem, "allow only what the backend needs");
     }
+    let limits = limits(&mut section);
     let path = path?;
     let strip_prefix = if strips { prefix(&section, &path) } else { None };
     let (host, methods) = (host?, methods?);
@@ -78,6 +80,7 @@ fn route<'a>(value: Value<'a>, upstreams: &[Upstream]) -> Option<Found<'a>> {
         forward_credentials,
         strip_prefix,
         allow,
+        limits,
     };
     drop(section);
     Some(Found { route, value, named })
@@ -152,6 +155,15 @@ fn oddities(value: &Value<'_>) -> Oddities {
         }
     }
     allowed
+}
+
+fn limits(section: &mut Section<'_>) -> RouteLimits {
+    let mut section = section.section("limit");
+    RouteLimits {
+        per_address: rate_limit::read(&mut section, "per_address"),
+        per_principal: rate_limit::read(&mut section, "per_principal"),
+        total: rate_limit::read(&mut section, "total"),
+    }
 }
 
 /// Chosen names come first, so that a derived one never takes a chosen one away.

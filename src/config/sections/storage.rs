@@ -1,12 +1,16 @@
 use crate::config::secret_value;
 use crate::config::section::Section;
 use crate::config::settings::Storage;
-use crate::domain::secret::Secret;
+use crate::config::store_url::{has_password, is_unprotected};
+
+/// Twelve nodes fit on a server as it comes.
+const CONNECTIONS: u32 = 8;
 
 const URL: &str = "write url: \"sqlite://data/portcullis.db\" or url: \"postgres://HOST/DATABASE\"";
 
 pub fn read(mut section: Section<'_>) -> Option<Storage> {
     let migrate = section.choice("migrate", true, &[("auto", true), ("manual", false)]);
+    let connections = section.integer("connections", CONNECTIONS, 2..=200);
     let value = section.required("url", URL)?;
     let url = secret_value::read_anywhere(&value)?;
     if !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.expose().starts_with(scheme)) {
@@ -19,13 +23,14 @@ pub fn read(mut section: Section<'_>) -> Option<Storage> {
             "write \"${NAME}\" in its place, or url: { file: PATH }",
         );
     }
+    if is_unprotected(&url) {
+        value.warn(
+            "whoever stands between here and the database server can read and change everything",
+            "end the URL with ?sslmode=verify-full, and &sslrootcert=PATH for an authority of your own",
+        );
+    }
     if url.expose().contains(":memory:") {
         value.warn("everything is forgotten when the process ends", "name a file, unless this is a test");
     }
-    Some(Storage { url, migrate })
-}
-
-fn has_password(url: &Secret<String>) -> bool {
-    let authority = url.expose().split_once("://").and_then(|(_, rest)| rest.split('/').next());
-    authority.and_then(|authority| authority.rsplit_once('@')).is_some_and(|(user, _)| user.contains(':'))
+    Some(Storage { url, migrate, connections })
 }

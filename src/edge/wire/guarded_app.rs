@@ -7,7 +7,7 @@ use pingora_core::apps::ServerApp;
 use pingora_core::protocols::Stream;
 use pingora_core::server::ShutdownWatch;
 
-use super::guarded_stream::{GuardedStream, WireSettings};
+use super::guarded_stream::{GuardedStream, WireSettings, peer_of};
 
 /// An application that only sees what [`GuardedStream`] lets through.
 pub struct GuardedApp<A> {
@@ -26,9 +26,14 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for GuardedApp<A> {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         // What the application gives back for another round is still guarded, and what the guard holds would be lost
         // behind a second one.
-        let guarded: Stream = match stream.as_any().is::<GuardedStream>() {
-            true => stream,
-            false => Box::new(GuardedStream::new(stream, Arc::clone(&self.settings))),
+        let guarded: Stream = if stream.as_any().is::<GuardedStream>() {
+            stream
+        } else {
+            let place = self
+                .settings
+                .connections
+                .enter(&self.settings.connection_bounds, peer_of(&stream).map(|peer| peer.ip()))?;
+            Box::new(GuardedStream::new(stream, Arc::clone(&self.settings), place))
         };
         A::process_new(&self.inner, guarded, shutdown).await
     }

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::*;
-use crate::edge::wire::{HeadLimits, Refusal, WireFault, WireObserver};
+use crate::edge::wire::{ConnectionBounds, HeadLimits, Refusal, WireFault, WireObserver};
 
 #[derive(Default)]
 struct Faults(Mutex<Vec<WireFault>>);
@@ -63,6 +63,8 @@ impl Rig {
             head_timeout: Duration::from_secs(10),
             observer: Arc::clone(&faults) as Arc<dyn WireObserver>,
             tunnels: Arc::default(),
+            connections: Arc::default(),
+            connection_bounds: ConnectionBounds { most: 9, most_per_network: 9, exempt: Vec::new() },
         };
         let proxy = http_proxy(&Arc::new(ServerConf::default()), gateway);
         let app = Arc::new(GuardedApp::new(Arc::new(proxy), Arc::new(settings)));

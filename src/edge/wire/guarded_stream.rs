@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::time::Sleep;
 
 use super::chunks::ChunkScanner;
+use super::connections::{ConnectionBounds, Connections, Place};
 use super::farewell::Farewell;
 use super::fault::WireFault;
 use super::fields::{BodyFraming, UpgradeKind};
@@ -27,6 +28,8 @@ mod delegation;
 mod heads;
 mod writing;
 
+pub use delegation::peer_of;
+
 /// How much is read at once where we read on our own account.
 const READ_BYTES: usize = 4096;
 
@@ -36,6 +39,8 @@ pub struct WireSettings {
     pub head_timeout: Duration,
     pub observer: Arc<dyn WireObserver>,
     pub tunnels: Arc<Tunnels>,
+    pub connections: Arc<Connections>,
+    pub connection_bounds: ConnectionBounds,
 }
 
 /// Stands between the socket and Pingora's HTTP/1 session.
@@ -64,6 +69,8 @@ pub struct GuardedStream {
     parked: Option<Waker>,
     /// When it has left HTTP: what may end it from outside.
     tunnel: Option<Arc<Tunnel>>,
+    /// Among all connections.
+    _place: Place,
 }
 
 /// `None` means that nothing has been given out, but that there may be something now.
@@ -88,7 +95,7 @@ enum Phase {
 }
 
 impl GuardedStream {
-    pub fn new(inner: Stream, settings: Arc<WireSettings>) -> Self {
+    pub fn new(inner: Stream, settings: Arc<WireSettings>, place: Place) -> Self {
         Self {
             inner,
             phase: Phase::Head,
@@ -102,6 +109,7 @@ impl GuardedStream {
             response: ResponseWatch::default(),
             parked: None,
             tunnel: None,
+            _place: place,
         }
     }
 

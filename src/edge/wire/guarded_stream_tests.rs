@@ -34,13 +34,18 @@ impl Rig {
     fn new() -> Self {
         let (client, server) = tokio::io::duplex(1 << 20);
         let observer = Arc::new(Recorder::default());
+        let connections = Arc::new(Connections::default());
+        let connection_bounds = ConnectionBounds { most: 9, most_per_network: 9, exempt: Vec::new() };
+        let place = connections.enter(&connection_bounds, None).unwrap();
         let settings = WireSettings {
             limits: HeadLimits::default(),
             head_timeout: Duration::from_secs(10),
             observer: Arc::clone(&observer) as Arc<dyn WireObserver>,
             tunnels: Arc::default(),
+            connections,
+            connection_bounds,
         };
-        Self { client, guarded: GuardedStream::new(Box::new(server), Arc::new(settings)), observer }
+        Self { client, guarded: GuardedStream::new(Box::new(server), Arc::new(settings), place), observer }
     }
 
     async fn sends(&mut self, bytes: &[u8]) {

@@ -12,6 +12,7 @@ pub mod fault;
 pub mod head;
 pub mod response_watch;
 
+mod connections;
 mod farewell;
 mod fields;
 mod guarded_app;
@@ -22,6 +23,7 @@ mod refusal;
 mod request_line;
 mod tunnels;
 
+pub use connections::{ConnectionBounds, Connections, Place};
 pub use fault::WireFault;
 pub use fields::{BodyFraming, UpgradeKind};
 pub use guarded_app::GuardedApp;

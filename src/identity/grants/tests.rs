@@ -7,6 +7,8 @@ use super::*;
 use crate::domain::api_key::{ApiKeyId, KeyOwner, KeyTerms, KeyUsage};
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
+use crate::domain::key_reach::MethodNames;
+use crate::domain::network_set::NetworkSet;
 use crate::domain::role::{RoleName, RoleSet};
 use crate::domain::scope::Scope;
 use crate::domain::user::PasswordHash;
@@ -62,7 +64,12 @@ fn key(owner: KeyOwner, held: ScopeSet) -> ApiKey {
 }
 
 fn administrator(actor: Actor, held: ScopeSet) -> Administrator {
-    Administrator { by: Initiator::without_request(actor), scopes: held, key_expires_at: None }
+    Administrator {
+        by: Initiator::without_request(actor),
+        scopes: held,
+        reach: KeyReach::default(),
+        key_expires_at: None,
+    }
 }
 
 #[test]
@@ -94,6 +101,44 @@ fn a_key_takes_what_it_holds_and_what_its_owner_holds() {
     assert_eq!(administrator.reach_key(&of(&plain, ""), Some(&plain), &roles()), Ok(()));
     assert_eq!(administrator.reach_key(&of(&plain, "orders:write"), Some(&plain), &roles()), Err(Beyond::default()));
     assert_eq!(administrator.reach_key(&of(&rich, ""), Some(&rich), &roles()), Err(Beyond::default()));
+}
+
+#[test]
+fn a_key_of_another_user_is_taken_only_by_whoever_could_set_their_password() {
+    let plain = user("plain", scopes("orders:read"), "", false);
+    let owned = key(KeyOwner::User(plain.id.clone()), scopes("orders:read"));
+    for (actor, held, taken) in [
+        (Actor::Service("desk".into()), "keys:write orders:read", false),
+        (Actor::Service("desk".into()), "keys:write users:write orders:read", true),
+        (Actor::Service("desk".into()), "keys:write users:write", false),
+        (Actor::User(plain.id.clone()), "keys:write orders:read", true),
+    ] {
+        let who = administrator(actor, scopes(held));
+        assert_eq!(who.take_key(&owned, Some(&plain), &roles()).is_ok(), taken, "{held}");
+    }
+}
+
+#[test]
+fn a_key_that_is_good_somewhere_reaches_no_key_that_is_good_elsewhere() {
+    let reach = |networks: &str, methods: &str| KeyReach {
+        networks: NetworkSet::parse(networks).unwrap(),
+        methods: MethodNames::parse(methods).unwrap(),
+        ..KeyReach::default()
+    };
+    let narrow = Administrator {
+        reach: reach("10.0.0.0/8", ""),
+        ..administrator(Actor::Service("desk".into()), scopes("keys:write"))
+    };
+    let of = |reach| {
+        let plain = key(KeyOwner::Service("robot".into()), ScopeSet::default());
+        ApiKey { terms: KeyTerms { reach, ..KeyTerms::default() }, ..plain }
+    };
+    assert_eq!(narrow.reach_key(&of(reach("10.1.0.0/16", "GET")), None, &roles()), Ok(()));
+    for other in [reach("", ""), reach("", "GET"), reach("10.0.0.0/7", ""), reach("10.0.0.0/8 11.0.0.0/8", "")] {
+        assert_eq!(narrow.reach_key(&of(other), None, &roles()), Err(Beyond::default()));
+    }
+    assert_eq!(narrow.reach_within(reach("", "GET")), reach("10.0.0.0/8", "GET"));
+    assert_eq!(narrow.reach_within(reach("11.0.0.0/8", "")), reach("11.0.0.0/8", ""), "asked for, and then refused");
 }
 
 #[test]
@@ -190,7 +235,7 @@ impl Model {
             }
             Attempt::Rotate { key } => {
                 if let Some(key) = self.keys.get(key)
-                    && who.reach_key(key, self.owner(key), &roles).is_ok()
+                    && who.take_key(key, self.owner(key), &roles).is_ok()
                 {
                     self.held_keys.push(key.clone());
                 }

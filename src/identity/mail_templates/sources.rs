@@ -13,7 +13,7 @@ macro_rules! built_in {
     ($($name:literal)+) => { [$(($name, include_str!($name))),+] };
 }
 
-const BUILT_IN: [(&str, &str); 12] = built_in![
+const BUILT_IN: [(&str, &str); 15] = built_in![
     "password_reset.subject.txt"
     "password_reset.txt"
     "password_reset.html"
@@ -26,6 +26,9 @@ const BUILT_IN: [(&str, &str); 12] = built_in![
     "recovery_code_used.subject.txt"
     "recovery_code_used.txt"
     "recovery_code_used.html"
+    "key_reported.subject.txt"
+    "key_reported.txt"
+    "key_reported.html"
 ];
 
 /// The text of a template, and what faults call it.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::access_policy::AccessPolicy;
+use crate::domain::rate_limit::RouteLimits;
 use crate::routing::normal_path::Oddities;
 use crate::routing::pattern::PathPattern;
 use crate::routing::route::{Methods, Target};
@@ -15,6 +16,7 @@ fn route(name: &str, path: &str) -> Route {
         forward_credentials: false,
         strip_prefix: None,
         allow: Oddities::default(),
+        limits: RouteLimits::default(),
     }
 }
 

@@ -22,11 +22,16 @@ impl Finished {
         self
     }
 
-    /// Exit code 1, nothing on standard output, and one line on standard error, which is returned.
+    /// What is on standard error for people: all but what the audit tells there.
+    pub fn complaint(&self) -> String {
+        self.stderr.split_inclusive('\n').filter(|line| !line.starts_with("{\"log\":\"audit\"")).collect()
+    }
+
+    /// Exit code 1, nothing on standard output, and one line of complaint, which is returned.
     #[track_caller]
-    pub fn refusal(&self) -> &str {
+    pub fn refusal(&self) -> String {
         assert_eq!((self.code, self.stdout.as_str()), (Some(1), ""), "{self:?}");
-        let sentence = self.stderr.trim_end_matches('\n');
+        let sentence = self.complaint().trim_end_matches('\n').to_owned();
         assert!(!sentence.is_empty() && !sentence.contains('\n'), "not one sentence: {self:?}");
         for noise in ["panicked", "RUST_BACKTRACE", "Error {", "Some(", "unwrap"] {
             assert!(!sentence.contains(noise), "not for people: {sentence}");

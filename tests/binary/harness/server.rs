@@ -109,6 +109,11 @@ impl Server {
         Client::connect(self.http).request("POST", target, &json, body.to_string().as_bytes())
     }
 
+    /// To the upstream.
+    pub fn post_with_key(&self, key: &str) -> Reply {
+        Client::connect(self.http).request("POST", "/", &[("X-API-Key", key)], b"")
+    }
+
     pub fn sign_in(&self, name: &str, password: &str) -> Reply {
         self.post("/api/v1/auth/token/", &json!({"username": name, "password": password}))
     }

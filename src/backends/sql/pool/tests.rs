@@ -1,3 +1,4 @@
+use super::sqlite::READERS;
 use super::*;
 
 async fn pool_in(dir: &tempfile::TempDir) -> Pool {

@@ -11,16 +11,21 @@ use async_trait::async_trait;
 use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_core::protocols::tls::{SslDigest, TlsRef};
 use pingora_core::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
-    UniqueIDType,
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
+    UniqueID, UniqueIDType,
 };
 use tokio::io::AsyncWrite;
 
 use super::GuardedStream;
 
+/// The other end of a connection, as far as it has an address.
+pub fn peer_of(stream: &Stream) -> Option<SocketAddr> {
+    stream.get_socket_digest()?.peer_addr()?.as_inet().copied()
+}
+
 impl GuardedStream {
     pub(super) fn peer(&self) -> Option<SocketAddr> {
-        self.inner.get_socket_digest()?.peer_addr()?.as_inet().copied()
+        peer_of(&self.inner)
     }
 }
 

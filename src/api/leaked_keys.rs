@@ -1,0 +1,133 @@
+//! `keys/leaked/`: whoever has found a key can end it, without being anybody here.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::answer;
+use super::body::{self, Unreadable};
+use super::context::{RequestContext, Services};
+use super::fields::Fields;
+use super::refusal::{refuse, refuse_with};
+use super::schema;
+use crate::access::miss_budget::Reserved;
+use crate::domain::api_key::PresentedKey;
+use crate::domain::audit::Initiator;
+use crate::domain::denial::Denial;
+use crate::domain::secret::Secret;
+use crate::identity::api_keys::KeyError;
+
+/// Keys in one report.
+const MOST: usize = 10;
+/// Far longer than any key.
+const LONGEST: usize = 200;
+
+/// Report leaked keys
+///
+/// Revokes each API key that is shown whole, at once and for good, and tells its owner by mail. Nothing else is needed: whoever
+/// holds a key could do more than end it, and whoever has found one should not have to look for somebody who may.
+///
+/// What became of each key is told, as nobody learns by it what they could not learn by using the key. Unknown keys spend the same
+/// budget as requests with unknown keys; when that is spent, nothing is looked at.
+#[utoipa::path(
+    post, path = "keys/leaked/", operation_id = "report_leaked_keys", tag = "API keys",
+    request_body = schema::api_keys::FoundKeys,
+    responses((status = 200, description = "What became of each", body = schema::api_keys::FoundKeysAnswer)),
+)]
+pub async fn report(
+    State(services): State<Arc<Services>>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response<Body> {
+    let shown = match body::read_json(&headers, &bytes) {
+        Ok(fields) => found_keys(fields),
+        Err(Unreadable(response)) => return *response,
+    };
+    let shown = match shown {
+        Ok(shown) => shown,
+        Err(faults) => return refuse_with(Denial::InvalidFields, &faults),
+    };
+    // What is no key is never looked up.
+    let keys: Vec<Option<PresentedKey>> =
+        shown.iter().map(|text| PresentedKey::parse(text.expose().trim()).ok()).collect();
+    let Some(reserved) = reserve(&services, &context, keys.iter().flatten().count()) else {
+        return refuse(Denial::TooManyUnknownKeys);
+    };
+    // Nobody but the key itself speaks here, whatever else the request shows.
+    let by = context.initiator(&headers);
+    let mut outcomes = Vec::with_capacity(keys.len());
+    let mut reserved = reserved.into_iter();
+    for key in keys {
+        let outcome = match key {
+            None => Ok(Outcome::Unknown),
+            Some(key) => end(&services, &key, &by).await,
+        };
+        match outcome {
+            Ok(Outcome::Unknown) => outcomes.push("unknown"),
+            Ok(Outcome::Revoked) => {
+                reserved.next().into_iter().for_each(Reserved::give_back);
+                outcomes.push("revoked");
+            }
+            Err(_) => {
+                reserved.for_each(Reserved::give_back);
+                return refuse(Denial::Unavailable);
+            }
+        }
+    }
+    let results: Vec<Value> = outcomes.into_iter().map(|outcome| json!({ "outcome": outcome })).collect();
+    answer::secret_json(StatusCode::OK, &json!({ "results": results }))
+}
+
+enum Outcome {
+    Revoked,
+    Unknown,
+}
+
+async fn end(services: &Services, key: &PresentedKey, by: &Initiator) -> Result<Outcome, KeyError> {
+    let Some(key) = services.leaked_keys.find(key).await? else { return Ok(Outcome::Unknown) };
+    services.leaked_keys.revoke(&key, by).await?;
+    Ok(Outcome::Revoked)
+}
+
+/// One look-up for each, or none at all. Those of keys that there are will be given back.
+fn reserve(services: &Services, context: &RequestContext, count: usize) -> Option<Vec<Reserved>> {
+    let now = services.auditor.now();
+    let mut reserved = Vec::with_capacity(count);
+    for _ in 0..count {
+        match services.miss_budget.reserve(context.client, now) {
+            Ok(one) => reserved.push(one),
+            Err(_) => {
+                reserved.into_iter().for_each(Reserved::give_back);
+                return None;
+            }
+        }
+    }
+    Some(reserved)
+}
+
+/// One, or several.
+fn found_keys(mut fields: Fields) -> Result<Vec<Secret<String>>, Value> {
+    let one = if fields.is_given("key") { fields.filled_line("key", LONGEST) } else { None };
+    let several = if fields.is_given("keys") {
+        fields.list("keys", MOST, |text| {
+            if text.len() > LONGEST { Err("a key is shorter than that") } else { Ok(text.to_owned()) }
+        })
+    } else {
+        None
+    };
+    match (&one, &several) {
+        (None, None) if !fields.is_given("key") && !fields.is_given("keys") => {
+            fields.fault("key", "This field is required.");
+        }
+        (Some(_), Some(_)) => fields.fault("keys", "Give either key or keys."),
+        (None, Some(several)) if several.is_empty() => fields.fault("keys", "This list may not be empty."),
+        _ => {}
+    }
+    fields.finish()?;
+    Ok(one.into_iter().chain(several.into_iter().flatten()).map(Secret::new).collect())
+}
