@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::api_keys::{KeyAdministration, KeyError};
 use super::notices::{Notice, Notices};
-use crate::crypto::digest::sha256;
+use crate::crypto::key_digest::digest_of;
 use crate::domain::api_key::{ApiKey, PresentedKey};
 use crate::domain::audit::Initiator;
 use crate::storage::api_keys::ApiKeys;
@@ -17,7 +17,7 @@ pub struct LeakedKeys {
 
 impl LeakedKeys {
     pub async fn find(&self, key: &PresentedKey) -> Result<Option<Arc<ApiKey>>, KeyError> {
-        Ok(self.store.find_by_digest(&sha256(key.expose().as_bytes())).await?)
+        Ok(self.store.find_by_digest(&digest_of(key)).await?)
     }
 
     /// Revokes a key that somebody has shown whole, whoever they are, and tells its owner. A key that is expired or that
