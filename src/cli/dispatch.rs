@@ -5,7 +5,7 @@ use std::path::Path;
 use super::arguments::{Arguments, Command};
 use super::desk::Desk;
 use super::failure::Failure;
-use super::{audit, check, keys, lockouts, migrate, quickstart, secrets, serve, signing_keys, users};
+use super::{audit, check, control, keys, lockouts, migrate, quickstart, secrets, serve, signing_keys, users};
 use crate::config::environment::ProcessEnvironment;
 use crate::config::settings::Settings;
 
@@ -13,7 +13,9 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     let (config, format) = (arguments.config.as_path(), arguments.output);
     match arguments.command {
         Command::Quickstart(options) => quickstart::run(&options),
-        Command::Serve => serve::run(&settings(config)?),
+        Command::Serve(options) => serve::run(config, &options),
+        Command::Reload => control::reload(&settings(config)?, format),
+        Command::Upgrade(options) => control::upgrade(&settings(config)?, options, format),
         Command::Check => check::run(config, &settings(config)?, format),
         Command::Explain { method, url } => check::explain(&settings(config)?, &method, &url, format),
         Command::Migrate => migrate::run(&settings(config)?, format),

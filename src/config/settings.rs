@@ -43,17 +43,21 @@ pub struct Settings {
     pub workers: Workers,
     pub upstreams: Vec<Upstream>,
     pub routes: Vec<Route>,
+    /// Of the text of the file, so that nodes can be told apart that run on different ones; zero when there is no file.
+    pub checksum: u32,
     /// Settings that are weaker than their default or easily misused, for the log at start.
     pub warnings: Vec<Fault>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Listen {
     pub http: SocketAddr,
     pub ops: SocketAddr,
+    /// Where commands reach the running process; without it beside the database file, if there is one.
+    pub control: Option<PathBuf>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Storage {
     /// May hold a password, so it is never printed whole.
     pub url: Secret<String>,
@@ -61,7 +65,7 @@ pub struct Storage {
     pub migrate: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cache {
     /// Upper bound for each in-process cache, in bytes.
     pub bytes: u64,
@@ -75,7 +79,7 @@ pub struct Cache {
     pub poll_interval: Duration,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum MasterKeySource {
     File(PathBuf),
     /// The key itself, from the environment: 64 hex digits or 43/44 characters of base64.
@@ -89,9 +93,11 @@ pub enum Compatibility {
     Django,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tokens {
     pub signing: Signing,
+    /// How old the key of the gateway's own making grows that signs; without it, until an operator rotates it.
+    pub rotate_keys_every: Option<Duration>,
     pub access_lifetime: Duration,
     /// Idle lifetime: a refresh token that is not used for this long is over.
     pub refresh_lifetime: Duration,
@@ -106,7 +112,7 @@ pub struct Tokens {
     pub reuse_grace: Duration,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Signing {
     /// A key made by the gateway, kept sealed in the store.
     Generated(SigningAlgorithm),
@@ -116,7 +122,7 @@ pub enum Signing {
     Pem { algorithm: SigningAlgorithm, pem: Secret<String> },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Passwords {
     /// Argon2id memory in KiB.
     pub memory_kib: u32,
@@ -143,7 +149,7 @@ pub struct Lockout {
     pub shared_networks: Vec<IpNet>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SecondFactor {
     /// What authenticator apps call the account; `None` under `compatibility: django` unless set. At most 64 bytes, so
     /// that it fits into a QR code beside any user name.
@@ -213,7 +219,7 @@ pub struct Api {
     pub docs: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct IdentityHeaders {
     pub preset: HeaderPreset,
     pub assertion: bool,
@@ -231,7 +237,7 @@ pub enum HeaderPreset {
     Django,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     pub header_bytes: usize,
     pub header_fields: usize,
@@ -249,7 +255,7 @@ pub struct Limits {
     pub unknown_keys_burst: u32,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Log {
     pub access: LogPlace,
     pub audit: LogPlace,
@@ -270,7 +276,7 @@ pub enum LogPlace {
     Off,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Workers {
     /// Threads that proxy.
     pub threads: usize,

@@ -8,6 +8,7 @@ pub mod challenge;
 pub mod change;
 pub mod client_network;
 pub mod clock;
+pub mod clock_step;
 pub mod credential;
 pub mod denial;
 pub mod digest;

@@ -1,6 +1,7 @@
 //! Keys that sign tokens, and the algorithms they are pinned to.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::clock::Timestamp;
 
@@ -76,6 +77,41 @@ impl KeyState {
 
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Next, Self::Active, Self::Retired].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// How long a key is published before it signs: for as long as whoever checks tokens may keep what was published.
+pub const ANNOUNCED_FOR: Duration = Duration::from_secs(3600);
+
+/// What is due for the keys of one use and algorithm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RotationStep {
+    Nothing,
+    /// A next key is to be made and published.
+    Announce,
+    /// The next key of this id has been published for long enough.
+    Promote(String),
+}
+
+impl RotationStep {
+    /// Of all `keys`, oldest first, those for `key_use` and `algorithm` count. Without `every` none is announced, but one that
+    /// waits is promoted all the same.
+    pub fn due(
+        keys: &[SigningKey],
+        key_use: KeyUse,
+        algorithm: SigningAlgorithm,
+        every: Option<Duration>,
+        now: Timestamp,
+    ) -> Self {
+        let in_state = |state| {
+            keys.iter().find(|key| key.key_use == key_use && key.algorithm == algorithm && key.state == state)
+        };
+        let is_older = |key: &SigningKey, age| now.since(key.created_at) >= age;
+        match (in_state(KeyState::Next), in_state(KeyState::Active), every) {
+            (Some(next), _, _) if is_older(next, ANNOUNCED_FOR) => Self::Promote(next.kid.clone()),
+            (None, Some(active), Some(every)) if is_older(active, every) => Self::Announce,
+            _ => Self::Nothing,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ pub mod identity_headers;
 pub mod in_flight;
 pub mod ops;
 pub mod record;
+pub mod regime;
 pub mod reserved;
 pub mod respond;
 pub mod sanitise;

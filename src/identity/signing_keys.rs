@@ -36,7 +36,7 @@ impl SigningKeyring<'_> {
     /// All keys for one use, of which the active one signs. Makes the first one; nodes that start at once agree on one.
     pub async fn open_or_create(&self, key_use: KeyUse, algorithm: SigningAlgorithm) -> Result<KeySet, KeysError> {
         if self.store.find_active(key_use, algorithm).await?.is_none() {
-            self.store.insert_first(&self.make(key_use, algorithm)?).await?;
+            self.store.insert_first(&self.make(key_use, algorithm, KeyState::Active)?).await?;
         }
         let mut active = None;
         let mut others = Vec::new();
@@ -56,7 +56,30 @@ impl SigningKeyring<'_> {
         Ok(KeySet::new(active, others))
     }
 
-    /// A new key signs from here on; the one before still verifies, until it is deleted.
+    /// A new key is published and verifies, and does not sign yet. Where one waits already, it is left as it is.
+    pub async fn announce(
+        &self,
+        key_use: KeyUse,
+        algorithm: SigningAlgorithm,
+        by: &Initiator,
+    ) -> Result<bool, KeysError> {
+        // As in `rotate`.
+        self.open_or_create(key_use, algorithm).await?;
+        let key = self.make(key_use, algorithm, KeyState::Next)?;
+        let event = by.did(AuditAction::SigningKeysRotate, AuditOutcome::Done, key.created_at, self.random);
+        let event = event.saying(format!("announced {} {} {}", key.key_use.as_str(), key.algorithm, key.kid));
+        Ok(self.store.announce(&key, &event.into()).await?)
+    }
+
+    /// The next key `kid` signs from here on. `false` when another node was first.
+    pub async fn promote(&self, kid: &str, key_use: KeyUse, by: &Initiator) -> Result<bool, KeysError> {
+        let now = self.clock.now();
+        let event = by.did(AuditAction::SigningKeysRotate, AuditOutcome::Done, now, self.random);
+        let event = event.saying(format!("{} {kid}", key_use.as_str()));
+        Ok(self.store.promote(kid, key_use, now, &event.into()).await?)
+    }
+
+    /// A new key signs from here on, whoever has heard of it; the one before still verifies, until it is deleted.
     pub async fn rotate(
         &self,
         key_use: KeyUse,
@@ -65,14 +88,14 @@ impl SigningKeyring<'_> {
     ) -> Result<SigningKey, KeysError> {
         // Only who can open the present keys may add one: a wrong master key would shut everybody out at the next start.
         self.open_or_create(key_use, algorithm).await?;
-        let key = self.make(key_use, algorithm)?;
+        let key = self.make(key_use, algorithm, KeyState::Active)?;
         let event = by.did(AuditAction::SigningKeysRotate, AuditOutcome::Done, key.created_at, self.random);
         let event = event.saying(format!("{} {} {}", key.key_use.as_str(), key.algorithm, key.kid));
         self.store.rotate(&key, &event.into()).await?;
         Ok(key)
     }
 
-    fn make(&self, key_use: KeyUse, algorithm: SigningAlgorithm) -> Result<SigningKey, KeysError> {
+    fn make(&self, key_use: KeyUse, algorithm: SigningAlgorithm, state: KeyState) -> Result<SigningKey, KeysError> {
         let making = |error: BadKey| KeysError::Making(error.to_string());
         let private = key_pair::generate(algorithm).map_err(making)?;
         let pair = KeyPair::from_pkcs8(algorithm, &private).map_err(making)?;
@@ -84,7 +107,7 @@ impl SigningKeyring<'_> {
             kid: pair.kid().to_owned(),
             algorithm,
             key_use,
-            state: KeyState::Active,
+            state,
             sealed_private,
             created_at: self.clock.now(),
             retired_at: None,

@@ -2,142 +2,135 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
+use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
 use super::desks::{self, Footing};
-use super::ground::{self, Nature, Stores};
-use super::key_reload::KeyReload;
+use super::foundation::Foundation;
+use super::ground::{self, Nature};
 use super::keyrings::{Keyrings, read_keys};
 use super::logs::{access_log, audit_log};
 use super::mail::MailRoom;
-use super::schedule::Schedule;
 use super::start_error::StartError;
 use crate::access::gatekeeper::{CredentialRule, Gatekeeper};
 use crate::access::key_check::KeyCheck;
 use crate::access::miss_budget::MissBudget;
-use crate::access::serial::Serial;
 use crate::access::token_check::TokenCheck;
 use crate::access::voucher::Voucher;
 use crate::api::context::Services;
 use crate::api::router::Api;
-use crate::cache::api_keys::CachedApiKeys;
-use crate::cache::remembered::{Bounds, Surroundings};
-use crate::cache::sessions::CachedSessions;
-use crate::cache::users::CachedUsers;
-use crate::cache::{Forget, Forgetters};
 use crate::config::settings::{self, Compatibility, HeaderPreset, Settings, Upstream};
 use crate::crypto::assertion::AssertionWriter;
 use crate::crypto::tokens::{Keys, Tokens};
 use crate::domain::token::TokenRules;
 use crate::edge::body::BodyLimits;
-use crate::edge::gateway::Gateway;
 use crate::edge::identity_headers::{HeaderNames, IdentityHeaders};
-use crate::edge::in_flight::InFlight;
 use crate::edge::record::Recorder;
+use crate::edge::regime::Regime;
 use crate::edge::sanitise::Sanitiser;
-use crate::edge::standing::StandingTunnels;
 use crate::edge::upstreams::{ServerAddress, UpstreamSpec, Upstreams};
-use crate::edge::wire::{HeadLimits, Tunnels, WireSettings};
+use crate::edge::wire::{HeadLimits, WireSettings};
 use crate::identity::passwords::Passwords;
 use crate::jobs::delete_expired::DeleteExpired;
-use crate::jobs::follow_invalidations::FollowInvalidations;
 use crate::jobs::send_mail::SendMail;
 use crate::routing::client_address::TrustedProxies;
 use crate::routing::host::HostPattern;
 use crate::routing::route::Route;
 use crate::routing::table::RouteTable;
-use crate::storage::invalidations::Heed;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::audit_log::AuditLog;
 
-/// Everything that runs, put together and not yet started.
+/// One reading of the configuration, put together: what requests meet, and what the jobs go by.
 pub struct Assembly {
-    pub gateway: Gateway,
-    pub wire: WireSettings,
-    pub metrics: Arc<Metrics>,
-    pub in_flight: InFlight,
-    pub gatekeeper: Arc<Gatekeeper>,
+    pub settings: Arc<Settings>,
+    pub regime: Arc<Regime>,
+    pub wire: Arc<WireSettings>,
+    pub keyrings: Keyrings,
     pub passwords: Arc<Passwords>,
-    pub stores: Stores,
-    pub schedule: Schedule,
+    pub audit_log: Arc<AuditLog>,
+    pub delete_expired: DeleteExpired,
+    pub send_mail: SendMail,
 }
 
-/// Where work is done that is not done on the thread of its connection.
-pub struct Runtimes {
-    /// Calls to the stores.
-    pub stores: Handle,
-    /// What is served here.
-    pub handlers: Handle,
-}
+/// The one in force.
+pub type InForce = Arc<ArcSwap<Assembly>>;
 
-pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes) -> Result<Assembly, StartError> {
+/// Puts together what `settings` say, on the foundation that is there. What does not differ from `before` is taken over
+/// with all that it remembers.
+pub async fn assemble(
+    settings: &Settings,
+    foundation: &Foundation,
+    before: Option<&Assembly>,
+) -> Result<Assembly, StartError> {
+    let Foundation { nature, stores, remembering, metrics, .. } = foundation;
+    let same = Unchanged { settings, before };
     let mail_room = MailRoom::open(&settings.mail)?;
-    let stores = Stores::open(settings).await?;
-    let (token_keys, assertion_keys) = read_keys(settings, &stores, nature).await?;
-    let keyrings = Keyrings { tokens: Keys::new(token_keys), assertions: Keys::new(assertion_keys) };
     let master_keys = Arc::new(ground::master_keys(settings)?);
-    let mut metrics = Metrics::new().map_err(|error| StartError::Process(error.to_string()))?;
-    metrics.prepare_routes(settings.routes.iter().map(|route| route.name.as_ref()));
-    let metrics = Arc::new(metrics);
-    let passwords = ground::passwords(&settings.passwords, nature)?;
-
-    let bounds = Bounds {
-        bytes: settings.cache.bytes,
-        max_age: settings.cache.max_age,
-        negative_max_age: settings.cache.negative_max_age,
-        stale_ok: settings.cache.stale_ok,
+    let keyrings = match same.by(|settings| &settings.tokens.signing) {
+        Some(before) => before.keyrings.clone(),
+        None => {
+            let (tokens, assertions) = read_keys(settings, stores, nature).await?;
+            Keyrings { tokens: Keys::new(tokens), assertions: Keys::new(assertions) }
+        }
     };
-    metrics.revocation_bound_seconds.set(bounds.max_age.as_secs_f64());
-    let surroundings = || Surroundings {
-        clock: Arc::clone(&nature.clock),
-        metrics: Arc::clone(&metrics),
-        runtime: runtimes.stores.clone(),
+    let passwords = match same.by(|settings| &settings.passwords) {
+        Some(before) => Arc::clone(&before.passwords),
+        None => ground::passwords(&settings.passwords, nature)?,
     };
-    let users = Arc::new(CachedUsers::new(Arc::clone(&stores.users), bounds, surroundings()));
-    let sessions = Arc::new(CachedSessions::new(Arc::clone(&stores.sessions), bounds, surroundings()));
-    let api_keys = Arc::new(CachedApiKeys::new(Arc::clone(&stores.api_keys), bounds, surroundings()));
 
     let tokens = Tokens::new(keyrings.tokens.clone(), token_rules(settings));
-    let serial = Arc::new(Serial::default());
-    let gatekeeper = Arc::new(Gatekeeper::new(
-        TokenCheck::new(
+    let serial = &foundation.serial;
+    // What is remembered of tokens and keys was derived from roles; whoever loses one loses its scopes at once.
+    let token_check = same.by(|settings| {
+        (&settings.tokens, settings.compatibility, &settings.roles, settings.second_factor.required)
+    });
+    let token_check = match token_check {
+        Some(before) => Arc::clone(before.regime.gatekeeper.tokens()),
+        None => Arc::new(TokenCheck::new(
             tokens.clone(),
-            Arc::clone(&sessions) as _,
-            Arc::clone(&users) as _,
+            Arc::clone(&remembering.sessions),
+            Arc::clone(&remembering.users),
             settings.roles.clone(),
             settings.second_factor.required,
             settings.cache.bytes,
-            Arc::clone(&serial),
-        ),
-        KeyCheck::new(
-            Arc::clone(&api_keys) as _,
-            Arc::clone(&users) as _,
+            Arc::clone(serial),
+        )),
+    };
+    let key_check = same.by(|settings| {
+        (&settings.roles, settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst)
+    });
+    let key_check = match key_check {
+        Some(before) => Arc::clone(before.regime.gatekeeper.keys()),
+        None => Arc::new(KeyCheck::new(
+            Arc::clone(&remembering.api_keys),
+            Arc::clone(&remembering.users),
             settings.roles.clone(),
             MissBudget::new(settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst),
-            Arc::clone(&serial),
-        ),
+            Arc::clone(serial),
+        )),
+    };
+    let gatekeeper = Arc::new(Gatekeeper::new(
+        token_check,
+        key_check,
         credential_rule(settings),
         Arc::clone(&nature.clock),
-        serial,
+        Arc::clone(serial),
     ));
 
-    let remembering = Stores {
-        users: Arc::clone(&users) as _,
-        sessions: Arc::clone(&sessions) as _,
-        api_keys: Arc::clone(&api_keys) as _,
-        ..stores.clone()
+    let audit_log = match same.by(|settings| &settings.log.audit) {
+        Some(before) => Arc::clone(&before.audit_log),
+        None => Arc::new(audit_log(settings, metrics)?),
     };
     let desks = desks::set_up(Footing {
         settings,
         nature,
-        stores: &remembering,
+        stores: remembering,
         passwords: &passwords,
         tokens: &tokens,
         keyrings: &keyrings,
         master_keys: &master_keys,
         mail_room: &mail_room,
-        witness: Arc::new(audit_log(settings, &metrics)?),
+        witness: Arc::clone(&audit_log) as _,
     });
     let guesses_kept = desks.guess_rules.longest_window();
     let send_mail = SendMail {
@@ -148,30 +141,35 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         random: Arc::clone(&nature.random),
     };
     let services = desks.services;
-    let (api, table) = routes(settings, services, &runtimes.handlers)?;
+    let (api, table) = routes(settings, services, &foundation.handlers)?;
 
     let recorder = Recorder {
-        metrics: Arc::clone(&metrics),
-        log: Arc::new(access_log(settings, &metrics)?),
+        metrics: Arc::clone(metrics),
+        log: match same.by(|settings| &settings.log.access) {
+            Some(before) => Arc::clone(&before.regime.recorder.log),
+            None => Arc::new(access_log(settings, metrics)?),
+        },
         clock: Arc::clone(&nature.clock),
     };
-    let in_flight = InFlight::new(metrics.in_flight.clone());
-    let tunnels = Arc::new(Tunnels::default());
-    let standing = Arc::new(StandingTunnels::new(Arc::clone(&tunnels), Arc::clone(&gatekeeper)));
-    let gateway = Gateway {
+    let regime = Regime {
         sanitiser: Sanitiser::new(
             TrustedProxies::new(settings.trusted_proxies.clone()),
             settings.compatibility == Compatibility::Django,
             nature.random.as_ref(),
         ),
         table: Arc::new(table),
-        gatekeeper: Arc::clone(&gatekeeper),
+        gatekeeper,
         api,
-        identity: identity_headers(settings, keyrings.assertions.clone(), nature),
-        upstreams: Upstreams::new(upstreams(&settings.upstreams), Arc::clone(&nature.clock)),
+        identity: match same.by(|settings| (&settings.identity, &settings.tokens.signing)) {
+            Some(before) => Arc::clone(&before.regime.identity),
+            None => Arc::new(identity_headers(settings, keyrings.assertions.clone(), nature)),
+        },
+        upstreams: Upstreams::new(
+            upstreams(&settings.upstreams),
+            Arc::clone(&nature.clock),
+            before.map(|before| &before.regime.upstreams),
+        ),
         recorder: recorder.clone(),
-        in_flight: in_flight.clone(),
-        standing: Arc::clone(&standing),
         body_limits: BodyLimits { bytes: settings.limits.body_bytes, timeout: settings.limits.body_timeout },
         idle_timeout: settings.limits.idle_timeout.as_secs().max(1),
     };
@@ -183,23 +181,11 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         },
         head_timeout: settings.limits.head_timeout,
         observer: Arc::new(recorder),
-        tunnels,
+        tunnels: Arc::clone(&foundation.tunnels),
+        connections: metrics.connections.clone(),
     };
-    let key_reload = Arc::new(KeyReload {
-        settings: settings.clone(),
-        stores: stores.clone(),
-        nature: nature.clone(),
-        keyrings,
-        gatekeeper: Arc::clone(&gatekeeper),
-        due: AtomicBool::new(false),
-    });
-    let forgetters: Vec<Arc<dyn Forget>> =
-        vec![users, Arc::clone(&sessions) as _, api_keys, Arc::clone(&key_reload) as _];
-    let forgetters = Arc::new(Forgetters::new(forgetters));
-    let heed: Arc<dyn Heed> = Arc::clone(&forgetters) as _;
-    stores.pool.tell(Arc::downgrade(&heed));
     let delete_expired = DeleteExpired {
-        sessions,
+        sessions: Arc::clone(&remembering.sessions),
         challenges: Arc::clone(&stores.challenges),
         password_resets: Arc::clone(&stores.password_resets),
         guesses: Arc::clone(&stores.guesses),
@@ -211,16 +197,29 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         keys_kept: settings.tokens.refresh_lifetime.max(settings.tokens.access_lifetime) + settings.tokens.leeway,
         clock: Arc::clone(&nature.clock),
     };
-    let schedule = Schedule {
-        follow_invalidations: Arc::new(FollowInvalidations::new(Arc::clone(&stores.invalidations), forgetters)),
-        follow_every: settings.cache.poll_interval,
-        key_reload,
-        standing,
-        delete_expired: Arc::new(delete_expired),
+    Ok(Assembly {
+        settings: Arc::new(settings.clone()),
+        regime: Arc::new(regime),
+        wire: Arc::new(wire),
+        keyrings,
+        passwords,
+        audit_log,
+        delete_expired,
         send_mail,
-        metrics: Arc::clone(&metrics),
-    };
-    Ok(Assembly { gateway, wire, metrics, in_flight, gatekeeper, passwords, stores, schedule })
+    })
+}
+
+/// What may be taken over from the configuration before.
+struct Unchanged<'a> {
+    settings: &'a Settings,
+    before: Option<&'a Assembly>,
+}
+
+impl<'a> Unchanged<'a> {
+    /// The assembly before, if what `part` shows of the settings is as it was.
+    fn by<T: PartialEq>(&self, part: impl Fn(&'a Settings) -> T) -> Option<&'a Assembly> {
+        self.before.filter(|before| part(&before.settings) == part(self.settings))
+    }
 }
 
 /// The configured routes and our own, in one table, and the router behind our own.

@@ -1,16 +1,23 @@
 //! One process from start to drain. [`assemble`] is where who-gets-whom is written, and [`desks`] for the identity side.
 
 pub mod assemble;
+pub mod clock_job;
+pub mod control;
 pub mod desks;
 pub mod explain;
+pub mod foundation;
 pub mod ground;
+pub mod handover;
 pub mod key_reload;
 pub mod keyrings;
+pub mod live;
 pub mod logs;
 pub mod mail;
+pub mod reload;
 pub mod rotation;
 pub mod run;
 pub mod schedule;
+pub mod service_manager;
 pub mod signals;
 pub mod start_error;
 pub mod workers;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use pingora_core::protocols::Stream;
+use prometheus::IntGauge;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::time::Sleep;
 
@@ -36,6 +37,8 @@ pub struct WireSettings {
     pub head_timeout: Duration,
     pub observer: Arc<dyn WireObserver>,
     pub tunnels: Arc<Tunnels>,
+    /// Of the process.
+    pub connections: IntGauge,
 }
 
 /// Stands between the socket and Pingora's HTTP/1 session.
@@ -89,6 +92,7 @@ enum Phase {
 
 impl GuardedStream {
     pub fn new(inner: Stream, settings: Arc<WireSettings>) -> Self {
+        settings.connections.inc();
         Self {
             inner,
             phase: Phase::Head,
@@ -176,6 +180,7 @@ impl GuardedStream {
 /// Where Pingora answers in place of an upstream, perhaps in the middle of an upload, it does not close but drop.
 impl Drop for GuardedStream {
     fn drop(&mut self) {
+        self.settings.connections.dec();
         if !self.owes_linger() || self.response.is_at_start() {
             return;
         }

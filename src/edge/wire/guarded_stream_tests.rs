@@ -39,6 +39,7 @@ impl Rig {
             head_timeout: Duration::from_secs(10),
             observer: Arc::clone(&observer) as Arc<dyn WireObserver>,
             tunnels: Arc::default(),
+            connections: IntGauge::new("connections", "open").unwrap(),
         };
         Self { client, guarded: GuardedStream::new(Box::new(server), Arc::new(settings)), observer }
     }
