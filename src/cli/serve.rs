@@ -20,8 +20,7 @@ pub fn run(path: &Path, options: &Serve) -> Result<(), Failure> {
     let binary = std::env::current_exe()?;
     let mut signals = Signals::catch()?;
     let (predecessor, sockets) = if options.take_over {
-        let (predecessor, sockets) =
-            Predecessor::receive().map_err(|error| StartError::Handover(error.to_string()))?;
+        let (predecessor, sockets) = Predecessor::receive().map_err(|error| StartError::Handover(error.to_string()))?;
         (Some(predecessor), Some(sockets))
     } else {
         (None, None)

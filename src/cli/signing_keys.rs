@@ -17,7 +17,9 @@ pub fn run(settings: &Settings, command: &SigningKeys, format: OutputFormat) -> 
     let keys = match command {
         SigningKeys::List => runtime.block_on(list(&stores))?,
         SigningKeys::Rotate { at_once: false } => runtime.block_on(rotate(settings, &stores, &Nature::real()))?,
-        SigningKeys::Rotate { at_once: true } => runtime.block_on(rotate_at_once(settings, &stores, &Nature::real()))?,
+        SigningKeys::Rotate { at_once: true } => {
+            runtime.block_on(rotate_at_once(settings, &stores, &Nature::real()))?
+        }
     };
     runtime.block_on(stores.close());
     let rows: Vec<Vec<String>> = keys.iter().map(to_row).collect();

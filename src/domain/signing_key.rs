@@ -103,9 +103,8 @@ impl RotationStep {
         every: Option<Duration>,
         now: Timestamp,
     ) -> Self {
-        let in_state = |state| {
-            keys.iter().find(|key| key.key_use == key_use && key.algorithm == algorithm && key.state == state)
-        };
+        let in_state =
+            |state| keys.iter().find(|key| key.key_use == key_use && key.algorithm == algorithm && key.state == state);
         let is_older = |key: &SigningKey, age| now.since(key.created_at) >= age;
         match (in_state(KeyState::Next), in_state(KeyState::Active), every) {
             (Some(next), _, _) if is_older(next, ANNOUNCED_FOR) => Self::Promote(next.kid.clone()),
@@ -127,4 +126,47 @@ pub struct SigningKey {
     pub created_at: Timestamp,
     /// When another key took over signing.
     pub retired_at: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(kid: &str, state: KeyState, created_at: i64) -> SigningKey {
+        SigningKey {
+            kid: kid.to_owned(),
+            algorithm: SigningAlgorithm::Es256,
+            key_use: KeyUse::Tokens,
+            state,
+            sealed_private: Vec::new(),
+            created_at: Timestamp::from_secs(created_at),
+            retired_at: None,
+        }
+    }
+
+    #[test]
+    fn an_old_key_is_followed_by_one_that_was_announced() {
+        let day = Duration::from_secs(86_400);
+        let due = |keys: &[SigningKey], every, now| {
+            RotationStep::due(keys, KeyUse::Tokens, SigningAlgorithm::Es256, every, Timestamp::from_secs(now))
+        };
+        let active = [key("old", KeyState::Retired, -9), key("a", KeyState::Active, 0)];
+        assert_eq!(due(&active, Some(day), 86_399), RotationStep::Nothing);
+        assert_eq!(due(&active, Some(day), 86_400), RotationStep::Announce);
+        assert_eq!(due(&active, None, 999_999), RotationStep::Nothing);
+        assert_eq!(due(&active, Some(day), -86_400), RotationStep::Nothing, "a clock that was set back");
+        let both = [key("a", KeyState::Active, 0), key("n", KeyState::Next, 90_000)];
+        assert_eq!(due(&both, Some(day), 93_599), RotationStep::Nothing);
+        for every in [Some(day), None] {
+            assert_eq!(due(&both, every, 93_600), RotationStep::Promote("n".to_owned()));
+        }
+        let other = RotationStep::due(
+            &both,
+            KeyUse::Assertions,
+            SigningAlgorithm::Es256,
+            Some(day),
+            Timestamp::from_secs(93_600),
+        );
+        assert_eq!(other, RotationStep::Nothing);
+    }
 }

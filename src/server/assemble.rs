@@ -81,9 +81,8 @@ pub async fn assemble(
     let tokens = Tokens::new(keyrings.tokens.clone(), token_rules(settings));
     let serial = &foundation.serial;
     // What is remembered of tokens and keys was derived from roles; whoever loses one loses its scopes at once.
-    let token_check = same.by(|settings| {
-        (&settings.tokens, settings.compatibility, &settings.roles, settings.second_factor.required)
-    });
+    let token_check = same
+        .by(|settings| (&settings.tokens, settings.compatibility, &settings.roles, settings.second_factor.required));
     let token_check = match token_check {
         Some(before) => Arc::clone(before.regime.gatekeeper.tokens()),
         None => Arc::new(TokenCheck::new(
@@ -96,9 +95,8 @@ pub async fn assemble(
             Arc::clone(serial),
         )),
     };
-    let key_check = same.by(|settings| {
-        (&settings.roles, settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst)
-    });
+    let key_check = same
+        .by(|settings| (&settings.roles, settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst));
     let key_check = match key_check {
         Some(before) => Arc::clone(before.regime.gatekeeper.keys()),
         None => Arc::new(KeyCheck::new(

@@ -14,8 +14,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg,
-    sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    recvmsg, sendmsg,
 };
 use tokio::io::AsyncReadExt as _;
 
@@ -45,8 +45,7 @@ impl Predecessor {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(COUNT))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let mut content = [0; 64];
-        let received =
-            recvmsg(&stream, &mut [IoSliceMut::new(&mut content)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+        let received = recvmsg(&stream, &mut [IoSliceMut::new(&mut content)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
         let mut sockets: Vec<OwnedFd> = Vec::new();
         for message in ancillary.drain() {
             if let RecvAncillaryMessage::ScmRights(rights) = message {

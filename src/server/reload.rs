@@ -19,11 +19,8 @@ impl fmt::Display for Refused {
 
 /// All that speaks against going from `present` to `next`, as far as it shows without building anything.
 pub fn faults(present: &Settings, next: &Settings) -> Vec<String> {
-    let building = [
-        explain::explain(next, "GET", "/").err(),
-        mail::check(&next.mail).err(),
-        ground::master_keys(next).err(),
-    ];
+    let building =
+        [explain::explain(next, "GET", "/").err(), mail::check(&next.mail).err(), ground::master_keys(next).err()];
     let needed = restart_needed(present, next).into_iter().map(|setting| format!("restart needed: {setting}"));
     needed.chain(building.into_iter().flatten().map(|fault: StartError| fault.to_string())).collect()
 }

@@ -67,9 +67,8 @@ pub async fn rotate(settings: &Settings, stores: &Stores, nature: &Nature) -> Re
     tokio::time::sleep(settings.cache.poll_interval * 2 + HEARD_WITHIN).await;
     let keys = list(stores).await?;
     for (key_use, algorithm) in own_keys(settings) {
-        let is_next = |key: &&SigningKey| {
-            key.key_use == key_use && key.algorithm == algorithm && key.state == KeyState::Next
-        };
+        let is_next =
+            |key: &&SigningKey| key.key_use == key_use && key.algorithm == algorithm && key.state == KeyState::Next;
         if let Some(next) = keys.iter().find(is_next) {
             keyring.promote(&next.kid, key_use, &by).await?;
         }
@@ -78,7 +77,11 @@ pub async fn rotate(settings: &Settings, stores: &Stores, nature: &Nature) -> Re
 }
 
 /// As [`rotate`], without waiting: a gateway that has not heard of a new key yet refuses what is signed with it.
-pub async fn rotate_at_once(settings: &Settings, stores: &Stores, nature: &Nature) -> Result<Vec<SigningKey>, StartError> {
+pub async fn rotate_at_once(
+    settings: &Settings,
+    stores: &Stores,
+    nature: &Nature,
+) -> Result<Vec<SigningKey>, StartError> {
     let master_keys = master_keys(settings)?;
     let keyring = keyring(&master_keys, stores, nature);
     let by = Initiator::operator();

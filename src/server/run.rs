@@ -137,8 +137,7 @@ impl Running {
             let tells = move || !in_flight.is_handed_over();
             GuardedApp::new(Arc::clone(&live.proxy), Arc::clone(&live.wire), tells)
         };
-        let workers =
-            Workers::start(settings.workers.threads, http, &sockets.http, &stopped, app).map_err(unusable)?;
+        let workers = Workers::start(settings.workers.threads, http, &sockets.http, &stopped, app).map_err(unusable)?;
 
         Ok(Self {
             workers: Some(workers),
@@ -239,9 +238,8 @@ impl Running {
         let _ = self.stop_ops.send(true);
         // For those that were just accepted to be counted.
         std::thread::sleep(SETTLE);
-        let done = self.wait_until(|running| {
-            running.in_flight().count() == 0 && running.metrics().connections.get() == 0
-        });
+        let done =
+            self.wait_until(|running| running.in_flight().count() == 0 && running.metrics().connections.get() == 0);
         self.shut_down();
         done
     }

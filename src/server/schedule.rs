@@ -83,7 +83,8 @@ impl Schedule {
                 }
             }
         });
-        let clock_job = Arc::new(ClockJob::start(Arc::clone(&foundation.nature.clock), Arc::clone(&foundation.metrics)));
+        let clock_job =
+            Arc::new(ClockJob::start(Arc::clone(&foundation.nature.clock), Arc::clone(&foundation.metrics)));
         jobs::spawn(runtime, WATCH_CLOCK_EVERY, end.clone(), move || {
             let clock_job = Arc::clone(&clock_job);
             async move { clock_job.run_once() }

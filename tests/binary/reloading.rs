@@ -102,6 +102,19 @@ fn a_faulty_configuration_is_refused_with_all_its_faults_and_the_one_before_stay
 }
 
 #[test]
+fn certificates_that_cannot_be_read_are_refused() {
+    let office = Office::open("");
+    office.place.write("data/ca.pem", "no certificates\n");
+    office.write("", |text| {
+        text.replace("upstreams:\n", "upstreams:\n  sealed: { servers: [\"https://127.0.0.1:1\"], tls: { server_name: a.example, ca: data/ca.pem } }\n")
+    });
+    let refused = office.place.run(&["reload"]);
+    assert!(refused.refusal().contains("data/ca.pem"), "{refused:?}");
+    assert_eq!(office.server.metric("portcullis_config_generation"), 1.0);
+    assert_eq!(office.server.get("/", &[("X-API-Key", &office.key)]).status, 200);
+}
+
+#[test]
 fn a_role_that_is_taken_away_opens_nothing_from_then_on() {
     let clerk = "roles: { clerk: { scopes: [orders:read] } }";
     let demanding = |text: String| text.replace("any: [jwt, api_key]", "any: [jwt], scopes: [orders:read]");
@@ -143,7 +156,9 @@ fn steady_traffic_loses_nothing_through_reloads() {
     let load = Load::start(office.server.http, &office.key);
     load.go_on(100);
     for round in 0..6 {
-        office.write("", |text| text + &format!("  - {{ name: r{round}, path: /r{round}, upstream: backend, access: public }}\n"));
+        office.write("", |text| {
+            text + &format!("  - {{ name: r{round}, path: /r{round}, upstream: backend, access: public }}\n")
+        });
         office.place.run(&["reload"]).success();
         assert_eq!(office.server.get(&format!("/r{round}"), &[]).status, 200);
         load.go_on(50);

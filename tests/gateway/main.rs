@@ -23,6 +23,7 @@ mod guessing_codes;
 mod harness;
 mod hosts;
 mod identity_headers;
+mod key_rotation;
 mod lockouts;
 mod logout;
 mod master_keys;

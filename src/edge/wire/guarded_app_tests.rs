@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::upstreams::peer::HttpPeer;
-use prometheus::IntGauge;
 use pingora_proxy::{ProxyHttp, Session, http_proxy};
+use prometheus::IntGauge;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -67,7 +67,11 @@ impl Rig {
             connections: IntGauge::new("connections", "open").unwrap(),
         };
         let proxy = http_proxy(&Arc::new(ServerConf::default()), gateway);
-        let app = Arc::new(GuardedApp::new(Arc::new(ArcSwap::from_pointee(proxy)), Arc::new(ArcSwap::from_pointee(settings)), || true));
+        let app = Arc::new(GuardedApp::new(
+            Arc::new(ArcSwap::from_pointee(proxy)),
+            Arc::new(ArcSwap::from_pointee(settings)),
+            || true,
+        ));
         let (shutdown_sender, shutdown) = watch::channel(false);
         tokio::spawn(async move { app.process_new(Box::new(server), &shutdown).await });
         Self { client, upstream, faults, logged, _shutdown: shutdown_sender }
