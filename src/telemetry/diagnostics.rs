@@ -6,8 +6,10 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
+type SetLevel = Box<dyn Fn(&str) + Send + Sync>;
+
 /// Gives the one subscriber of the process another filter.
-static RELOAD: OnceLock<Box<dyn Fn(&str) + Send + Sync>> = OnceLock::new();
+static RELOAD: OnceLock<SetLevel> = OnceLock::new();
 
 /// This crate, as the origin of an event.
 const OURS: &str = "portcullis";

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
@@ -242,10 +242,8 @@ fn the_service_manager_is_told_who_serves() {
     assert_eq!(told(), format!("MAINPID={}\nREADY=1", server.id()));
     let successor = office.upgrade();
     let expected = format!("MAINPID={}\nREADY=1", successor.id());
-    let begun = Instant::now();
     // By itself, which a manager may not believe, and by the process that it knows.
     assert_eq!((told(), told()), (expected.clone(), expected));
-    assert!(begun.elapsed() < Duration::from_secs(30));
     assert_eq!(server.exit_code(), Some(0));
     successor.stop();
     assert_eq!(told(), "STOPPING=1");
