@@ -5,7 +5,6 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::in_flight::Counted;
-use super::regime::Regime;
 use crate::access::arrival::Arrival;
 use crate::access::permit::Permit;
 use crate::domain::clock::Timestamp;
@@ -46,8 +45,6 @@ pub struct Forwarded {
 /// Pingora's context: one for each request.
 #[derive(Debug)]
 pub struct RequestContext {
-    /// The configuration that it began under, and finishes under.
-    pub regime: Arc<Regime>,
     pub started_at: Timestamp,
     pub progress: Progress,
     pub denial: Option<Denial>,
@@ -65,9 +62,8 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
-    pub fn new(regime: Arc<Regime>, started_at: Timestamp, counted: Counted) -> Self {
+    pub fn new(started_at: Timestamp, counted: Counted) -> Self {
         Self {
-            regime,
             started_at,
             progress: Progress::Read,
             denial: None,

@@ -2,6 +2,7 @@
 //! Each is a few lines that call a well-named neighbour.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -40,6 +41,26 @@ pub struct Gateway {
     pub retired: Arc<AtomicBool>,
 }
 
+/// A request, and the configuration that it began under and finishes under.
+pub struct Governed {
+    regime: Arc<Regime>,
+    request: RequestContext,
+}
+
+impl Deref for Governed {
+    type Target = RequestContext;
+
+    fn deref(&self) -> &RequestContext {
+        &self.request
+    }
+}
+
+impl DerefMut for Governed {
+    fn deref_mut(&mut self) -> &mut RequestContext {
+        &mut self.request
+    }
+}
+
 /// What becomes of a request after it was judged.
 enum Next {
     Forward,
@@ -48,18 +69,18 @@ enum Next {
 
 #[async_trait]
 impl ProxyHttp for Gateway {
-    type CTX = RequestContext;
+    type CTX = Governed;
 
-    fn new_ctx(&self) -> RequestContext {
+    fn new_ctx(&self) -> Governed {
         let regime = self.in_force.load_full();
         let now = regime.recorder.clock.now();
-        RequestContext::new(regime, now, self.in_flight.enter())
+        Governed { request: RequestContext::new(now, self.in_flight.enter()), regime }
     }
 
     /// Bodies pass as they are: nothing here compresses or rewrites them.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
-    async fn request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, context: &mut Governed) -> Result<bool> {
         self.settle_connection(session, &context.regime);
         match self.judge(session, context).await {
             Next::Forward => Ok(false),
@@ -77,7 +98,7 @@ impl ProxyHttp for Gateway {
         }
     }
 
-    async fn upstream_peer(&self, _: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, _: &mut Session, context: &mut Governed) -> Result<Box<HttpPeer>> {
         context.connect_attempts += 1;
         let unreachable =
             || Error::explain(ErrorType::ConnectError, "no server of the upstream can be addressed").into_up();
@@ -91,7 +112,7 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         request: &mut RequestHeader,
-        context: &mut RequestContext,
+        context: &mut Governed,
     ) -> Result<()> {
         // No permit, no request: this cannot happen, and must not be survivable if it does.
         let admitted = context
@@ -124,7 +145,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        context: &mut RequestContext,
+        context: &mut Governed,
     ) -> Result<()> {
         if let Some(value) = &context.request_id_value {
             response.insert_header("X-Request-Id", value.clone())?;
@@ -144,7 +165,7 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         _: &HttpPeer,
-        context: &mut RequestContext,
+        context: &mut Governed,
         mut error: Box<Error>,
     ) -> Box<Error> {
         let servers = upstream(context).map_or(1, Upstream::server_count);
@@ -152,7 +173,7 @@ impl ProxyHttp for Gateway {
         error
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Governed) -> FailToProxy {
         let denial = denial_of(error);
         context.denial = Some(denial);
         if denial == Denial::Internal {
@@ -169,7 +190,7 @@ impl ProxyHttp for Gateway {
         FailToProxy { error_code, can_reuse_downstream: false }
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut RequestContext) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Governed) {
         if let (Some(error), None) = (error, context.denial) {
             context.denial = Some(denial_of(error));
         }
@@ -182,7 +203,7 @@ impl ProxyHttp for Gateway {
     }
 
     /// Pingora's own log lines are not kept; what they would say is in ours, without the request's text.
-    fn suppress_error_log(&self, _: &Session, _: &RequestContext, _: &Error) -> bool {
+    fn suppress_error_log(&self, _: &Session, _: &Governed, _: &Error) -> bool {
         true
     }
 }
@@ -212,7 +233,7 @@ impl Gateway {
         self.in_flight.is_draining() || self.retired.load(Ordering::Relaxed)
     }
 
-    async fn judge(&self, session: &mut Session, context: &mut RequestContext) -> Next {
+    async fn judge(&self, session: &mut Session, context: &mut Governed) -> Next {
         let regime = Arc::clone(&context.regime);
         let peer = peer(session).map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
         let tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
@@ -260,7 +281,7 @@ impl Gateway {
     }
 }
 
-fn refuse(context: &mut RequestContext, sanitised: Sanitised, route: Arc<Route>, denial: Denial) -> Next {
+fn refuse(context: &mut Governed, sanitised: Sanitised, route: Arc<Route>, denial: Denial) -> Next {
     let mut response = refusal::refuse(denial);
     if let Target::Local(place) = &route.target {
         context.regime.api.put_allow(place, response.headers_mut());
@@ -269,7 +290,7 @@ fn refuse(context: &mut RequestContext, sanitised: Sanitised, route: Arc<Route>,
     Next::Answer(response)
 }
 
-async fn serve_here(session: &mut Session, context: &RequestContext, place: &str) -> Response<Body> {
+async fn serve_here(session: &mut Session, context: &Governed, place: &str) -> Response<Body> {
     let bytes = match body::read(session, context.regime.body_limits).await {
         Ok(bytes) => bytes,
         Err(denial) => {
@@ -294,7 +315,7 @@ async fn serve_here(session: &mut Session, context: &RequestContext, place: &str
     context.regime.api.serve(place, request).await
 }
 
-fn upstream(context: &RequestContext) -> Option<&Upstream> {
+fn upstream(context: &Governed) -> Option<&Upstream> {
     match &context.admitted()?.permit.route().target {
         Target::Upstream(name) => context.regime.upstreams.find(name),
         Target::Local(_) | Target::Nothing => None,

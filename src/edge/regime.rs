@@ -1,6 +1,5 @@
 //! One reading of the configuration, as requests meet it.
 
-use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -31,9 +30,3 @@ pub struct Regime {
 
 /// The regime that requests begin under. Replaced as a whole.
 pub type InForce = Arc<ArcSwap<Regime>>;
-
-impl fmt::Debug for Regime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Regime")
-    }
-}

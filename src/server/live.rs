@@ -95,8 +95,11 @@ fn authority(settings: &Settings) -> Result<Authority, StartError> {
         return Err(StartError::SeveralAuthorities);
     }
     let Some(path) = first else { return Ok(None) };
+    // Pingora trusts nobody when it finds none, and says nothing.
+    let holds_any = |text: &[u8]| String::from_utf8_lossy(text).contains("-----BEGIN CERTIFICATE-----");
     match std::fs::read(&path) {
-        Ok(text) => Ok(Some((path, text))),
+        Ok(text) if holds_any(&text) => Ok(Some((path, text))),
+        Ok(_) => Err(StartError::UnreadableAuthority { path, cause: "it holds no certificates in PEM".to_owned() }),
         Err(cause) => Err(StartError::UnreadableAuthority { path, cause: cause.to_string() }),
     }
 }
@@ -124,7 +127,7 @@ fn proxy(
     // Pingora panics over certificates that it cannot read.
     let made = catch_unwind(AssertUnwindSafe(|| pingora_proxy::http_proxy(&Arc::new(conf), gateway)));
     let unreadable = |_| match path {
-        Some(path) => StartError::UnreadableAuthority { path, cause: "it holds no certificates in PEM".to_owned() },
+        Some(path) => StartError::UnreadableAuthority { path, cause: "a certificate in it is broken".to_owned() },
         None => StartError::Process("the system's certificates cannot be read".to_owned()),
     };
     Ok((made.map_err(unreadable)?, retired))
