@@ -20,7 +20,7 @@ pub async fn import_django(
     let import = Import {
         imports: Arc::clone(&stores.imports),
         master_keys: Arc::new(ground::master_keys(settings)?),
-        auditor: ground::auditor(stores, nature),
+        auditor: ground::auditor(settings, stores, nature),
         clock: Arc::clone(&nature.clock),
         random: Arc::clone(&nature.random),
     };
