@@ -63,7 +63,7 @@ async fn every_row_is_what_it_is_on_sqlite() {
     };
     for (name, definition) in TABLES {
         let columns: Vec<String> = columns_of(definition).into_iter().map(|(name, _)| name).collect();
-        let mut statements = format!("SET TIME ZONE 'UTC'; CREATE TABLE {name} ({definition});");
+        let mut statements = format!("SET ROLE portcullis; SET TIME ZONE 'UTC'; CREATE TABLE {name} ({definition});");
         for row in all(sqlite.as_ref(), name, &columns).await {
             let values: Vec<String> = columns.iter().map(|column| literal(row.cell(column))).collect();
             statements.push_str(&format!("INSERT INTO {name} VALUES ({});", values.join(", ")));
@@ -71,7 +71,7 @@ async fn every_row_is_what_it_is_on_sqlite() {
         database.sql(&statements);
     }
     database.sql(
-        "CREATE TABLE many (id uuid PRIMARY KEY, text text); INSERT INTO many \
+        "SET ROLE portcullis; CREATE TABLE many (id uuid PRIMARY KEY, text text); INSERT INTO many \
          SELECT gen_random_uuid(), repeat('x', i) FROM generate_series(1, 5000) AS i",
     );
 
