@@ -9,6 +9,7 @@ mod api_keys;
 mod audit;
 mod challenges;
 mod copying;
+mod django_postgres;
 mod guesses;
 mod imports;
 mod invalidations;
