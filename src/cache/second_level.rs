@@ -3,7 +3,7 @@
 //! It is asked for records that this node does not remember, and told of those that it had to read from the store. It may
 //! lose anything at any time, and anybody may have written to it: what counts is only what was sealed under the master
 //! key, for this very name, no longer ago than `max_age`, and with no later change of it known here (see
-//! [`Epochs`](super::epochs::Epochs)). Whatever else is found there is as if nothing were. Absences are not shared.
+//! [`Epochs`]). Whatever else is found there is as if nothing were. Absences are not shared.
 
 use std::future::Future;
 use std::sync::Arc;
