@@ -188,16 +188,14 @@ impl Gatekeeper {
     }
 
     /// Whether whoever holds a permit for something that goes on would still be let in: the session lives, the user is
-    /// active, the key is good and good for this, and they may still do what the route demands. That a token has run out in the meantime is
-    /// not asked.
-    pub async fn still_stands(&self, permit: &Permit, arrival: &Arrival) -> Result<(), Denial> {
-        let (Some(principal), AccessPolicy::Requires(requirement)) = (permit.principal(), &permit.route().access)
-        else {
-            return Ok(());
-        };
+    /// active, the key is good and good for this, and they may still do what `route` demands, which is the one that it would
+    /// take now. That a token has run out in the meantime is not asked.
+    pub async fn still_stands(&self, permit: &Permit, arrival: &Arrival, route: &Route) -> Result<(), Denial> {
+        let AccessPolicy::Requires(requirement) = &route.access else { return Ok(()) };
+        let Some(principal) = permit.principal() else { return Err(Denial::CredentialMissing) };
         let now = self.clock.now();
         let shows_key = principal.key_id.is_some();
-        let key = if shows_key { self.standing_key(arrival, permit.route(), now).await? } else { None };
+        let key = if shows_key { self.standing_key(arrival, route, now).await? } else { None };
         let key_may = key.as_ref().is_some_and(|key| key.scopes.contains_all(&requirement.scopes));
         if principal.method == Method::ApiKey {
             return if key_may { Ok(()) } else { Err(Denial::ScopeMissing) };

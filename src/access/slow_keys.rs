@@ -43,7 +43,7 @@ pub struct SlowKeyCheck {
 
 /// Those who ask for one key.
 struct Lane {
-    turn: Semaphore,
+    turn: Arc<Semaphore>,
     places: Semaphore,
 }
 
@@ -85,7 +85,8 @@ impl SlowKeyCheck {
         now: Timestamp,
     ) -> Result<bool, Denial> {
         let _place = lane.places.try_acquire().map_err(|_| Denial::Busy)?;
-        let _turn = lane.turn.acquire().await.map_err(|_| Denial::Busy)?;
+        // Kept until the hash ends, also by whoever hangs up meanwhile: or one prefix could fill the queue.
+        let turn = Arc::clone(&lane.turn).acquire_owned().await.map_err(|_| Denial::Busy)?;
         // Whoever had the turn before may have shown the key itself.
         let Some(slow) = self.find(key, now).await? else { return Ok(true) };
         let slot = self.threads.slot().map_err(|_| Denial::Busy)?;
@@ -94,8 +95,10 @@ impl SlowKeyCheck {
         let counted = before.reserve(&self.policy, now).map_err(|_| Denial::TooManyUnknownKeys)?;
         self.guesses.insert(guesser.clone(), counted);
         let (shown, hash) = (Secret::new(key.expose().to_owned()), slow.hash.clone());
-        let verified = self.threads.run_in(slot, move |memory| stored_password::verify(&shown, &hash, KEPT, memory));
-        if verified.await.map_err(|_| Denial::Busy)? == Verdict::Wrong {
+        let verified =
+            self.threads.run_in(slot, move |memory| (stored_password::verify(&shown, &hash, KEPT, memory), turn)).await;
+        let (verdict, _turn) = verified.map_err(|_| Denial::Busy)?;
+        if verdict == Verdict::Wrong {
             return Ok(false);
         }
         self.guesses.remove(&guesser);
@@ -111,7 +114,7 @@ impl SlowKeyCheck {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         let lane = lanes
             .entry(prefix.to_owned())
-            .or_insert_with(|| Arc::new(Lane { turn: Semaphore::new(1), places: Semaphore::new(WAITING) }));
+            .or_insert_with(|| Arc::new(Lane { turn: Arc::new(Semaphore::new(1)), places: Semaphore::new(WAITING) }));
         Arc::clone(lane)
     }
 

@@ -8,6 +8,7 @@ use super::output::{print, table};
 use super::users::read_scopes;
 use crate::config::environment::{Environment as _, ProcessEnvironment};
 use crate::config::settings::Settings;
+use crate::config::store_url::has_password;
 use crate::domain::secret::Secret;
 use crate::identity::import::report::{Report, Tally, Told};
 use crate::identity::import::{ImportOptions, UserTable};
@@ -45,7 +46,15 @@ fn options(arguments: &DjangoImport) -> Result<ImportOptions, Failure> {
 /// A URL with a password is no argument: everybody on the machine can read those.
 fn source(from: String) -> Result<Secret<String>, Failure> {
     match from.strip_prefix("env:") {
-        None => Ok(Secret::new(from)),
+        None => {
+            let url = Secret::new(from);
+            if has_password(&url) {
+                return Err(Failure::Input(
+                    "--from: everybody on this machine can read a password in a command: write env:NAME".to_owned(),
+                ));
+            }
+            Ok(url)
+        }
         Some(name) => match ProcessEnvironment.variable(name) {
             Some(value) => Ok(Secret::new(value)),
             None => Err(Failure::Input(format!("--from: the environment variable {name} is not set"))),

@@ -94,11 +94,9 @@ impl HashingThreads {
 
 impl Drop for HashingThreads {
     fn drop(&mut self) {
-        // Closing the queue ends the threads once it is empty.
+        // Closing the queue ends the threads once it is empty. They are not waited for: whoever drops this last may be a worker
+        // that serves connections.
         self.queue = None;
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
-        }
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
+use super::regime::Regime;
 use super::wire::{Tunnel, Tunnels};
 use crate::access::arrival::Arrival;
-use crate::access::gatekeeper::Gatekeeper;
 use crate::access::permit::Permit;
 
 /// Held weakly: a tunnel is over when its connection is.
@@ -29,11 +29,8 @@ impl StandingTunnels {
         Self { tunnels, open: Mutex::new(Vec::new()) }
     }
 
-    /// Before the upstream's agreement goes to the client at `peer`. Nobody's tunnel needs no watch.
+    /// Before the upstream's agreement goes to the client at `peer`.
     pub fn open(&self, peer: SocketAddr, arrival: &Arrival, permit: &Permit) {
-        if permit.principal().is_none() {
-            return;
-        }
         let tunnel = Arc::downgrade(&self.tunnels.open(peer));
         let mut open = self.open.lock();
         open.push(Standing { tunnel, arrival: arrival.clone(), permit: permit.clone() });
@@ -44,20 +41,25 @@ impl StandingTunnels {
         self.tunnels.forget(peer);
     }
 
-    /// Looks at each once, by the rules of today. How many were closed.
-    pub async fn run_once(&self, gatekeeper: &Gatekeeper) -> usize {
+    /// Looks at each once, by the rules of today, of which the route may be another one than when it was opened. How many
+    /// were closed.
+    pub async fn run_once(&self, regime: &Regime) -> usize {
         let all = std::mem::take(&mut *self.open.lock());
         let mut closed = 0;
         let mut standing = Vec::with_capacity(all.len());
         for one in all {
             let Some(tunnel) = one.tunnel.upgrade() else { continue };
             // A store that does not answer for longer than its memory lasts is a no, as it is for a request.
-            match gatekeeper.still_stands(&one.permit, &one.arrival).await {
-                Ok(()) => standing.push(one),
-                Err(_) => {
-                    tunnel.close();
-                    closed += 1;
-                }
+            let Arrival { host, path, method, .. } = &one.arrival;
+            let stands = match regime.table.find(host.as_ref(), path, method) {
+                Ok(route) => regime.gatekeeper.still_stands(&one.permit, &one.arrival, route).await.is_ok(),
+                Err(_) => false,
+            };
+            if stands {
+                standing.push(one);
+            } else {
+                tunnel.close();
+                closed += 1;
             }
         }
         self.open.lock().append(&mut standing);

@@ -42,6 +42,12 @@ impl Administrator {
         self.hold(&user.all_scopes(roles))
     }
 
+    /// May somebody be let in by a password, who is then bound to no place and no end? A key that is bound so may not.
+    pub fn let_in(&self) -> Result<(), Beyond> {
+        let bound = self.reach != KeyReach::default() || self.key_expires_at.is_some();
+        if bound { Err(Beyond::default()) } else { Ok(()) }
+    }
+
     /// May a key be made that acts as this user? For anybody else it is as good as a password of theirs, and takes what
     /// setting one takes.
     pub fn act_as(&self, user: &User, roles: &Roles) -> Result<(), Beyond> {

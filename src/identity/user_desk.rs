@@ -24,7 +24,7 @@ impl UserDesk {
 
     pub async fn create(&self, new: NewUser, who: &Administrator) -> Result<User, UserError> {
         let held = who.hold_asked(&new.scopes).and_then(|()| who.hold(&new.all_scopes(&self.users.roles)));
-        if let Err(beyond) = held {
+        if let Err(beyond) = held.and_then(|()| who.let_in()) {
             return Err(self.refuse(None, who, AuditAction::UserCreate, beyond).await);
         }
         self.users.create(new, &who.by).await
@@ -34,6 +34,10 @@ impl UserDesk {
         let user = self.reach(id, who, AuditAction::UserChange).await?;
         let after = changes.applied_to(&user);
         let asked = changes.scopes.as_ref().map_or(Ok(()), |scopes| who.hold_asked(scopes));
+        // To whoever has the address a new password is mailed.
+        let gives =
+            after.all_scopes(&self.users.roles) != user.all_scopes(&self.users.roles) || after.email != user.email;
+        let asked = if gives { asked.and_then(|()| who.let_in()) } else { asked };
         if let Err(beyond) = asked.and_then(|()| who.reach_user(&after, &self.users.roles)) {
             return Err(self.refuse(Some(&user), who, AuditAction::UserChange, beyond).await);
         }
@@ -66,6 +70,9 @@ impl UserDesk {
         let user = self.reach(id, who, AuditAction::UserPasswordSet).await?;
         if who.is(id) {
             return Err(UserError::Oneself("set your own password here"));
+        }
+        if let Err(beyond) = who.let_in() {
+            return Err(self.refuse(Some(&user), who, AuditAction::UserPasswordSet, beyond).await);
         }
         let hash = self.users.hash_for(&user, password).await?;
         // Hashing takes its time: the user is judged again as they are now.

@@ -73,12 +73,14 @@ pub async fn assemble(
     let same = Unchanged { settings, before };
     let mail_room = MailRoom::open(&settings.mail)?;
     let master_keys = Arc::new(ground::master_keys(settings)?);
+    // Read in any case: a master key that opens nothing is to be noticed before it is in force.
+    let (token_keys, assertion_keys) = read_keys(settings, stores, nature).await?;
+    if master_keys.current_id() != foundation.master_key_id {
+        return Err(StartError::Process("restart needed: secrets.master_key".to_owned()));
+    }
     let keyrings = match same.by(|settings| &settings.tokens.signing) {
         Some(before) => before.keyrings.clone(),
-        None => {
-            let (tokens, assertions) = read_keys(settings, stores, nature).await?;
-            Keyrings { tokens: Keys::new(tokens), assertions: Keys::new(assertions) }
-        }
+        None => Keyrings { tokens: Keys::new(token_keys), assertions: Keys::new(assertion_keys) },
     };
     let passwords = match same.by(|settings| &settings.passwords) {
         Some(before) => Arc::clone(&before.passwords),

@@ -50,6 +50,8 @@ pub struct Foundation {
     pub record_uses: Arc<RecordUses>,
     pub quotas: Arc<QuotaBook>,
     pub counters: Arc<Counters>,
+    /// What names and seals in this process; another key takes another process.
+    pub master_key_id: String,
     pub connections: Arc<Connections>,
     pub metrics: Arc<Metrics>,
     pub serial: Arc<Serial>,
@@ -77,11 +79,9 @@ impl Foundation {
             metrics: Arc::clone(&metrics),
             runtime: runtimes.stores.clone(),
         };
+        let master_keys = Arc::new(ground::master_keys(settings)?);
         let shared = match &settings.cache.redis {
-            Some(redis) => {
-                let master_keys = Arc::new(ground::master_keys(settings)?);
-                Some(SharedGround::open(redis, nature, &master_keys, &metrics, &runtimes.stores).await?)
-            }
+            Some(redis) => Some(SharedGround::open(redis, nature, &master_keys, &metrics, &runtimes.stores).await?),
             None => None,
         };
         let epochs = Arc::new(Epochs::default());
@@ -115,6 +115,7 @@ impl Foundation {
             quotas,
             counters,
             connections: Arc::default(),
+            master_key_id: master_keys.current_id(),
             serial: Arc::new(Serial::default()),
             in_flight: InFlight::new(metrics.in_flight.clone()),
             standing: Arc::new(StandingTunnels::new(Arc::clone(&tunnels))),

@@ -74,7 +74,7 @@ impl Schedule {
         jobs::spawn(runtime, WATCH_TUNNELS_EVERY, end.clone(), move || {
             let (standing, present) = (Arc::clone(&standing), watched.load_full());
             async move {
-                let closed = standing.run_once(&present.regime.gatekeeper).await;
+                let closed = standing.run_once(&present.regime).await;
                 if closed > 0 {
                     tracing::info!(closed, "tunnels closed whose sessions, users or keys are over");
                 }

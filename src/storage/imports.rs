@@ -11,7 +11,7 @@ use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::second_factor::{SecondFactor, SecondFactorId};
-use crate::domain::session::Session;
+use crate::domain::session::{Session, SessionEnd};
 use crate::domain::user::{PasswordHash, User, UserId};
 
 /// What a remembered row was.
@@ -92,8 +92,8 @@ pub trait Importing: Send {
     /// The ids of those that could be stored: of the others, id or name are taken.
     async fn insert_users(&mut self, users: &[User]) -> Result<HashSet<String>>;
 
-    /// `false` when the name is another user's.
-    async fn update_user(&mut self, user: &User, now: Timestamp) -> Result<bool>;
+    /// `false` when the name is another user's. `end` says why their sessions end, and tokens that name none.
+    async fn update_user(&mut self, user: &User, end: Option<SessionEnd>, now: Timestamp) -> Result<bool>;
 
     async fn api_keys(&mut self, ids: &[ApiKeyId]) -> Result<Vec<ImportedKey>>;
 

@@ -16,6 +16,7 @@ use sqlx::{Any, AssertSqlSafe};
 use super::answer::{Deadline, corrupt, within_deadline};
 use super::changing::Changing;
 use super::pool::Pool;
+use super::user_lock::lock_user;
 use super::{api_keys, second_factors, sessions, users};
 use crate::domain::api_key::{ApiKeyId, KeyOwner};
 use crate::domain::change::Change;
@@ -23,7 +24,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::invalidation::Invalidation;
 use crate::domain::second_factor::{SecondFactor, SecondFactorId};
-use crate::domain::session::{Session, SessionId};
+use crate::domain::session::{Kept, Session, SessionEnd, SessionId};
 use crate::domain::user::{PasswordHash, User, UserId};
 use crate::storage::Result;
 use crate::storage::imports::{ImportKind, ImportedKey, Importing, Imports, Remembered};
@@ -50,12 +51,15 @@ impl SqlImports {
 impl Imports for SqlImports {
     async fn begin(&self) -> Result<Box<dyn Importing>> {
         let changing = within_deadline(self.pool.deadline(), TABLE, self.pool.change()).await?;
-        Ok(Box::new(SqlImporting { changing, due: Vec::new() }))
+        let locks = self.pool.in_dialect(false, true);
+        Ok(Box::new(SqlImporting { changing, locks, due: Vec::new() }))
     }
 }
 
 struct SqlImporting {
     changing: Changing,
+    /// Whether others may write meanwhile, unless rows are locked.
+    locks: bool,
     /// What nodes must forget, told at the end: the log's lock comes last.
     due: Vec<(Invalidation, Timestamp)>,
 }
@@ -113,6 +117,23 @@ impl SqlImporting {
         use sqlx::Row as _;
         let rows = within_deadline(DEADLINE, TABLE, statement.fetch_all(self.changing.connection())).await?;
         within_deadline(DEADLINE, TABLE, async { rows.iter().map(|row| row.try_get(0)).collect() }).await
+    }
+
+    /// As when it is done here. The log's lock comes at the end of all, though, so the sessions are told of one by one.
+    async fn end_sessions(&mut self, user: &UserId, why: SessionEnd, now: Timestamp) -> Result<()> {
+        let raise = sqlx::query(
+            "UPDATE users SET tokens_valid_from = \
+             CASE WHEN tokens_valid_from > $1 THEN tokens_valid_from ELSE $1 END WHERE id = $2",
+        );
+        self.run(raise.bind(Kept::NOTHING.tokens_valid_from(now).as_micros()).bind(user.as_str())).await?;
+        let end = sqlx::query(
+            "UPDATE sessions SET ended_at = $1, end_reason = $2 WHERE user_id = $3 AND ended_at IS NULL RETURNING id",
+        );
+        let ended = self.insert(end.bind(now.as_micros()).bind(why.as_str()).bind(user.as_str())).await?;
+        for session in ended {
+            self.tell(Invalidation::Session(SessionId(session)), now);
+        }
+        Ok(())
     }
 
     fn tell(&mut self, what: Invalidation, now: Timestamp) {
@@ -188,6 +209,10 @@ impl Importing for SqlImporting {
     async fn users(&mut self, ids: &[UserId]) -> Result<Vec<User>> {
         let mut found = Vec::new();
         for id in ids {
+            // Nobody is to change what is judged here until it is written.
+            if self.locks {
+                within_deadline(DEADLINE, TABLE, lock_user(self.changing.connection(), id)).await?;
+            }
             found.extend(users::read(self.changing.connection(), id, DEADLINE).await?);
         }
         Ok(found)
@@ -223,7 +248,7 @@ impl Importing for SqlImporting {
         self.insert(query).await
     }
 
-    async fn update_user(&mut self, user: &User, now: Timestamp) -> Result<bool> {
+    async fn update_user(&mut self, user: &User, end: Option<SessionEnd>, now: Timestamp) -> Result<bool> {
         let query = sqlx::query(
             "UPDATE users SET username = $1, email = $2, email_folded = $3, first_name = $4, last_name = $5, \
              is_active = $6, is_admin = $7, password = $8, password_changed_at = $9, last_sign_in_at = $10 \
@@ -243,6 +268,9 @@ impl Importing for SqlImporting {
         let done = self.run(query).await? == 1;
         if done {
             self.tell(Invalidation::User(user.id.clone()), now);
+            if let Some(why) = end {
+                self.end_sessions(&user.id, why, now).await?;
+            }
         }
         Ok(done)
     }
@@ -250,6 +278,9 @@ impl Importing for SqlImporting {
     async fn api_keys(&mut self, ids: &[ApiKeyId]) -> Result<Vec<ImportedKey>> {
         let mut found = Vec::new();
         for id in ids {
+            if self.locks {
+                self.run(sqlx::query("UPDATE api_keys SET id = id WHERE id = $1").bind(id.as_str())).await?;
+            }
             let Some(key) = api_keys::read(self.changing.connection(), id, DEADLINE).await? else { continue };
             let slow = sqlx::query_scalar("SELECT hash FROM slow_api_keys WHERE key_id = $1").bind(id.as_str());
             let slow: Option<String> =
@@ -444,7 +475,7 @@ impl Importing for SqlImporting {
     }
 
     async fn commit(self: Box<Self>, change: &Change) -> Result<()> {
-        let Self { mut changing, due } = *self;
+        let Self { mut changing, due, .. } = *self;
         within_deadline(DEADLINE, TABLE, async {
             changing.write(change).await?;
             for (what, now) in due {

@@ -104,7 +104,7 @@ impl Pool {
     }
 
     /// The one of two statements that this database understands. For what has no common form.
-    pub(super) const fn in_dialect(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
+    pub(super) fn in_dialect<T>(&self, sqlite: T, postgres: T) -> T {
         match self.engine {
             Engine::Sqlite => sqlite,
             Engine::Postgres { .. } => postgres,

@@ -11,6 +11,7 @@ use crate::domain::foreign_row::ForeignRow;
 use crate::domain::random;
 use crate::domain::role::RoleSet;
 use crate::domain::scope::ScopeSet;
+use crate::domain::session::SessionEnd;
 use crate::domain::user::{Email, PasswordHash, User, UserId, Username};
 use crate::storage::imports::{ImportKind, Remembered};
 use crate::storage::installation::{ForeignTable, Installation};
@@ -239,7 +240,12 @@ async fn merge(run: &mut Run<'_>, there: Candidate, remembered: Digest) -> Resul
     if of_password == Verdict::Take {
         after = User { password: user.password.clone(), password_changed_at: run.now, ..after };
     }
-    if after != here && !run.importing.update_user(&after, run.now).await? {
+    let end = match () {
+        () if here.is_active && !after.is_active => Some(SessionEnd::UserDisabled),
+        () if of_password == Verdict::Take => Some(SessionEnd::PasswordChange),
+        () => None,
+    };
+    if after != here && !run.importing.update_user(&after, end, run.now).await? {
         run.report.left(&table, &original, format!("another user here has the name {}", after.username));
         return Ok(());
     }
