@@ -12,6 +12,7 @@ mod bad_start;
 mod commands;
 mod crash;
 mod documents;
+mod fleet;
 mod harness;
 mod import;
 mod keys;
