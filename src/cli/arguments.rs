@@ -185,8 +185,7 @@ pub enum Lockouts {
 pub enum SigningKeys {
     /// List all signing keys, without their private parts.
     List,
-    /// Make new keys for tokens and assertions. They sign after five seconds (or twice cache.poll_interval), when every
-    /// gateway knows them; the present ones verify on until the last token they signed has expired.
+    /// Make new keys for tokens and assertions. The present ones verify on until the last token they signed has expired.
     Rotate,
 }
 

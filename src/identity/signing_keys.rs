@@ -1,7 +1,6 @@
 //! Signing keys, opened from the store or made on first use.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::auditor::Auditor;
 use crate::crypto::key_pair::{self, BadKey, KeyPair};
@@ -33,54 +32,33 @@ pub struct SigningKeyring<'a> {
     pub master_keys: &'a MasterKeys,
     pub clock: &'a dyn Clock,
     pub random: &'a dyn Random,
-    /// How old a key is before every node knows it.
-    pub settling: Duration,
-}
-
-/// The keys of one use, as they stand at one moment.
-pub struct OpenedKeys {
-    pub set: KeySet,
-    /// No other of them will sign without being rotated again.
-    pub are_settled: bool,
 }
 
 impl SigningKeyring<'_> {
-    /// All keys for one use. Makes the first one; nodes that start at once agree on one. The active one signs, but as long
-    /// as it is new, the one before: what a node signs, the others must be able to verify at that very moment.
-    pub async fn open_or_create(&self, key_use: KeyUse, algorithm: SigningAlgorithm) -> Result<OpenedKeys, KeysError> {
+    /// All keys for one use, of which the active one signs. Makes the first one; nodes that start at once agree on one.
+    pub async fn open_or_create(&self, key_use: KeyUse, algorithm: SigningAlgorithm) -> Result<KeySet, KeysError> {
         if self.store.find_active(key_use, algorithm).await?.is_none() {
             self.store.insert_first(&self.make(key_use, algorithm)?).await?;
         }
-        let known_since = self.clock.now().minus(self.settling);
         let mut active = None;
-        let mut before = None;
-        let mut all = Vec::new();
-        // The oldest first.
+        let mut others = Vec::new();
         for stored in self.store.list().await? {
             if stored.key_use != key_use {
                 continue;
             }
             let pair = Arc::new(self.unseal(&stored)?);
-            // Also of other algorithms: tokens signed before the setting changed live on until they expire.
-            all.push(Arc::clone(&pair));
-            if stored.algorithm != algorithm {
-                continue;
-            }
-            if stored.state == KeyState::Active {
-                active = Some((pair, stored.created_at));
-            } else if before.is_none() || stored.created_at <= known_since {
-                // Of those that are all new, the oldest is known best.
-                before = Some(pair);
+            if stored.state == KeyState::Active && stored.algorithm == algorithm && active.is_none() {
+                active = Some(pair);
+            } else {
+                // Also of other algorithms: tokens signed before the setting changed live on until they expire.
+                others.push(pair);
             }
         }
-        let (active, created_at) = active.ok_or_else(|| KeysError::Making("no active key came of it".to_owned()))?;
-        Ok(match before.filter(|_| created_at > known_since) {
-            Some(before) => OpenedKeys { set: KeySet::new(before, all), are_settled: false },
-            None => OpenedKeys { set: KeySet::new(active, all), are_settled: true },
-        })
+        let active = active.ok_or_else(|| KeysError::Making("no active key came of it".to_owned()))?;
+        Ok(KeySet::new(active, others))
     }
 
-    /// A new key signs as soon as it has settled; the one before still verifies, until it is deleted.
+    /// A new key signs from here on; the one before still verifies, until it is deleted.
     pub async fn rotate(
         &self,
         key_use: KeyUse,

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use super::desks::{self, Footing};
 use super::ground::{self, Nature, Stores};
 use super::key_reload::KeyReload;
-use super::keyrings::{Keyrings, read_keys, settling};
+use super::keyrings::{Keyrings, read_keys};
 use super::logs::{access_log, audit_log};
 use super::mail::MailRoom;
 use super::open_files;
@@ -93,8 +93,8 @@ pub struct Runtimes {
 pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes) -> Result<Assembly, StartError> {
     let mail_room = MailRoom::open(&settings.mail)?;
     let stores = Stores::open(settings).await?;
-    let keys = read_keys(settings, &stores, nature).await?;
-    let keyrings = Keyrings { tokens: Keys::new(keys.tokens), assertions: Keys::new(keys.assertions) };
+    let (token_keys, assertion_keys) = read_keys(settings, &stores, nature).await?;
+    let keyrings = Keyrings { tokens: Keys::new(token_keys), assertions: Keys::new(assertion_keys) };
     let master_keys = Arc::new(ground::master_keys(settings)?);
     let mut metrics = Metrics::new().map_err(|error| StartError::Process(error.to_string()))?;
     metrics.prepare_routes(settings.routes.iter().map(|route| route.name.as_ref()));
@@ -238,7 +238,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         nature: nature.clone(),
         keyrings,
         gatekeeper: Arc::clone(&gatekeeper),
-        due: AtomicBool::new(!keys.are_settled),
+        due: AtomicBool::new(false),
     });
     let propagation = Propagation::new(Arc::clone(&nature.clock), Arc::clone(&metrics));
     let forgetters: Vec<Arc<dyn Forget>> = vec![
@@ -271,9 +271,7 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         quotas: Arc::clone(&stores.quotas),
         guesses_kept,
         audit_kept: settings.audit.keep,
-        keys_kept: settings.tokens.refresh_lifetime.max(settings.tokens.access_lifetime)
-            + settings.tokens.leeway
-            + settling(settings),
+        keys_kept: settings.tokens.refresh_lifetime.max(settings.tokens.access_lifetime) + settings.tokens.leeway,
         clock: Arc::clone(&nature.clock),
     };
     let record_uses = Arc::new(RecordUses { keys: Arc::clone(&stores.api_keys), tally: key_tally });

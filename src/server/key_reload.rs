@@ -35,18 +35,15 @@ impl Forget for KeyReload {
 }
 
 impl KeyReload {
-    /// Reads the keys if they may have changed, and until a new one signs. When that fails, the present ones stay and it is tried again.
+    /// Reads the keys if they may have changed. When that fails, the present ones stay and it is tried again.
     pub async fn run_once(&self) -> Result<(), StartError> {
         if !self.due.swap(false, Ordering::SeqCst) {
             return Ok(());
         }
         let read = read_keys(&self.settings, &self.stores, &self.nature).await;
-        let read = read.inspect_err(|_| self.due.store(true, Ordering::SeqCst))?;
-        if !read.are_settled {
-            self.due.store(true, Ordering::SeqCst);
-        }
-        self.keyrings.tokens.replace(read.tokens);
-        self.keyrings.assertions.replace(read.assertions);
+        let (tokens, assertions) = read.inspect_err(|_| self.due.store(true, Ordering::SeqCst))?;
+        self.keyrings.tokens.replace(tokens);
+        self.keyrings.assertions.replace(assertions);
         // A remembered token may have lost the key that vouched for it.
         self.gatekeeper.forget_tokens();
         Ok(())

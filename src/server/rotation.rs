@@ -20,7 +20,7 @@ pub async fn list(stores: &Stores) -> Result<Vec<SigningKey>, StartError> {
 /// Returns all keys as they are then.
 pub async fn rotate(settings: &Settings, stores: &Stores, nature: &Nature) -> Result<Vec<SigningKey>, StartError> {
     let master_keys = master_keys(settings)?;
-    let keyring = keyring(settings, &master_keys, stores, nature);
+    let keyring = keyring(&master_keys, stores, nature);
     let (by, auditor) = (Initiator::operator(), auditor(settings, stores, nature));
     keyring.rotate(KeyUse::Assertions, SigningAlgorithm::Es256, &by, &auditor).await?;
     if let Signing::Generated(algorithm) = settings.tokens.signing {
