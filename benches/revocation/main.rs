@@ -17,7 +17,7 @@ use harness::connection::Connection;
 use harness::gateway::post;
 use harness::{Result, upstream};
 use portcullis::config;
-use portcullis::domain::api_key::KeyOwner;
+use portcullis::domain::api_key::{KeyOwner, KeyTerms};
 use portcullis::domain::audit::Initiator;
 use portcullis::domain::scope::ScopeSet;
 use portcullis::identity::api_keys::{Expiry, NewKey};
@@ -111,6 +111,7 @@ fn gateways(folder: &Path, backend: SocketAddr, cache: &str) -> Result<(Running,
             owner: KeyOwner::Service("admin".to_owned()),
             scopes: ScopeSet::parse("keys:read keys:write").map_err(|error| error.to_string())?,
             expiry: Expiry::Never,
+            terms: KeyTerms::default(),
         };
         let made = administration.keys.create(new, &Initiator::operator()).await.map_err(|error| error.to_string())?;
         stores.close().await;

@@ -26,8 +26,8 @@ pub enum CredentialRule {
 }
 
 pub struct Gatekeeper {
-    tokens: TokenCheck,
-    keys: KeyCheck,
+    tokens: Arc<TokenCheck>,
+    keys: Arc<KeyCheck>,
     rule: CredentialRule,
     clock: Arc<dyn Clock>,
     serial: Arc<Serial>,
@@ -42,8 +42,8 @@ const PAIRS: usize = 16_384;
 
 impl Gatekeeper {
     pub fn new(
-        tokens: TokenCheck,
-        keys: KeyCheck,
+        tokens: Arc<TokenCheck>,
+        keys: Arc<KeyCheck>,
         rule: CredentialRule,
         clock: Arc<dyn Clock>,
         serial: Arc<Serial>,
@@ -209,6 +209,16 @@ impl Gatekeeper {
         let user_may = standing.scopes.contains_all(&requirement.scopes);
         let may = if requirement.kinds == Kinds::All { user_may && key_may } else { user_may };
         if may { Ok(()) } else { Err(Denial::ScopeMissing) }
+    }
+
+    /// With all the tokens that it remembers.
+    pub const fn tokens(&self) -> &Arc<TokenCheck> {
+        &self.tokens
+    }
+
+    /// With all the keys that it remembers.
+    pub const fn keys(&self) -> &Arc<KeyCheck> {
+        &self.keys
     }
 
     /// After signing keys changed.

@@ -44,7 +44,12 @@ pub enum Command {
     /// Start at once, on the embedded database, with an administrator and an API key made for you.
     Quickstart(Quickstart),
     /// Serve as configured, until SIGTERM or SIGINT.
-    Serve,
+    Serve(Serve),
+    /// Have the running process read its configuration again: exit code 1 when it refuses it, and goes on with the one before.
+    Reload,
+    /// Have the running process start its successor, such as a new version, and finish what it has under way: exit code 1
+    /// when the successor does not start, and the process goes on.
+    Upgrade(Upgrade),
     /// Check the configuration: exit code 0 when it is valid, 1 when it is not.
     Check,
     /// Show which route a request would take, what that demands, and what the upstream would receive.
@@ -111,6 +116,20 @@ pub enum Store {
         #[arg(long, value_name = "STORE")]
         to: StoreAddress,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Take the place of the process that starts this one.
+    #[arg(long, hide = true)]
+    pub take_over: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Upgrade {
+    /// The program to start. Without it, what stands where the running one was started from.
+    #[arg(long, value_name = "FILE")]
+    pub binary: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -185,8 +204,13 @@ pub enum Lockouts {
 pub enum SigningKeys {
     /// List all signing keys, without their private parts.
     List,
-    /// Make new keys for tokens and assertions. The present ones verify on until the last token they signed has expired.
-    Rotate,
+    /// Make new keys for tokens and assertions, which sign as soon as all gateways know them. The present ones verify on
+    /// until the last token they signed has expired.
+    Rotate {
+        /// Do not wait for the other gateways, as when a key has leaked; they refuse the new tokens for a moment.
+        #[arg(long)]
+        at_once: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

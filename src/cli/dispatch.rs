@@ -5,7 +5,9 @@ use std::path::Path;
 use super::arguments::{Arguments, Command, Migrate};
 use super::desk::Desk;
 use super::failure::Failure;
-use super::{audit, check, import, keys, lockouts, migrate, quickstart, secrets, serve, signing_keys, store, users};
+use super::{
+    audit, check, control, import, keys, lockouts, migrate, quickstart, secrets, serve, signing_keys, store, users,
+};
 use crate::config::environment::ProcessEnvironment;
 use crate::config::settings::Settings;
 
@@ -13,7 +15,9 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     let (config, format) = (arguments.config.as_path(), arguments.output);
     match arguments.command {
         Command::Quickstart(options) => quickstart::run(&options),
-        Command::Serve => serve::run(&settings(config)?),
+        Command::Serve(options) => serve::run(config, &options),
+        Command::Reload => control::reload(&settings(config)?, format),
+        Command::Upgrade(options) => control::upgrade(&settings(config)?, options, format),
         Command::Check => check::run(config, &settings(config)?, format),
         Command::Explain { method, url } => check::explain(&settings(config)?, &method, &url, format),
         Command::Migrate { command } => migrate::run(&settings(config)?, command.unwrap_or(Migrate::Up), format),

@@ -3,6 +3,7 @@
 pub mod arguments;
 pub mod audit;
 pub mod check;
+pub mod control;
 pub mod credentials;
 pub mod desk;
 pub mod dispatch;

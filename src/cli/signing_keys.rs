@@ -8,7 +8,7 @@ use super::output::{print, table};
 use crate::config::settings::Settings;
 use crate::domain::signing_key::SigningKey;
 use crate::server::ground::{Nature, Stores};
-use crate::server::rotation::{list, rotate};
+use crate::server::rotation::{list, rotate, rotate_at_once};
 use crate::server::run::back_office;
 
 pub fn run(settings: &Settings, command: &SigningKeys, format: OutputFormat) -> Result<(), Failure> {
@@ -16,7 +16,10 @@ pub fn run(settings: &Settings, command: &SigningKeys, format: OutputFormat) -> 
     let stores = runtime.block_on(Stores::open_patiently(settings))?;
     let keys = match command {
         SigningKeys::List => runtime.block_on(list(&stores))?,
-        SigningKeys::Rotate => runtime.block_on(rotate(settings, &stores, &Nature::real()))?,
+        SigningKeys::Rotate { at_once: false } => runtime.block_on(rotate(settings, &stores, &Nature::real()))?,
+        SigningKeys::Rotate { at_once: true } => {
+            runtime.block_on(rotate_at_once(settings, &stores, &Nature::real()))?
+        }
     };
     runtime.block_on(stores.close());
     let rows: Vec<Vec<String>> = keys.iter().map(to_row).collect();

@@ -37,7 +37,10 @@ pub fn load(path: &Path, environment: &dyn Environment) -> Result<Settings, Faul
     let origin = path.display().to_string();
     let base_dir = Path::new("");
     match read_text(path) {
-        Ok(text) => read(&text, &origin, base_dir, environment),
+        Ok(text) => {
+            let checksum = crc32fast::hash(text.as_bytes());
+            read(&text, &origin, base_dir, environment).map(|settings| Settings { checksum, ..settings })
+        }
         Err((problem, remedy)) => {
             let reading = Reading::new(&origin, base_dir, environment);
             reading.fault(0, "", problem, remedy);

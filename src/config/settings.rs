@@ -44,17 +44,21 @@ pub struct Settings {
     pub workers: Workers,
     pub upstreams: Vec<Upstream>,
     pub routes: Vec<Route>,
+    /// Of the text of the file, so that nodes can be told apart that run on different ones; zero when there is no file.
+    pub checksum: u32,
     /// Settings that are weaker than their default or easily misused, for the log at start.
     pub warnings: Vec<Fault>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Listen {
     pub http: SocketAddr,
     pub ops: SocketAddr,
+    /// Where commands reach the running process; without it beside the database file, if there is one.
+    pub control: Option<PathBuf>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Storage {
     /// May hold a password, so it is never printed whole.
     pub url: Secret<String>,
@@ -64,7 +68,7 @@ pub struct Storage {
     pub connections: u32,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Cache {
     /// Upper bound for each in-process cache, in bytes.
     pub bytes: u64,
@@ -80,7 +84,7 @@ pub struct Cache {
     pub redis: Option<Redis>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Redis {
     /// May hold a password, so it is never printed whole.
     pub url: Secret<String>,
@@ -97,7 +101,7 @@ pub struct Redis {
     pub connections: usize,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum MasterKeySource {
     File(PathBuf),
     /// The key itself, from the environment: 64 hex digits or 43/44 characters of base64.
@@ -111,9 +115,11 @@ pub enum Compatibility {
     Django,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tokens {
     pub signing: Signing,
+    /// How old the key of the gateway's own making grows that signs; without it, until an operator rotates it.
+    pub rotate_keys_every: Option<Duration>,
     pub access_lifetime: Duration,
     /// Idle lifetime: a refresh token that is not used for this long is over.
     pub refresh_lifetime: Duration,
@@ -128,7 +134,7 @@ pub struct Tokens {
     pub reuse_grace: Duration,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Signing {
     /// A key made by the gateway, kept sealed in the store.
     Generated(SigningAlgorithm),
@@ -138,7 +144,7 @@ pub enum Signing {
     Pem { algorithm: SigningAlgorithm, pem: Secret<String> },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Passwords {
     /// Argon2id memory in KiB.
     pub memory_kib: u32,
@@ -165,7 +171,7 @@ pub struct Lockout {
     pub shared_networks: Vec<IpNet>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SecondFactor {
     /// What authenticator apps call the account; `None` under `compatibility: django` unless set. At most 64 bytes, so
     /// that it fits into a QR code beside any user name.
@@ -235,7 +241,7 @@ pub struct Api {
     pub docs: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct IdentityHeaders {
     pub preset: HeaderPreset,
     pub assertion: bool,
@@ -253,7 +259,7 @@ pub enum HeaderPreset {
     Django,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     pub header_bytes: usize,
     pub header_fields: usize,
@@ -279,7 +285,7 @@ pub struct Limits {
     pub counters: u32,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Log {
     pub access: LogPlace,
     pub audit: LogPlace,
@@ -300,7 +306,7 @@ pub enum LogPlace {
     Off,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Workers {
     /// Threads that proxy.
     pub threads: usize,

@@ -9,6 +9,7 @@ pub mod change;
 pub mod circuit_breaker;
 pub mod client_network;
 pub mod clock;
+pub mod clock_step;
 pub mod credential;
 pub mod denial;
 pub mod digest;

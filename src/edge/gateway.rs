@@ -2,7 +2,9 @@
 //! Each is a few lines that call a well-named neighbour.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use axum::body::Body;
@@ -15,42 +17,51 @@ use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
-use super::body::{self, BodyLimits};
+use super::body;
 use super::context::{Admitted, Progress, RequestContext};
-use super::identity_headers::IdentityHeaders;
 use super::in_flight::InFlight;
 use super::rate_headers;
-use super::record::Recorder;
+use super::regime::{InForce, Regime};
 use super::respond;
-use super::sanitise::{Sanitised, Sanitiser};
+use super::sanitise::Sanitised;
 use super::standing::StandingTunnels;
-use super::upstreams::{Upstream, Upstreams};
-use crate::access::gatekeeper::Gatekeeper;
-use crate::access::request_limits::{Exceeded, Held, RequestLimits};
+use super::upstreams::Upstream;
+use crate::access::request_limits::{Exceeded, Held};
 use crate::api::answer::{About, Refused};
 use crate::api::context::RequestContext as ApiContext;
 use crate::api::refusal;
-use crate::api::router::Api;
 use crate::domain::denial::Denial;
 use crate::domain::rate_limit::Allowance;
 use crate::routing::route::{Route, Target};
-use crate::routing::table::{NotRouted, RouteTable};
+use crate::routing::table::NotRouted;
 
 /// Everything a request meets.
 pub struct Gateway {
-    pub sanitiser: Sanitiser,
-    pub table: Arc<RouteTable>,
-    pub gatekeeper: Arc<Gatekeeper>,
-    pub limits: RequestLimits,
-    pub api: Api,
-    pub identity: IdentityHeaders,
-    pub upstreams: Upstreams,
-    pub recorder: Recorder,
+    pub in_force: InForce,
     pub in_flight: InFlight,
     pub standing: Arc<StandingTunnels>,
-    pub body_limits: BodyLimits,
-    /// How long a connection may wait for its next request, in seconds.
-    pub idle_timeout: u64,
+    /// Another gateway takes the connections from here on, and those that are open here end with their next answer.
+    pub retired: Arc<AtomicBool>,
+}
+
+/// A request, and the configuration that it began under and finishes under.
+pub struct Governed {
+    regime: Arc<Regime>,
+    request: RequestContext,
+}
+
+impl Deref for Governed {
+    type Target = RequestContext;
+
+    fn deref(&self) -> &RequestContext {
+        &self.request
+    }
+}
+
+impl DerefMut for Governed {
+    fn deref_mut(&mut self) -> &mut RequestContext {
+        &mut self.request
+    }
 }
 
 /// What becomes of a request after it was judged.
@@ -61,17 +72,19 @@ enum Next {
 
 #[async_trait]
 impl ProxyHttp for Gateway {
-    type CTX = RequestContext;
+    type CTX = Governed;
 
-    fn new_ctx(&self) -> RequestContext {
-        RequestContext::new(self.recorder.clock.now(), self.in_flight.enter())
+    fn new_ctx(&self) -> Governed {
+        let regime = self.in_force.load_full();
+        let now = regime.recorder.clock.now();
+        Governed { request: RequestContext::new(now, self.in_flight.enter()), regime }
     }
 
     /// Bodies pass as they are: nothing here compresses or rewrites them.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
-    async fn request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<bool> {
-        self.settle_connection(session);
+    async fn request_filter(&self, session: &mut Session, context: &mut Governed) -> Result<bool> {
+        self.settle_connection(session, &context.regime);
         match self.judge(session, context).await {
             Next::Forward => Ok(false),
             Next::Answer(mut response) => {
@@ -91,12 +104,12 @@ impl ProxyHttp for Gateway {
         }
     }
 
-    async fn upstream_peer(&self, _: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, _: &mut Session, context: &mut Governed) -> Result<Box<HttpPeer>> {
         context.connect_attempts += 1;
         let unreachable =
             || Error::explain(ErrorType::ConnectError, "no server of the upstream can be addressed").into_up();
-        let upstream = self.upstream(context).ok_or_else(unreachable)?;
-        self.upstreams.next_peer(upstream).await.map_err(|_| unreachable())
+        let upstream = upstream(context).ok_or_else(unreachable)?;
+        context.regime.upstreams.next_peer(upstream).await.map_err(|_| unreachable())
     }
 
     /// Runs after hop-by-hop fields, and whatever `Connection` named, are gone: what is set here arrives. May run again
@@ -105,20 +118,21 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         request: &mut RequestHeader,
-        context: &mut RequestContext,
+        context: &mut Governed,
     ) -> Result<()> {
         // No permit, no request: this cannot happen, and must not be survivable if it does.
         let admitted = context
             .admitted()
             .ok_or_else(|| Error::explain(ErrorType::InternalError, "forwarding without a permit"))?;
-        self.aim(request, admitted)?;
+        aim(request, &context.regime, admitted)?;
         if !admitted.permit.route().forward_credentials {
             request.remove_header(&AUTHORIZATION);
             request.remove_header("x-api-key");
         }
         if let Target::Upstream(name) = &admitted.permit.route().target {
-            let now = self.recorder.clock.now();
-            self.identity
+            let now = context.regime.recorder.clock.now();
+            let identity = &context.regime.identity;
+            identity
                 .write(request, &admitted.permit, name, now)
                 .map_err(|_| Error::explain(ErrorType::InternalError, "the identity could not be written"))?;
         }
@@ -137,7 +151,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        context: &mut RequestContext,
+        context: &mut Governed,
     ) -> Result<()> {
         if let Some(value) = &context.request_id_value {
             response.insert_header("X-Request-Id", value.clone())?;
@@ -160,15 +174,15 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         _: &HttpPeer,
-        context: &mut RequestContext,
+        context: &mut Governed,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        let servers = self.upstream(context).map_or(1, Upstream::server_count);
+        let servers = upstream(context).map_or(1, Upstream::server_count);
         error.set_retry(context.connect_attempts < servers);
         error
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Governed) -> FailToProxy {
         let denial = denial_of(error);
         context.denial = Some(denial);
         if denial == Denial::Internal {
@@ -185,7 +199,7 @@ impl ProxyHttp for Gateway {
         FailToProxy { error_code, can_reuse_downstream: false }
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut RequestContext) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Governed) {
         if let (Some(error), None) = (error, context.denial) {
             context.denial = Some(denial_of(error));
         }
@@ -194,40 +208,45 @@ impl ProxyHttp for Gateway {
         }
         let status = session.response_written().map_or(0, |response| response.status.as_u16());
         let bytes = session.body_bytes_sent() as u64;
-        self.recorder.request(session.req_header(), context, status, bytes);
+        context.regime.recorder.request(session.req_header(), context, status, bytes);
     }
 
     /// Pingora's own log lines are not kept; what they would say is in ours, without the request's text.
-    fn suppress_error_log(&self, _: &Session, _: &RequestContext, _: &Error) -> bool {
+    fn suppress_error_log(&self, _: &Session, _: &Governed, _: &Error) -> bool {
         true
     }
 }
 
 impl Gateway {
     /// Keep-alive is set on every request: without it Pingora waits for the next head for ever.
-    fn settle_connection(&self, session: &mut Session) {
-        let persistent = session.req_header().version == http::Version::HTTP_11 && !self.in_flight.is_draining();
+    fn settle_connection(&self, session: &mut Session, regime: &Regime) {
+        let persistent = session.req_header().version == http::Version::HTTP_11 && !self.closes();
         // Only ever shortened: a request that said `Connection: close` stays closed.
         if !persistent {
             session.set_keepalive(None);
         } else if session.get_keepalive().is_some() {
-            session.set_keepalive(Some(self.idle_timeout));
+            session.set_keepalive(Some(regime.idle_timeout));
         }
-        session.set_total_drain_timeout(Some(self.body_limits.timeout));
+        session.set_total_drain_timeout(Some(regime.body_limits.timeout));
     }
 
     /// Asked again when the answer begins: a drain may have begun since the request came, and a client that is not told
     /// sends its next request into a closing connection.
     fn close_when_draining(&self, session: &mut Session) {
-        if self.in_flight.is_draining() {
+        if self.closes() {
             session.set_keepalive(None);
         }
     }
 
-    async fn judge(&self, session: &mut Session, context: &mut RequestContext) -> Next {
+    fn closes(&self) -> bool {
+        self.in_flight.is_draining() || self.retired.load(Ordering::Relaxed)
+    }
+
+    async fn judge(&self, session: &mut Session, context: &mut Governed) -> Next {
+        let regime = Arc::clone(&context.regime);
         let peer = peer(session).map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
         let tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
-        let sanitised = match self.sanitiser.sanitise(session.req_header_mut(), peer, tls) {
+        let sanitised = match regime.sanitiser.sanitise(session.req_header_mut(), peer, tls) {
             Ok(sanitised) => sanitised,
             Err(insane) => {
                 context.client = Some(insane.client);
@@ -240,147 +259,142 @@ impl Gateway {
         context.client = Some(sanitised.arrival.client);
         let arrival = &sanitised.arrival;
         // Before anything is looked up: a flood costs its sender more than it costs here.
-        match self.limits.arrive(arrival.client, context.started_at).await {
+        match regime.limits.arrive(arrival.client, context.started_at).await {
             Ok(allowance) => context.allowance = allowance,
-            Err(exceeded) => return Next::Answer(self.hold(context, &exceeded)),
+            Err(exceeded) => return Next::Answer(hold(context, &exceeded)),
         }
-        let route = match self.table.find(arrival.host.as_ref(), &arrival.path, &arrival.method) {
+        let route = match regime.table.find(arrival.host.as_ref(), &arrival.path, &arrival.method) {
             Ok(route) => Arc::clone(route),
             Err(not_routed) => return Next::Answer(refuse_route(&not_routed, &arrival.method)),
         };
         let place = match &route.target {
-            Target::Nothing => return self.refuse(context, sanitised, route, Denial::NoRoute),
+            Target::Nothing => return refuse(context, sanitised, route, Denial::NoRoute),
             Target::Local(place) => Some(Arc::clone(place)),
             Target::Upstream(_) => None,
         };
-        match self.limits.enter(&route, arrival.client, context.started_at).await {
+        match regime.limits.enter(&route, arrival.client, context.started_at).await {
             Ok(allowance) => context.allowance = Allowance::tighter(context.allowance, allowance),
             Err(exceeded) => {
-                let response = self.hold(context, &exceeded);
-                return self.turn_away(context, sanitised, route, response);
+                let response = hold(context, &exceeded);
+                return turn_away(context, sanitised, route, response);
             }
         }
         if let Some(place) = &place {
             let query = sanitised.query.as_deref();
-            if let Err(denial) = self.api.negotiate(place, &session.req_header().headers, query) {
-                return self.refuse(context, sanitised, route, denial);
+            if let Err(denial) = regime.api.negotiate(place, &session.req_header().headers, query) {
+                return refuse(context, sanitised, route, denial);
             }
         }
-        let permit = match self.gatekeeper.admit(&sanitised.arrival, &route).await {
+        let permit = match regime.gatekeeper.admit(&sanitised.arrival, &route).await {
             Ok(permit) => permit,
-            Err(denial) => return self.refuse(context, sanitised, route, denial),
+            Err(denial) => return refuse(context, sanitised, route, denial),
         };
         let target = match forwarded_target(&sanitised, &route) {
             Ok(target) => target,
-            Err(denial) => return self.refuse(context, sanitised, route, denial),
+            Err(denial) => return refuse(context, sanitised, route, denial),
         };
         let Sanitised { arrival, forwarded, .. } = sanitised;
         context.progress = Progress::Admitted(Box::new(Admitted { arrival, permit, target: Some(target), forwarded }));
-        if let Err(response) = self.pass(context).await {
+        if let Err(response) = pass(context).await {
             return Next::Answer(response);
         }
         match place {
-            Some(place) => Next::Answer(self.serve_here(session, context, &place).await),
+            Some(place) => Next::Answer(serve_here(session, context, &place).await),
             None => Next::Forward,
         }
     }
+}
 
-    /// The limits of who was admitted.
-    async fn pass(&self, context: &mut RequestContext) -> std::result::Result<(), Response<Body>> {
-        let Some(Admitted { permit, .. }) = context.admitted() else { return Err(refusal::refuse(Denial::Internal)) };
-        let (route, principal) = (Arc::clone(permit.route()), permit.principal().map(Arc::as_ref));
-        match self.limits.pass(&route, principal, self.recorder.clock.now()).await {
-            Ok(allowance) => {
-                context.allowance = Allowance::tighter(context.allowance, allowance);
-                Ok(())
-            }
-            Err(held) => {
-                let mut response = match held {
-                    Held::Exceeded(exceeded) => self.hold(context, &exceeded),
-                    Held::Unknown(denial) => refusal::refuse(denial),
-                };
-                self.name_methods(&route, &mut response);
-                Err(response)
-            }
+/// The limits of who was admitted.
+async fn pass(context: &mut Governed) -> std::result::Result<(), Response<Body>> {
+    let regime = Arc::clone(&context.regime);
+    let Some(Admitted { permit, .. }) = context.admitted() else { return Err(refusal::refuse(Denial::Internal)) };
+    let (route, principal) = (Arc::clone(permit.route()), permit.principal().map(Arc::as_ref));
+    match regime.limits.pass(&route, principal, regime.recorder.clock.now()).await {
+        Ok(allowance) => {
+            context.allowance = Allowance::tighter(context.allowance, allowance);
+            Ok(())
+        }
+        Err(held) => {
+            let mut response = match held {
+                Held::Exceeded(exceeded) => hold(context, &exceeded),
+                Held::Unknown(denial) => refusal::refuse(denial),
+            };
+            name_methods(&regime, &route, &mut response);
+            Err(response)
         }
     }
+}
 
-    /// What is said of a request too many.
-    fn hold(&self, context: &mut RequestContext, exceeded: &Exceeded) -> Response<Body> {
-        self.recorder.metrics.limited(exceeded.limit);
-        context.allowance = Some(exceeded.allowance);
-        refusal::refuse_for(exceeded.denial(), exceeded.retry_in)
+/// What is said of a request too many.
+fn hold(context: &mut Governed, exceeded: &Exceeded) -> Response<Body> {
+    context.regime.recorder.metrics.limited(exceeded.limit);
+    context.allowance = Some(exceeded.allowance);
+    refusal::refuse_for(exceeded.denial(), exceeded.retry_in)
+}
+
+fn refuse(context: &mut Governed, sanitised: Sanitised, route: Arc<Route>, denial: Denial) -> Next {
+    turn_away(context, sanitised, route, refusal::refuse(denial))
+}
+
+fn turn_away(context: &mut Governed, sanitised: Sanitised, route: Arc<Route>, mut response: Response<Body>) -> Next {
+    name_methods(&context.regime, &route, &mut response);
+    context.progress = Progress::Routed { arrival: sanitised.arrival, route };
+    Next::Answer(response)
+}
+
+/// As existing clients expect of an endpoint's answer, whatever it is.
+fn name_methods(regime: &Regime, route: &Route, response: &mut Response<Body>) {
+    if let Target::Local(place) = &route.target {
+        regime.api.put_allow(place, response.headers_mut());
     }
+}
 
-    fn refuse(&self, context: &mut RequestContext, sanitised: Sanitised, route: Arc<Route>, denial: Denial) -> Next {
-        self.turn_away(context, sanitised, route, refusal::refuse(denial))
-    }
-
-    fn turn_away(
-        &self,
-        context: &mut RequestContext,
-        sanitised: Sanitised,
-        route: Arc<Route>,
-        mut response: Response<Body>,
-    ) -> Next {
-        self.name_methods(&route, &mut response);
-        context.progress = Progress::Routed { arrival: sanitised.arrival, route };
-        Next::Answer(response)
-    }
-
-    /// As existing clients expect of an endpoint's answer, whatever it is.
-    fn name_methods(&self, route: &Route, response: &mut Response<Body>) {
-        if let Target::Local(place) = &route.target {
-            self.api.put_allow(place, response.headers_mut());
+async fn serve_here(session: &mut Session, context: &Governed, place: &str) -> Response<Body> {
+    let bytes = match body::read(session, context.regime.body_limits).await {
+        Ok(bytes) => bytes,
+        Err(denial) => {
+            let mut response = refusal::refuse(denial);
+            context.regime.api.put_allow(place, response.headers_mut());
+            return response;
         }
-    }
+    };
+    let Some(admitted) = context.admitted() else { return refusal::refuse(Denial::Internal) };
+    let head = session.req_header();
+    let mut request = http::Request::new(Body::from(bytes));
+    *request.method_mut() = head.method.clone();
+    request.headers_mut().clone_from(&head.headers);
+    let target = admitted.target.as_deref().unwrap_or_default();
+    let Ok(uri) = target.parse() else { return refusal::refuse(Denial::BadPath) };
+    *request.uri_mut() = uri;
+    request.extensions_mut().insert(ApiContext {
+        permit: admitted.permit.clone(),
+        client: admitted.arrival.client,
+        request_id: admitted.arrival.request_id.clone(),
+    });
+    context.regime.api.serve(place, request).await
+}
 
-    async fn serve_here(&self, session: &mut Session, context: &RequestContext, place: &str) -> Response<Body> {
-        let bytes = match body::read(session, self.body_limits).await {
-            Ok(bytes) => bytes,
-            Err(denial) => {
-                let mut response = refusal::refuse(denial);
-                self.api.put_allow(place, response.headers_mut());
-                return response;
-            }
-        };
-        let Some(admitted) = context.admitted() else { return refusal::refuse(Denial::Internal) };
-        let head = session.req_header();
-        let mut request = http::Request::new(Body::from(bytes));
-        *request.method_mut() = head.method.clone();
-        request.headers_mut().clone_from(&head.headers);
-        let target = admitted.target.as_deref().unwrap_or_default();
-        let Ok(uri) = target.parse() else { return refusal::refuse(Denial::BadPath) };
-        *request.uri_mut() = uri;
-        request.extensions_mut().insert(ApiContext {
-            permit: admitted.permit.clone(),
-            client: admitted.arrival.client,
-            request_id: admitted.arrival.request_id.clone(),
-        });
-        self.api.serve(place, request).await
+fn upstream(context: &Governed) -> Option<&Upstream> {
+    match &context.admitted()?.permit.route().target {
+        Target::Upstream(name) => context.regime.upstreams.find(name),
+        Target::Local(_) | Target::Nothing => None,
     }
+}
 
-    fn upstream(&self, context: &RequestContext) -> Option<&Upstream> {
-        match &context.admitted()?.permit.route().target {
-            Target::Upstream(name) => self.upstreams.find(name),
-            Target::Local(_) | Target::Nothing => None,
-        }
+/// What was matched is what is forwarded: the path in normal form, in origin form.
+fn aim(request: &mut RequestHeader, regime: &Regime, admitted: &Admitted) -> Result<()> {
+    if let Some(target) = &admitted.target
+        && request.raw_path() != target.as_bytes()
+    {
+        request.set_raw_path(target.as_bytes())?;
     }
-
-    /// What was matched is what is forwarded: the path in normal form, in origin form.
-    fn aim(&self, request: &mut RequestHeader, admitted: &Admitted) -> Result<()> {
-        if let Some(target) = &admitted.target
-            && request.raw_path() != target.as_bytes()
-        {
-            request.set_raw_path(target.as_bytes())?;
-        }
-        if let Target::Upstream(name) = &admitted.permit.route().target
-            && let Some(host) = self.upstreams.find(name).and_then(Upstream::host)
-        {
-            request.insert_header(HOST, host)?;
-        }
-        Ok(())
+    if let Target::Upstream(name) = &admitted.permit.route().target
+        && let Some(host) = regime.upstreams.find(name).and_then(Upstream::host)
+    {
+        request.insert_header(HOST, host)?;
     }
+    Ok(())
 }
 
 fn peer(session: &Session) -> Option<SocketAddr> {

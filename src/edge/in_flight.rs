@@ -9,6 +9,7 @@ use prometheus::IntGauge;
 pub struct InFlight {
     count: IntGauge,
     draining: Arc<AtomicBool>,
+    handed_over: Arc<AtomicBool>,
 }
 
 /// One request; counted until it is dropped, however it ends.
@@ -17,7 +18,7 @@ pub struct Counted(IntGauge);
 
 impl InFlight {
     pub fn new(count: IntGauge) -> Self {
-        Self { count, draining: Arc::new(AtomicBool::new(false)) }
+        Self { count, draining: Arc::default(), handed_over: Arc::default() }
     }
 
     pub fn enter(&self) -> Counted {
@@ -32,6 +33,16 @@ impl InFlight {
     /// From here on every answer closes its connection, so that clients go elsewhere.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// As [`InFlight::drain`], because another process takes the new ones at the same sockets.
+    pub fn hand_over(&self) {
+        self.handed_over.store(true, Ordering::SeqCst);
+        self.drain();
+    }
+
+    pub fn is_handed_over(&self) -> bool {
+        self.handed_over.load(Ordering::SeqCst)
     }
 
     pub fn is_draining(&self) -> bool {

@@ -11,6 +11,7 @@ pub mod in_flight;
 pub mod ops;
 pub mod rate_headers;
 pub mod record;
+pub mod regime;
 pub mod reserved;
 pub mod respond;
 pub mod sanitise;

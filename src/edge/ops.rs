@@ -30,8 +30,9 @@ impl Ops {
         const JSON: &str = "application/json";
         match path {
             "/livez" => (StatusCode::OK, JSON, br#"{"status":"ok"}"#.to_vec()),
-            // A process that drains is alive, and not to be sent anything new.
-            "/readyz" if self.in_flight.is_draining() => {
+            // A process that drains is alive, and not to be sent anything new. When another one listens at the same address,
+            // what comes there is answered.
+            "/readyz" if self.in_flight.is_draining() && !self.in_flight.is_handed_over() => {
                 (StatusCode::SERVICE_UNAVAILABLE, JSON, br#"{"status":"draining"}"#.to_vec())
             }
             "/readyz" if self.readiness.is_ready().await => (StatusCode::OK, JSON, br#"{"status":"ok"}"#.to_vec()),

@@ -22,12 +22,11 @@ struct Standing {
 pub struct StandingTunnels {
     tunnels: Arc<Tunnels>,
     open: Mutex<Vec<Standing>>,
-    gatekeeper: Arc<Gatekeeper>,
 }
 
 impl StandingTunnels {
-    pub fn new(tunnels: Arc<Tunnels>, gatekeeper: Arc<Gatekeeper>) -> Self {
-        Self { tunnels, open: Mutex::new(Vec::new()), gatekeeper }
+    pub fn new(tunnels: Arc<Tunnels>) -> Self {
+        Self { tunnels, open: Mutex::new(Vec::new()) }
     }
 
     /// Before the upstream's agreement goes to the client at `peer`. Nobody's tunnel needs no watch.
@@ -45,15 +44,15 @@ impl StandingTunnels {
         self.tunnels.forget(peer);
     }
 
-    /// Looks at each once. How many were closed.
-    pub async fn run_once(&self) -> usize {
+    /// Looks at each once, by the rules of today. How many were closed.
+    pub async fn run_once(&self, gatekeeper: &Gatekeeper) -> usize {
         let all = std::mem::take(&mut *self.open.lock());
         let mut closed = 0;
         let mut standing = Vec::with_capacity(all.len());
         for one in all {
             let Some(tunnel) = one.tunnel.upgrade() else { continue };
             // A store that does not answer for longer than its memory lasts is a no, as it is for a request.
-            match self.gatekeeper.still_stands(&one.permit, &one.arrival).await {
+            match gatekeeper.still_stands(&one.permit, &one.arrival).await {
                 Ok(()) => standing.push(one),
                 Err(_) => {
                     tunnel.close();

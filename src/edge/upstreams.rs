@@ -22,7 +22,7 @@ pub enum ServerAddress {
 }
 
 /// An upstream as it was configured.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamSpec {
     pub name: Arc<str>,
     pub servers: Vec<ServerAddress>,
@@ -37,7 +37,7 @@ pub struct UpstreamSpec {
 }
 
 pub struct Upstreams {
-    by_name: HashMap<Arc<str>, Upstream>,
+    by_name: HashMap<Arc<str>, Arc<Upstream>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -52,19 +52,24 @@ pub struct Upstream {
 pub struct NoServer;
 
 impl Upstreams {
-    pub fn new(specs: Vec<UpstreamSpec>, clock: Arc<dyn Clock>) -> Self {
+    /// Of those `before`, what is unchanged goes on with what it has resolved and whose turn it is.
+    pub fn new(specs: Vec<UpstreamSpec>, clock: Arc<dyn Clock>, before: Option<&Self>) -> Self {
+        let unchanged = |spec: &UpstreamSpec| {
+            before.and_then(|before| before.by_name.get(&spec.name)).filter(|upstream| upstream.spec == *spec).cloned()
+        };
         let by_name = specs
             .into_iter()
             .map(|spec| {
                 let name = Arc::clone(&spec.name);
-                (name, Upstream { spec, next: AtomicUsize::new(0), resolved: Mutex::default() })
+                let upstream = unchanged(&spec).unwrap_or_else(|| Arc::new(Upstream::new(spec)));
+                (name, upstream)
             })
             .collect();
         Self { by_name, clock }
     }
 
     pub fn find(&self, name: &str) -> Option<&Upstream> {
-        self.by_name.get(name)
+        self.by_name.get(name).map(Arc::as_ref)
     }
 
     /// The next server in turn.
@@ -112,6 +117,10 @@ impl Upstreams {
 }
 
 impl Upstream {
+    fn new(spec: UpstreamSpec) -> Self {
+        Self { spec, next: AtomicUsize::new(0), resolved: Mutex::default() }
+    }
+
     pub fn host(&self) -> Option<&str> {
         self.spec.host.as_deref()
     }

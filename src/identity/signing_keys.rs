@@ -38,7 +38,7 @@ impl SigningKeyring<'_> {
     /// All keys for one use, of which the active one signs. Makes the first one; nodes that start at once agree on one.
     pub async fn open_or_create(&self, key_use: KeyUse, algorithm: SigningAlgorithm) -> Result<KeySet, KeysError> {
         if self.store.find_active(key_use, algorithm).await?.is_none() {
-            self.store.insert_first(&self.make(key_use, algorithm)?).await?;
+            self.store.insert_first(&self.make(key_use, algorithm, KeyState::Active)?).await?;
         }
         let mut active = None;
         let mut others = Vec::new();
@@ -58,7 +58,44 @@ impl SigningKeyring<'_> {
         Ok(KeySet::new(active, others))
     }
 
-    /// A new key signs from here on; the one before still verifies, until it is deleted.
+    /// A new key is published and verifies, and does not sign yet. Where one waits already, it is left as it is.
+    pub async fn announce(
+        &self,
+        key_use: KeyUse,
+        algorithm: SigningAlgorithm,
+        by: &Initiator,
+        auditor: &Auditor,
+    ) -> Result<bool, KeysError> {
+        // As in `rotate`.
+        self.open_or_create(key_use, algorithm).await?;
+        let key = self.make(key_use, algorithm, KeyState::Next)?;
+        let saying = format!("announced {} {} {}", key.key_use.as_str(), key.algorithm, key.kid);
+        let change = Change::from(auditor.done(by, AuditAction::SigningKeysRotate).saying(saying));
+        let announced = self.store.announce(&key, &change).await?;
+        if announced {
+            auditor.witness(&change);
+        }
+        Ok(announced)
+    }
+
+    /// The next key `kid` signs from here on. `false` when another node was first.
+    pub async fn promote(
+        &self,
+        kid: &str,
+        key_use: KeyUse,
+        by: &Initiator,
+        auditor: &Auditor,
+    ) -> Result<bool, KeysError> {
+        let saying = format!("{} {kid}", key_use.as_str());
+        let change = Change::from(auditor.done(by, AuditAction::SigningKeysRotate).saying(saying));
+        let promoted = self.store.promote(kid, key_use, self.clock.now(), &change).await?;
+        if promoted {
+            auditor.witness(&change);
+        }
+        Ok(promoted)
+    }
+
+    /// A new key signs from here on, whoever has heard of it; the one before still verifies, until it is deleted.
     pub async fn rotate(
         &self,
         key_use: KeyUse,
@@ -68,7 +105,7 @@ impl SigningKeyring<'_> {
     ) -> Result<SigningKey, KeysError> {
         // Only who can open the present keys may add one: a wrong master key would shut everybody out at the next start.
         self.open_or_create(key_use, algorithm).await?;
-        let key = self.make(key_use, algorithm)?;
+        let key = self.make(key_use, algorithm, KeyState::Active)?;
         let event = auditor.done(by, AuditAction::SigningKeysRotate).saying(format!(
             "{} {} {}",
             key.key_use.as_str(),
@@ -81,7 +118,7 @@ impl SigningKeyring<'_> {
         Ok(key)
     }
 
-    fn make(&self, key_use: KeyUse, algorithm: SigningAlgorithm) -> Result<SigningKey, KeysError> {
+    fn make(&self, key_use: KeyUse, algorithm: SigningAlgorithm, state: KeyState) -> Result<SigningKey, KeysError> {
         let making = |error: BadKey| KeysError::Making(error.to_string());
         let private = key_pair::generate(algorithm).map_err(making)?;
         let pair = KeyPair::from_pkcs8(algorithm, &private).map_err(making)?;
@@ -93,7 +130,7 @@ impl SigningKeyring<'_> {
             kid: pair.kid().to_owned(),
             algorithm,
             key_use,
-            state: KeyState::Active,
+            state,
             sealed_private,
             created_at: self.clock.now(),
             retired_at: None,

@@ -2,185 +2,148 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
+use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
 use super::desks::{self, Footing};
-use super::ground::{self, Nature, Stores};
-use super::key_reload::KeyReload;
+use super::foundation::Foundation;
+use super::ground::{self, Nature};
 use super::keyrings::{Keyrings, read_keys};
 use super::logs::{access_log, audit_log};
 use super::mail::MailRoom;
 use super::open_files;
-use super::schedule::{Listening, Schedule};
-use super::shared::SharedGround;
 use super::start_error::StartError;
 use crate::access::gatekeeper::{CredentialRule, Gatekeeper};
 use crate::access::key_check::KeyCheck;
 use crate::access::miss_budget::MissBudget;
-use crate::access::request_limits::{Counters, GeneralLimits, RequestLimits};
-use crate::access::serial::Serial;
+use crate::access::request_limits::{GeneralLimits, RequestLimits};
 use crate::access::slow_keys::SlowKeyCheck;
 use crate::access::token_check::TokenCheck;
 use crate::access::voucher::Voucher;
 use crate::api::context::Services;
 use crate::api::router::Api;
-use crate::cache::api_keys::CachedApiKeys;
-use crate::cache::epochs::Epochs;
-use crate::cache::propagation::Propagation;
-use crate::cache::quotas::QuotaBook;
-use crate::cache::remembered::{Bounds, Surroundings};
-use crate::cache::sessions::CachedSessions;
-use crate::cache::users::CachedUsers;
-use crate::cache::{Forget, Forgetters};
 use crate::config::settings::{self, Compatibility, HeaderPreset, Settings, Upstream};
 use crate::crypto::assertion::AssertionWriter;
 use crate::crypto::tokens::{Keys, Tokens};
-use crate::domain::key_tally::KeyTally;
 use crate::domain::token::TokenRules;
 use crate::edge::body::BodyLimits;
-use crate::edge::gateway::Gateway;
 use crate::edge::identity_headers::{HeaderNames, IdentityHeaders};
-use crate::edge::in_flight::InFlight;
 use crate::edge::record::Recorder;
+use crate::edge::regime::Regime;
 use crate::edge::sanitise::Sanitiser;
-use crate::edge::standing::StandingTunnels;
 use crate::edge::upstreams::{ServerAddress, UpstreamSpec, Upstreams};
-use crate::edge::wire::{ConnectionBounds, Connections, HeadLimits, Tunnels, WireSettings};
+use crate::edge::wire::{ConnectionBounds, HeadLimits, WireSettings};
 use crate::identity::passwords::Passwords;
 use crate::jobs::delete_expired::DeleteExpired;
-use crate::jobs::follow_invalidations::FollowInvalidations;
-use crate::jobs::record_uses::RecordUses;
 use crate::jobs::send_mail::SendMail;
 use crate::routing::client_address::TrustedProxies;
 use crate::routing::host::HostPattern;
 use crate::routing::route::Route;
 use crate::routing::table::RouteTable;
-use crate::storage::invalidations::Heed;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::audit_log::AuditLog;
 
 /// For stores, logs, listeners and the operators' own connections.
 const FILES_KEPT: usize = 128;
 
-/// Everything that runs, put together and not yet started.
+/// One reading of the configuration, put together: what requests meet, and what the jobs go by.
 pub struct Assembly {
-    pub gateway: Gateway,
-    pub wire: WireSettings,
-    pub metrics: Arc<Metrics>,
-    pub in_flight: InFlight,
-    pub gatekeeper: Arc<Gatekeeper>,
-    pub counters: Arc<Counters>,
-    pub quotas: Arc<QuotaBook>,
-    pub connections: Arc<Connections>,
+    pub settings: Arc<Settings>,
+    pub regime: Arc<Regime>,
+    pub wire: Arc<WireSettings>,
+    pub keyrings: Keyrings,
     pub passwords: Arc<Passwords>,
-    pub stores: Stores,
-    pub record_uses: Arc<RecordUses>,
-    pub schedule: Schedule,
-    /// Told of what is changed in the stores for as long as this lives.
-    pub heed: Arc<dyn Heed>,
-    pub shared: Option<SharedGround>,
+    miss_budget: Arc<MissBudget>,
+    pub audit_log: Arc<AuditLog>,
+    pub delete_expired: DeleteExpired,
+    pub send_mail: SendMail,
 }
 
-/// Where work is done that is not done on the thread of its connection.
-pub struct Runtimes {
-    /// Calls to the stores.
-    pub stores: Handle,
-    /// What is served here.
-    pub handlers: Handle,
-}
+/// The one in force.
+pub type InForce = Arc<ArcSwap<Assembly>>;
 
-pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes) -> Result<Assembly, StartError> {
+/// Puts together what `settings` say, on the foundation that is there. What does not differ from `before` is taken over
+/// with all that it remembers.
+pub async fn assemble(
+    settings: &Settings,
+    foundation: &Foundation,
+    before: Option<&Assembly>,
+) -> Result<Assembly, StartError> {
+    let Foundation { nature, stores, remembering, metrics, .. } = foundation;
+    let same = Unchanged { settings, before };
     let mail_room = MailRoom::open(&settings.mail)?;
-    let stores = Stores::open(settings).await?;
-    let (token_keys, assertion_keys) = read_keys(settings, &stores, nature).await?;
-    let keyrings = Keyrings { tokens: Keys::new(token_keys), assertions: Keys::new(assertion_keys) };
     let master_keys = Arc::new(ground::master_keys(settings)?);
-    let mut metrics = Metrics::new().map_err(|error| StartError::Process(error.to_string()))?;
-    metrics.prepare_routes(settings.routes.iter().map(|route| route.name.as_ref()));
-    let metrics = Arc::new(metrics);
-    let passwords = ground::passwords(&settings.passwords, nature)?;
-
-    let bounds = Bounds {
-        bytes: settings.cache.bytes,
-        max_age: settings.cache.max_age,
-        negative_max_age: settings.cache.negative_max_age,
-        stale_ok: settings.cache.stale_ok,
+    let keyrings = match same.by(|settings| &settings.tokens.signing) {
+        Some(before) => before.keyrings.clone(),
+        None => {
+            let (tokens, assertions) = read_keys(settings, stores, nature).await?;
+            Keyrings { tokens: Keys::new(tokens), assertions: Keys::new(assertions) }
+        }
     };
-    metrics.revocation_bound_seconds.set(bounds.max_age.as_secs_f64());
-    let surroundings = || Surroundings {
-        clock: Arc::clone(&nature.clock),
-        metrics: Arc::clone(&metrics),
-        runtime: runtimes.stores.clone(),
+    let passwords = match same.by(|settings| &settings.passwords) {
+        Some(before) => Arc::clone(&before.passwords),
+        None => ground::passwords(&settings.passwords, nature)?,
     };
-    let shared = match &settings.cache.redis {
-        Some(redis) => Some(SharedGround::open(redis, nature, &master_keys, &metrics, &runtimes.stores).await?),
-        None => None,
-    };
-    let epochs = Arc::new(Epochs::default());
-    let second = || shared.as_ref().map(|shared| shared.second_level(&epochs, bounds.max_age, surroundings()));
-    let users = Arc::new(CachedUsers::new(Arc::clone(&stores.users), second(), bounds, surroundings()));
-    let sessions = Arc::new(CachedSessions::new(Arc::clone(&stores.sessions), second(), bounds, surroundings()));
-    let api_keys = Arc::new(CachedApiKeys::new(Arc::clone(&stores.api_keys), second(), bounds, surroundings()));
 
     let tokens = Tokens::new(keyrings.tokens.clone(), token_rules(settings));
-    let serial = Arc::new(Serial::default());
-    let key_tally = KeyTally::default();
-    let miss_budget =
-        Arc::new(MissBudget::new(settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst));
-    let slow_keys =
-        SlowKeyCheck::new(Arc::clone(&stores.slow_keys)).map_err(|error| StartError::Process(error.to_string()))?;
-    let gatekeeper = Arc::new(Gatekeeper::new(
-        TokenCheck::new(
+    let serial = &foundation.serial;
+    // What is remembered of tokens and keys was derived from roles; whoever loses one loses its scopes at once.
+    let token_check = same
+        .by(|settings| (&settings.tokens, settings.compatibility, &settings.roles, settings.second_factor.required));
+    let token_check = match token_check {
+        Some(before) => Arc::clone(before.regime.gatekeeper.tokens()),
+        None => Arc::new(TokenCheck::new(
             tokens.clone(),
-            Arc::clone(&sessions) as _,
-            Arc::clone(&users) as _,
+            Arc::clone(&remembering.sessions),
+            Arc::clone(&remembering.users),
             settings.roles.clone(),
             settings.second_factor.required,
             settings.cache.bytes,
-            Arc::clone(&serial),
-        ),
-        KeyCheck::new(
-            Arc::clone(&api_keys) as _,
-            slow_keys,
-            Arc::clone(&users) as _,
+            Arc::clone(serial),
+        )),
+    };
+    let budget = same.by(|settings| (settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst));
+    let miss_budget = match budget {
+        Some(before) => Arc::clone(&before.miss_budget),
+        None => Arc::new(MissBudget::new(settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst)),
+    };
+    let key_check = same
+        .by(|settings| (&settings.roles, settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst));
+    let key_check = match key_check {
+        Some(before) => Arc::clone(before.regime.gatekeeper.keys()),
+        None => Arc::new(KeyCheck::new(
+            Arc::clone(&remembering.api_keys),
+            SlowKeyCheck::new(Arc::clone(&stores.slow_keys)).map_err(|e| StartError::Process(e.to_string()))?,
+            Arc::clone(&remembering.users),
             settings.roles.clone(),
             Arc::clone(&miss_budget),
-            key_tally.clone(),
-            Arc::clone(&serial),
-        ),
+            foundation.key_tally.clone(),
+            Arc::clone(serial),
+        )),
+    };
+    let gatekeeper = Arc::new(Gatekeeper::new(
+        token_check,
+        key_check,
         credential_rule(settings),
         Arc::clone(&nature.clock),
-        serial,
+        Arc::clone(serial),
     ));
 
-    let budgets = || shared.as_ref().map(SharedGround::budgets);
-    let quotas = Arc::new(QuotaBook::new(Arc::clone(&stores.quotas), budgets(), runtimes.stores.clone()));
-    let general = GeneralLimits {
-        per_address: settings.limits.per_address,
-        per_principal: settings.limits.per_principal,
-        keys_shared: true,
-    };
-    let parties = usize::try_from(settings.limits.counters).unwrap_or(usize::MAX);
-    let counters = Arc::new(Counters::new(parties, budgets(), Arc::clone(&quotas) as _));
-
-    let remembering = Stores {
-        users: Arc::clone(&users) as _,
-        sessions: Arc::clone(&sessions) as _,
-        api_keys: Arc::clone(&api_keys) as _,
-        ..stores.clone()
+    let audit_log = match same.by(|settings| &settings.log.audit) {
+        Some(before) => Arc::clone(&before.audit_log),
+        None => Arc::new(audit_log(settings, metrics)?),
     };
     let desks = desks::set_up(Footing {
         settings,
         nature,
-        stores: &remembering,
+        stores: remembering,
         passwords: &passwords,
         tokens: &tokens,
         keyrings: &keyrings,
         master_keys: &master_keys,
         mail_room: &mail_room,
-        miss_budget,
-        witness: Arc::new(audit_log(settings, &metrics)?),
+        miss_budget: Arc::clone(&miss_budget),
+        witness: Arc::clone(&audit_log) as _,
     });
     let guesses_kept = desks.guess_rules.longest_window();
     let send_mail = SendMail {
@@ -191,35 +154,46 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         random: Arc::clone(&nature.random),
     };
     let services = desks.services;
-    let (api, table) = routes(settings, services, &runtimes.handlers)?;
+    let (api, table) = routes(settings, services, &foundation.handlers)?;
 
     let recorder = Recorder {
-        metrics: Arc::clone(&metrics),
-        log: Arc::new(access_log(settings, &metrics)?),
+        metrics: Arc::clone(metrics),
+        log: match same.by(|settings| &settings.log.access) {
+            Some(before) => Arc::clone(&before.regime.recorder.log),
+            None => Arc::new(access_log(settings, metrics)?),
+        },
         clock: Arc::clone(&nature.clock),
     };
-    let in_flight = InFlight::new(metrics.in_flight.clone());
-    let tunnels = Arc::new(Tunnels::default());
-    let standing = Arc::new(StandingTunnels::new(Arc::clone(&tunnels), Arc::clone(&gatekeeper)));
-    let gateway = Gateway {
+    let regime = Regime {
         sanitiser: Sanitiser::new(
             TrustedProxies::new(settings.trusted_proxies.clone()),
             settings.compatibility == Compatibility::Django,
             nature.random.as_ref(),
         ),
         table: Arc::new(table),
-        gatekeeper: Arc::clone(&gatekeeper),
-        limits: RequestLimits::new(general, Arc::clone(&counters)),
+        gatekeeper,
+        limits: RequestLimits::new(
+            GeneralLimits {
+                per_address: settings.limits.per_address,
+                per_principal: settings.limits.per_principal,
+                keys_shared: true,
+            },
+            Arc::clone(&foundation.counters),
+        ),
         api,
-        identity: identity_headers(settings, keyrings.assertions.clone(), nature),
-        upstreams: Upstreams::new(upstreams(&settings.upstreams), Arc::clone(&nature.clock)),
+        identity: match same.by(|settings| (&settings.identity, &settings.tokens.signing)) {
+            Some(before) => Arc::clone(&before.regime.identity),
+            None => Arc::new(identity_headers(settings, keyrings.assertions.clone(), nature)),
+        },
+        upstreams: Upstreams::new(
+            upstreams(&settings.upstreams),
+            Arc::clone(&nature.clock),
+            before.map(|before| &before.regime.upstreams),
+        ),
         recorder: recorder.clone(),
-        in_flight: in_flight.clone(),
-        standing: Arc::clone(&standing),
         body_limits: BodyLimits { bytes: settings.limits.body_bytes, timeout: settings.limits.body_timeout },
         idle_timeout: settings.limits.idle_timeout.as_secs().max(1),
     };
-    let connections = Arc::new(Connections::default());
     let wire = WireSettings {
         limits: HeadLimits {
             header_bytes: settings.limits.header_bytes,
@@ -228,40 +202,12 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         },
         head_timeout: settings.limits.head_timeout,
         observer: Arc::new(recorder),
-        tunnels,
-        connections: Arc::clone(&connections),
+        tunnels: Arc::clone(&foundation.tunnels),
+        connections: Arc::clone(&foundation.connections),
         connection_bounds: connection_bounds(settings),
     };
-    let key_reload = Arc::new(KeyReload {
-        settings: settings.clone(),
-        stores: stores.clone(),
-        nature: nature.clone(),
-        keyrings,
-        gatekeeper: Arc::clone(&gatekeeper),
-        due: AtomicBool::new(false),
-    });
-    let propagation = Propagation::new(Arc::clone(&nature.clock), Arc::clone(&metrics));
-    let forgetters: Vec<Arc<dyn Forget>> = vec![
-        Arc::clone(&epochs) as _,
-        users,
-        Arc::clone(&sessions) as _,
-        api_keys,
-        Arc::clone(&key_reload) as _,
-        Arc::new(propagation),
-    ];
-    let forgetters = Arc::new(Forgetters::new(forgetters));
-    let heed: Arc<dyn Heed> = match &shared {
-        Some(shared) => Arc::new(shared.announcer(&forgetters, &runtimes.stores)),
-        None => Arc::clone(&forgetters) as _,
-    };
-    let wake = Arc::default();
-    let listening = shared.as_ref().map(|shared| {
-        let listener = shared.listener(&forgetters, &epochs, &wake);
-        Listening { shared: shared.clone(), listener }
-    });
-    stores.pool.tell(Arc::downgrade(&heed));
     let delete_expired = DeleteExpired {
-        sessions,
+        sessions: Arc::clone(&remembering.sessions),
         challenges: Arc::clone(&stores.challenges),
         password_resets: Arc::clone(&stores.password_resets),
         guesses: Arc::clone(&stores.guesses),
@@ -274,36 +220,16 @@ pub async fn assemble(settings: &Settings, nature: &Nature, runtimes: &Runtimes)
         keys_kept: settings.tokens.refresh_lifetime.max(settings.tokens.access_lifetime) + settings.tokens.leeway,
         clock: Arc::clone(&nature.clock),
     };
-    let record_uses = Arc::new(RecordUses { keys: Arc::clone(&stores.api_keys), tally: key_tally });
-    let schedule = Schedule {
-        follow_invalidations: Arc::new(FollowInvalidations::new(Arc::clone(&stores.invalidations), forgetters)),
-        follow_every: settings.cache.poll_interval,
-        wake,
-        listening,
-        key_reload,
-        standing,
-        delete_expired: Arc::new(delete_expired),
-        record_uses: Arc::clone(&record_uses),
-        send_mail,
-        quotas: Arc::clone(&quotas),
-        clock: Arc::clone(&nature.clock),
-        metrics: Arc::clone(&metrics),
-    };
     Ok(Assembly {
-        gateway,
-        wire,
-        metrics,
-        in_flight,
-        gatekeeper,
-        counters,
-        quotas,
-        connections,
+        settings: Arc::new(settings.clone()),
+        regime: Arc::new(regime),
+        wire: Arc::new(wire),
+        keyrings,
         passwords,
-        stores,
-        record_uses,
-        schedule,
-        heed,
-        shared,
+        miss_budget,
+        audit_log,
+        delete_expired,
+        send_mail,
     })
 }
 
@@ -319,6 +245,19 @@ fn connection_bounds(settings: &Settings) -> ConnectionBounds {
         );
     }
     ConnectionBounds { most: most.min(room.max(1)), most_per_network, exempt: settings.trusted_proxies.clone() }
+}
+
+/// What may be taken over from the configuration before.
+struct Unchanged<'a> {
+    settings: &'a Settings,
+    before: Option<&'a Assembly>,
+}
+
+impl<'a> Unchanged<'a> {
+    /// The assembly before, if what `part` shows of the settings is as it was.
+    fn by<T: PartialEq>(&self, part: impl Fn(&'a Settings) -> T) -> Option<&'a Assembly> {
+        self.before.filter(|before| part(&before.settings) == part(self.settings))
+    }
 }
 
 /// The configured routes and our own, in one table, and the router behind our own.

@@ -3,21 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::ground::{Nature, Stores};
-use super::keyrings::{Keyrings, read_keys};
+use super::assemble::InForce;
+use super::foundation::Foundation;
+use super::keyrings::read_keys;
 use super::start_error::StartError;
-use crate::access::gatekeeper::Gatekeeper;
 use crate::cache::Forget;
-use crate::config::settings::Settings;
 use crate::domain::invalidation::{Epoch, Invalidation, Logged};
 
 /// Is told by the invalidation log, and reads the keys when it is next run.
 pub struct KeyReload {
-    pub settings: Settings,
-    pub stores: Stores,
-    pub nature: Nature,
-    pub keyrings: Keyrings,
-    pub gatekeeper: Arc<Gatekeeper>,
+    pub foundation: Arc<Foundation>,
+    pub in_force: InForce,
     pub due: AtomicBool,
 }
 
@@ -40,12 +36,13 @@ impl KeyReload {
         if !self.due.swap(false, Ordering::SeqCst) {
             return Ok(());
         }
-        let read = read_keys(&self.settings, &self.stores, &self.nature).await;
+        let assembly = self.in_force.load_full();
+        let read = read_keys(&assembly.settings, &self.foundation.stores, &self.foundation.nature).await;
         let (tokens, assertions) = read.inspect_err(|_| self.due.store(true, Ordering::SeqCst))?;
-        self.keyrings.tokens.replace(tokens);
-        self.keyrings.assertions.replace(assertions);
+        assembly.keyrings.tokens.replace(tokens);
+        assembly.keyrings.assertions.replace(assertions);
         // A remembered token may have lost the key that vouched for it.
-        self.gatekeeper.forget_tokens();
+        assembly.regime.gatekeeper.forget_tokens();
         Ok(())
     }
 }

@@ -7,28 +7,32 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora_core::apps::http_app::HttpServer;
-use pingora_core::server::configuration::ServerConf;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
-use super::assemble::{Assembly, Runtimes, assemble};
+use super::foundation::{Foundation, Runtimes};
 use super::ground::Nature;
+use super::handover::Sockets;
+use super::key_reload::KeyReload;
+use super::live::Live;
 use super::mail;
+use super::reload::{self, Refused};
+use super::schedule::{Listening, Schedule};
 use super::start_error::StartError;
 use super::workers::{Workers, accept};
-use crate::backends::sql::Pool;
-use crate::cache::quotas::QuotaBook;
+use crate::cache::Forgetters;
+use crate::config::fault::Faults;
 use crate::config::settings::Settings;
-use crate::domain::clock::Clock;
 use crate::edge::echo::Echo;
 use crate::edge::in_flight::InFlight;
 use crate::edge::ops::{Ops, Readiness};
 use crate::edge::wire::GuardedApp;
-use crate::jobs::record_uses::RecordUses;
+use crate::jobs::follow_invalidations::FollowInvalidations;
 use crate::storage::invalidations::{Heed, Invalidations};
 use crate::telemetry::diagnostics;
 use crate::telemetry::metrics::{CacheName, Metrics};
@@ -36,7 +40,7 @@ use crate::telemetry::panics;
 
 /// How long connections get to hear `Connection: close` before the door shuts.
 const SETTLE: Duration = Duration::from_millis(300);
-/// How long the store may take over what is left to be told to it, and over being closed.
+/// For what is written at the very end.
 const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// A gateway that serves.
@@ -47,16 +51,16 @@ pub struct Running {
     back_office: Option<Runtime>,
     /// Closes the door to new requests.
     stop: watch::Sender<bool>,
-    /// Ends what must go on while the last requests are answered: the jobs, and what operators look at.
+    /// The same for what operators look at, which goes on while the last requests are answered.
+    stop_ops: watch::Sender<bool>,
+    /// Ends the jobs.
     end: watch::Sender<bool>,
-    quotas: Arc<QuotaBook>,
-    clock: Arc<dyn Clock>,
-    record_uses: Arc<RecordUses>,
-    pool: Pool,
+    /// For a successor. Closed with the door.
+    sockets: Option<Sockets>,
+    live: Live,
+    key_reload: Arc<KeyReload>,
+    /// Told of what is changed in the stores for as long as this lives.
     _heed: Arc<dyn Heed>,
-    in_flight: InFlight,
-    metrics: Arc<Metrics>,
-    drain_timeout: Duration,
     http: SocketAddr,
     ops: SocketAddr,
 }
@@ -68,82 +72,108 @@ impl Running {
     }
 
     pub fn start_with(settings: &Settings, nature: &Nature) -> Result<Self, StartError> {
+        Self::start_on(settings, nature, None)
+    }
+
+    /// Starts on the sockets of a predecessor, as far as they are for the addresses that are configured.
+    pub fn start_on(settings: &Settings, nature: &Nature, inherited: Option<Sockets>) -> Result<Self, StartError> {
         // Everything that can be wrong with stores and keys is found before any socket opens.
         let back_office = back_office()?;
         let front_desk = runtime("front-desk")?;
         let runtimes = Runtimes { stores: back_office.handle().clone(), handlers: front_desk.handle().clone() };
-        let assembly = back_office.block_on(assemble(settings, nature, &runtimes))?;
-        let conf = Arc::new(server_conf(settings)?);
-        let (http, http_socket) = bind(settings.listen.http)?;
-        let (ops, ops_socket) = bind(settings.listen.ops)?;
+        let live = back_office.block_on(async {
+            let foundation = Arc::new(Foundation::lay(settings, nature, &runtimes).await?);
+            Live::start(settings, foundation).await
+        })?;
+        let (inherited_http, inherited_ops) = inherited.map(|sockets| (sockets.http, sockets.ops)).unzip();
+        let (http, http_socket) = listen(settings.listen.http, inherited_http)?;
+        let (ops, ops_socket) = listen(settings.listen.ops, inherited_ops)?;
+        let unusable = |error: std::io::Error| StartError::Process(error.to_string());
+        let sockets = Sockets { http: http_socket, ops: ops_socket };
         let (stop, stopped) = watch::channel(false);
+        let (stop_ops, ops_stopped) = watch::channel(false);
         let (end, ended) = watch::channel(false);
 
-        let Assembly {
-            gateway,
-            wire,
-            metrics,
-            in_flight,
-            gatekeeper,
-            counters,
-            quotas,
-            connections,
-            passwords,
-            stores,
-            record_uses,
-            schedule,
-            heed,
-            shared,
-        } = assembly;
         mail::announce(&settings.mail);
+        let foundation = &live.foundation;
+        let key_reload = Arc::new(KeyReload {
+            foundation: Arc::clone(foundation),
+            in_force: Arc::clone(&live.assembly),
+            due: AtomicBool::new(false),
+        });
+        let mut forgetters = foundation.forgetters.clone();
+        forgetters.push(Arc::clone(&key_reload) as _);
+        let forgetters = Arc::new(Forgetters::new(forgetters));
+        let heed: Arc<dyn Heed> = match &foundation.shared {
+            Some(shared) => Arc::new(shared.announcer(&forgetters, back_office.handle())),
+            None => Arc::clone(&forgetters) as _,
+        };
+        let wake = Arc::default();
+        let listening = foundation.shared.as_ref().map(|shared| {
+            let listener = shared.listener(&forgetters, &foundation.epochs, &wake);
+            Listening { shared: shared.clone(), listener }
+        });
+        foundation.stores.pool.tell(Arc::downgrade(&heed));
+        let schedule = Schedule {
+            follow_invalidations: Arc::new(FollowInvalidations::new(
+                Arc::clone(&foundation.stores.invalidations),
+                forgetters,
+            )),
+            follow_every: settings.cache.poll_interval,
+            wake,
+            listening,
+            key_reload: Arc::clone(&key_reload),
+            foundation: Arc::clone(foundation),
+            in_force: Arc::clone(&live.assembly),
+        };
         schedule.start(back_office.handle(), &ended);
 
         let ops_app = {
-            let metrics = Arc::clone(&metrics);
+            let (metrics, assembly) = (Arc::clone(&foundation.metrics), Arc::clone(&live.assembly));
+            let grounds = Arc::clone(foundation);
             Ops {
                 metrics: Arc::clone(&metrics),
-                in_flight: in_flight.clone(),
-                readiness: Arc::new(StoreAnswers(stores.invalidations)),
+                in_flight: foundation.in_flight.clone(),
+                readiness: Arc::new(StoreAnswers(Arc::clone(&foundation.stores.invalidations))),
                 refresh: Arc::new(move || {
+                    let assembly = assembly.load();
                     metrics.panics.reset();
                     metrics.panics.inc_by(panics::count());
-                    metrics.hashing_waiting.set(i64::try_from(passwords.waiting()).unwrap_or(i64::MAX));
-                    metrics.cache_holds(CacheName::Tokens, gatekeeper.token_bytes_held());
-                    let (addresses, callers) = counters.held();
+                    metrics.hashing_waiting.set(i64::try_from(assembly.passwords.waiting()).unwrap_or(i64::MAX));
+                    metrics.cache_holds(CacheName::Tokens, assembly.regime.gatekeeper.token_bytes_held());
+                    let (addresses, callers) = grounds.counters.held();
                     metrics.limits_count(addresses, callers);
-                    metrics.limits_local.set(i64::from(counters.is_alone()));
-                    metrics.connections.set(i64::try_from(connections.open()).unwrap_or(i64::MAX));
-                    let (in_all, per_network) = connections.refused();
+                    metrics.limits_local.set(i64::from(grounds.counters.is_alone()));
+                    metrics.connections.set(i64::try_from(grounds.connections.open()).unwrap_or(i64::MAX));
+                    let (in_all, per_network) = grounds.connections.refused();
                     metrics.connections_refused(in_all, per_network);
-                    if let Some(shared) = &shared {
+                    if let Some(shared) = &grounds.shared {
                         shared.refresh();
                     }
                 }),
             }
         };
-        back_office.spawn(accept("ops", HttpServer::new_app(ops_app), ops, ops_socket, ended));
+        let ops_listener = sockets.ops.try_clone().map_err(unusable)?;
+        back_office.spawn(accept("ops", HttpServer::new_app(ops_app), ops, ops_listener, ops_stopped));
 
-        let proxy = Arc::new(pingora_proxy::http_proxy(&conf, gateway));
-        let wire = Arc::new(wire);
-        let app = || GuardedApp::new(Arc::clone(&proxy), Arc::clone(&wire));
-        let workers = Workers::start(settings.workers.threads, http, &http_socket, &stopped, app)
-            .map_err(|error| StartError::Process(error.to_string()))?;
+        let app = || {
+            let in_flight = foundation.in_flight.clone();
+            let tells = move || !in_flight.is_handed_over();
+            GuardedApp::new(Arc::clone(&live.proxy), Arc::clone(&live.wire), tells)
+        };
+        let workers = Workers::start(settings.workers.threads, http, &sockets.http, &stopped, app).map_err(unusable)?;
 
-        let drain_timeout = settings.limits.drain_timeout;
         Ok(Self {
             workers: Some(workers),
             front_desk: Some(front_desk),
             back_office: Some(back_office),
             stop,
+            stop_ops,
             end,
-            quotas,
-            clock: Arc::clone(&nature.clock),
-            record_uses,
-            pool: stores.pool,
+            sockets: Some(sockets),
+            live,
+            key_reload,
             _heed: heed,
-            in_flight,
-            metrics,
-            drain_timeout,
             http,
             ops,
         })
@@ -159,7 +189,47 @@ impl Running {
     }
 
     pub fn metrics(&self) -> &Arc<Metrics> {
-        &self.metrics
+        &self.live.foundation.metrics
+    }
+
+    /// The sockets that it listens on, until it drains.
+    pub const fn sockets(&self) -> Option<&Sockets> {
+        self.sockets.as_ref()
+    }
+
+    /// Takes over a configuration that was read, for all requests that begin from here on. When anything is wrong with
+    /// it, the present one stays.
+    pub fn reload(&self, read: Result<Settings, Faults>) -> Result<(), Refused> {
+        let outcome = self.try_reload(read);
+        match &outcome {
+            Ok(()) => tracing::info!(
+                generation = self.metrics().config_generation.get(),
+                "the configuration was read again and is in force"
+            ),
+            Err(refused) => {
+                self.metrics().config_reload_success.set(0);
+                for fault in &refused.0 {
+                    tracing::error!(%fault, "the configuration was read again and is refused; the one before stays");
+                }
+            }
+        }
+        outcome
+    }
+
+    fn try_reload(&self, read: Result<Settings, Faults>) -> Result<(), Refused> {
+        let settings = read.map_err(|faults| Refused(faults.iter().map(ToString::to_string).collect()))?;
+        let present = Arc::clone(&self.live.assembly.load().settings);
+        let faults = reload::faults(&present, &settings);
+        if !faults.is_empty() {
+            return Err(Refused(faults));
+        }
+        let refused = |error: StartError| Refused(vec![error.to_string()]);
+        let Some(back_office) = &self.back_office else { return Err(Refused(Vec::new())) };
+        back_office.block_on(self.live.replace(&settings)).map_err(refused)?;
+        self.key_reload.due.store(true, Ordering::SeqCst);
+        diagnostics::set_level(&settings.log.level);
+        warn(&settings);
+        Ok(())
     }
 
     /// Serves a small echo backend on a free loopback port, for trying things out.
@@ -175,39 +245,67 @@ impl Running {
 
     /// Stops taking requests, lets those in flight finish within the drain timeout, and stops. `true` when all of them did.
     pub fn drain(mut self) -> bool {
-        self.in_flight.drain();
+        self.in_flight().drain();
         std::thread::sleep(SETTLE);
+        self.sockets = None;
         let _ = self.stop.send(true);
-        let pause = Duration::from_millis(10);
-        let mut left = self.drain_timeout;
-        while self.in_flight.count() > 0 && !left.is_zero() {
-            std::thread::sleep(pause);
-            left = left.saturating_sub(pause);
-        }
-        let done = self.in_flight.count() == 0;
+        let done = self.wait_until(|running| running.in_flight().count() == 0);
         self.shut_down();
         done
     }
 
-    fn shut_down(&mut self) {
+    /// As [`Running::drain`], while a successor takes new connections from the same sockets. Those that are open here are
+    /// closed with the answer to their next request, for which they have until the drain timeout. `true` when all were.
+    pub fn hand_over(mut self) -> bool {
+        self.in_flight().hand_over();
+        self.sockets = None;
         let _ = self.stop.send(true);
+        let _ = self.stop_ops.send(true);
+        // For those that were just accepted to be counted.
+        std::thread::sleep(SETTLE);
+        let done = self
+            .wait_until(|running| running.in_flight().count() == 0 && running.live.foundation.connections.open() == 0);
+        self.shut_down();
+        done
+    }
+
+    fn in_flight(&self) -> &InFlight {
+        &self.live.foundation.in_flight
+    }
+
+    /// Within the drain timeout.
+    fn wait_until(&self, done: impl Fn(&Self) -> bool) -> bool {
+        let pause = Duration::from_millis(10);
+        let mut left = self.live.assembly.load().settings.limits.drain_timeout;
+        while !done(self) && !left.is_zero() {
+            std::thread::sleep(pause);
+            left = left.saturating_sub(pause);
+        }
+        done(self)
+    }
+
+    fn shut_down(&mut self) {
+        self.sockets = None;
+        let _ = self.stop.send(true);
+        let _ = self.stop_ops.send(true);
         let _ = self.end.send(true);
         self.workers = None;
         if let Some(front_desk) = self.front_desk.take() {
             front_desk.shutdown_timeout(Duration::from_millis(500));
         }
         if let Some(back_office) = self.back_office.take() {
+            let Foundation { stores, record_uses, quotas, nature, .. } = self.live.foundation.as_ref();
             // What the last requests were made with. After them, and before there is no store any more.
-            let recorded = async { tokio::time::timeout(LAST_WORD, self.record_uses.run_once()).await };
+            let recorded = async { tokio::time::timeout(LAST_WORD, record_uses.run_once()).await };
             if !matches!(back_office.block_on(recorded), Ok(Ok(()))) {
                 tracing::warn!("the last uses of keys could not be recorded");
             }
-            let written = async { tokio::time::timeout(LAST_WORD, self.quotas.write(self.clock.now())).await };
+            let written = async { tokio::time::timeout(LAST_WORD, quotas.write(nature.clock.now())).await };
             if !matches!(back_office.block_on(written), Ok(Ok(()))) {
                 tracing::warn!("what was used of quotas since they were last written is lost");
             }
             // Folds the write-ahead log into the database, so that one file is all of it. Not worth waiting for long.
-            let closed = async { tokio::time::timeout(LAST_WORD, self.pool.close()).await };
+            let closed = async { tokio::time::timeout(LAST_WORD, stores.pool.close()).await };
             let _ = back_office.block_on(closed);
             back_office.shutdown_timeout(Duration::from_millis(500));
         }
@@ -243,25 +341,24 @@ pub fn warn(settings: &Settings) {
     }
 }
 
+/// On the predecessor's socket if it is for this address, which it also is when any port would do; or on one of its own.
+fn listen(address: SocketAddr, inherited: Option<TcpListener>) -> Result<(SocketAddr, TcpListener), StartError> {
+    if let Some(socket) = inherited {
+        let refused = |error: std::io::Error| StartError::Listen { address, cause: error.to_string() };
+        let bound = socket.local_addr().map_err(refused)?;
+        if bound == address || (address.port() == 0 && bound.ip() == address.ip()) {
+            socket.set_nonblocking(true).map_err(refused)?;
+            return Ok((bound, socket));
+        }
+    }
+    bind(address)
+}
+
 fn bind(address: SocketAddr) -> Result<(SocketAddr, TcpListener), StartError> {
     let refused = |error: std::io::Error| StartError::Listen { address, cause: error.to_string() };
     let socket = TcpListener::bind(address).map_err(refused)?;
     socket.set_nonblocking(true).map_err(refused)?;
     Ok((socket.local_addr().map_err(refused)?, socket))
-}
-
-fn server_conf(settings: &Settings) -> Result<ServerConf, StartError> {
-    let mut authorities = settings.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref()).map(|tls| &tls.ca);
-    let first = authorities.next().cloned().flatten();
-    if authorities.any(|other| *other != first) {
-        return Err(StartError::SeveralAuthorities);
-    }
-    Ok(ServerConf {
-        threads: settings.workers.threads.max(1),
-        work_stealing: false,
-        ca_file: first.map(|path| path.display().to_string()),
-        ..ServerConf::default()
-    })
 }
 
 struct StoreAnswers(Arc<dyn Invalidations>);

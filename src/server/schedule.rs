@@ -6,24 +6,27 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
+use super::assemble::InForce;
+use super::clock_job::ClockJob;
+use super::foundation::Foundation;
 use super::key_reload::KeyReload;
+use super::rotation;
 use super::shared::SharedGround;
 use crate::cache::announcement::Listener;
-use crate::cache::quotas::QuotaBook;
-use crate::domain::clock::Clock;
-use crate::edge::standing::StandingTunnels;
+use crate::identity::auditor::Auditor;
 use crate::jobs;
-use crate::jobs::delete_expired::{DeleteExpired, Deleted};
+use crate::jobs::delete_expired::Deleted;
 use crate::jobs::follow_invalidations::FollowInvalidations;
-use crate::jobs::record_uses::RecordUses;
-use crate::jobs::send_mail::SendMail;
-use crate::telemetry::metrics::{MailOutcome, Metrics};
+use crate::telemetry::metrics::MailOutcome;
 
 /// How long a tunnel may outlive what it was let in with, at most.
 const WATCH_TUNNELS_EVERY: Duration = Duration::from_secs(5);
 /// How far behind the store's counts may be.
 const RECORD_USES_EVERY: Duration = Duration::from_secs(3);
 const DELETE_EXPIRED_EVERY: Duration = Duration::from_secs(600);
+/// Far more often than keys are rotated, so that the time of their announcement is kept.
+const ROTATE_KEYS_EVERY: Duration = Duration::from_secs(60);
+const WATCH_CLOCK_EVERY: Duration = Duration::from_secs(10);
 /// What somebody waits for who has just asked for it.
 const SEND_MAIL_EVERY: Duration = Duration::from_secs(1);
 /// What a node that is killed forgets of quotas, and what nodes without shared counters do not know of each other.
@@ -36,13 +39,9 @@ pub struct Schedule {
     pub wake: Arc<Notify>,
     pub listening: Option<Listening>,
     pub key_reload: Arc<KeyReload>,
-    pub standing: Arc<StandingTunnels>,
-    pub delete_expired: Arc<DeleteExpired>,
-    pub record_uses: Arc<RecordUses>,
-    pub send_mail: SendMail,
-    pub quotas: Arc<QuotaBook>,
-    pub clock: Arc<dyn Clock>,
-    pub metrics: Arc<Metrics>,
+    pub foundation: Arc<Foundation>,
+    /// Each run goes by the configuration of its time.
+    pub in_force: InForce,
 }
 
 /// Hearing what other nodes have changed.
@@ -54,12 +53,11 @@ pub struct Listening {
 impl Schedule {
     /// Runs all of them until `end` turns true.
     pub fn start(self, runtime: &Handle, end: &watch::Receiver<bool>) {
-        let Self { follow_invalidations, follow_every, wake, listening, .. } = self;
-        let Self { key_reload, standing, delete_expired, record_uses, send_mail, quotas, clock, metrics, .. } = self;
-        let epoch = metrics.invalidation_epoch.clone();
+        let Self { follow_invalidations, follow_every, wake, listening, key_reload, foundation, in_force } = self;
         if let Some(Listening { shared, listener }) = listening {
             runtime.spawn(shared.listen(listener, end.clone()));
         }
+        let epoch = foundation.metrics.invalidation_epoch.clone();
         jobs::spawn_woken(runtime, follow_every, wake, end.clone(), move || {
             let (follow, reload, epoch) = (Arc::clone(&follow_invalidations), Arc::clone(&key_reload), epoch.clone());
             async move {
@@ -72,25 +70,46 @@ impl Schedule {
                 }
             }
         });
+        let (standing, watched) = (Arc::clone(&foundation.standing), Arc::clone(&in_force));
         jobs::spawn(runtime, WATCH_TUNNELS_EVERY, end.clone(), move || {
-            let standing = Arc::clone(&standing);
+            let (standing, present) = (Arc::clone(&standing), watched.load_full());
             async move {
-                let closed = standing.run_once().await;
+                let closed = standing.run_once(&present.regime.gatekeeper).await;
                 if closed > 0 {
                     tracing::info!(closed, "tunnels closed whose sessions, users or keys are over");
                 }
             }
         });
+        let deleting = Arc::clone(&in_force);
         jobs::spawn(runtime, DELETE_EXPIRED_EVERY, end.clone(), move || {
-            let delete = Arc::clone(&delete_expired);
+            let present = deleting.load_full();
             async move {
-                match delete.run_once().await {
+                match present.delete_expired.run_once().await {
                     Ok(deleted) if deleted == Deleted::default() => {}
                     Ok(deleted) => tracing::info!(?deleted, "what was over is deleted"),
                     Err(error) => tracing::warn!(%error, "what is over could not be deleted"),
                 }
             }
         });
+        let (rotating, grounds) = (Arc::clone(&in_force), Arc::clone(&foundation));
+        jobs::spawn(runtime, ROTATE_KEYS_EVERY, end.clone(), move || {
+            let (present, foundation) = (rotating.load_full(), Arc::clone(&grounds));
+            async move {
+                let Foundation { stores, nature, .. } = foundation.as_ref();
+                let auditor = Auditor::new(
+                    Arc::clone(&stores.audit),
+                    Arc::clone(&present.audit_log) as _,
+                    Arc::clone(&nature.clock),
+                    Arc::clone(&nature.random),
+                );
+                match rotation::run_schedule(&present.settings, stores, nature, &auditor).await {
+                    Ok(0) => {}
+                    Ok(turned) => tracing::info!(turned, "signing keys announced or promoted"),
+                    Err(error) => tracing::warn!(%error, "the signing keys could not be rotated"),
+                }
+            }
+        });
+        let (quotas, clock) = (Arc::clone(&foundation.quotas), Arc::clone(&foundation.nature.clock));
         jobs::spawn(runtime, WRITE_QUOTAS_EVERY, end.clone(), move || {
             let (quotas, now) = (Arc::clone(&quotas), clock.now());
             async move {
@@ -99,6 +118,7 @@ impl Schedule {
                 }
             }
         });
+        let record_uses = Arc::clone(&foundation.record_uses);
         jobs::spawn(runtime, RECORD_USES_EVERY, end.clone(), move || {
             let record = Arc::clone(&record_uses);
             async move {
@@ -107,8 +127,15 @@ impl Schedule {
                 }
             }
         });
+        let clock_job =
+            Arc::new(ClockJob::start(Arc::clone(&foundation.nature.clock), Arc::clone(&foundation.metrics)));
+        jobs::spawn(runtime, WATCH_CLOCK_EVERY, end.clone(), move || {
+            let clock_job = Arc::clone(&clock_job);
+            async move { clock_job.run_once() }
+        });
+        let metrics = Arc::clone(&foundation.metrics);
         jobs::spawn(runtime, SEND_MAIL_EVERY, end.clone(), move || {
-            let (send, metrics) = (send_mail.clone(), Arc::clone(&metrics));
+            let (send, metrics) = (in_force.load().send_mail.clone(), Arc::clone(&metrics));
             async move {
                 match send.run_once().await {
                     Ok(tally) => {

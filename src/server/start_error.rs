@@ -40,6 +40,8 @@ pub enum StartError {
         "upstreams: `tls.ca` differs between upstreams, and all of them share one set of trusted certificates; put all certificates in one file"
     )]
     SeveralAuthorities,
+    #[error("upstreams: the certificates under `tls.ca` in {path} cannot be read: {cause}", path = path.display())]
+    UnreadableAuthority { path: PathBuf, cause: String },
     #[error("a log cannot be opened: {0}")]
     Log(String),
     #[error("cache.redis: {0}")]
@@ -49,6 +51,9 @@ pub enum StartError {
     /// Every fault has a line of its own.
     #[error("{0}")]
     MailTemplates(String),
+    /// Whoever started this process to take its place waits for it.
+    #[error("the sockets of the running process were not handed over: {0}")]
+    Handover(String),
     #[error("the process could not start: {0}")]
     Process(String),
 }

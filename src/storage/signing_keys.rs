@@ -20,6 +20,14 @@ pub trait SigningKeys: Send + Sync {
     /// Makes `key` the active one of its use and retires all that were, of whatever algorithm, in one transaction.
     async fn rotate(&self, key: &SigningKey, change: &Change) -> Result<()>;
 
+    /// Inserts `key`, which is a next one, unless another is waiting already for this use and algorithm. `false` if so.
+    async fn announce(&self, key: &SigningKey, change: &Change) -> Result<bool>;
+
+    /// Makes the next key `kid` the active one of its use, at `at`, and retires all that were; others that were waiting,
+    /// and have signed nothing, are deleted. `false`, and nothing is changed, when it waits no longer: of nodes that
+    /// promote one key at once, one does.
+    async fn promote(&self, kid: &str, key_use: KeyUse, at: Timestamp, change: &Change) -> Result<bool>;
+
     /// Replaces a sealed private key by the same one sealed otherwise, unless it has changed since `seen` was read.
     async fn reseal(&self, kid: &str, seen: &[u8], sealed: &[u8]) -> Result<bool>;
 

@@ -1,8 +1,15 @@
 //! What the process says about itself, as JSON lines on standard error.
 
+use std::sync::OnceLock;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
+
+type SetLevel = Box<dyn Fn(&str) + Send + Sync>;
+
+/// Gives the one subscriber of the process another filter.
+static RELOAD: OnceLock<SetLevel> = OnceLock::new();
 
 /// This crate, as the origin of an event.
 const OURS: &str = "portcullis";
@@ -10,8 +17,7 @@ const OURS: &str = "portcullis";
 /// Starts diagnostics. Only this crate's own events are let through, whatever the filter says beside the level: libraries
 /// log request heads and statements in their debug output, and credentials with them.
 pub fn start(level: &str) {
-    // A second start, as in tests, keeps the first.
-    let _ = tracing_subscriber::fmt()
+    let builder = tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_span_events(FmtSpan::NONE)
@@ -19,7 +25,21 @@ pub fn start(level: &str) {
         .with_span_list(false)
         .with_writer(std::io::stderr)
         .with_env_filter(filter(level))
-        .try_init();
+        .with_filter_reloading();
+    let handle = builder.reload_handle();
+    // A second start, as in tests, keeps the first.
+    if builder.try_init().is_ok() {
+        let _ = RELOAD.set(Box::new(move |level| {
+            let _ = handle.reload(filter(level));
+        }));
+    }
+}
+
+/// Changes the level of what was started.
+pub fn set_level(level: &str) {
+    if let Some(reload) = RELOAD.get() {
+        reload(level);
+    }
 }
 
 /// `info,portcullis::edge=debug` as a filter. A level that names no part is for all of this crate.

@@ -2,13 +2,16 @@
 //! path, host, user, key or address is ever a label, so hostile requests cannot grow the number of series.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
 
+use crate::domain::clock_step::StepDirection;
 use crate::domain::denial::Denial;
 use crate::domain::rate_limit::LimitName;
 
@@ -95,10 +98,15 @@ struct RouteSeries {
 
 pub struct Metrics {
     registry: Registry,
-    routes: HashMap<String, RouteSeries>,
+    routes: ArcSwap<HashMap<String, RouteSeries>>,
     requests: IntCounterVec,
     duration: HistogramVec,
     pub in_flight: IntGauge,
+    pub config_reload_success: IntGauge,
+    pub config_reload_timestamp: IntGauge,
+    pub config_generation: IntGauge,
+    pub config_checksum: IntGauge,
+    clock_steps: IntCounterVec,
     cache: IntCounterVec,
     pub cache_bytes: IntGaugeVec,
     pub hashing_waiting: IntGauge,
@@ -181,8 +189,16 @@ impl Metrics {
             &["table"],
         )?;
         registry.register(Box::new(limit_counters.clone()))?;
+        let clock_steps = counter(
+            "portcullis_clock_steps_total",
+            "Steps of the system clock of more than five minutes, by direction.",
+            &["direction"],
+        )?;
+        for direction in [StepDirection::Forward, StepDirection::Back] {
+            clock_steps.with_label_values(&[direction.as_str()]);
+        }
         Ok(Self {
-            routes: HashMap::new(),
+            routes: ArcSwap::default(),
             requests: counter(
                 "portcullis_requests_total",
                 "Requests by route, method, status class, reason and whose fault it was.",
@@ -190,6 +206,23 @@ impl Metrics {
             )?,
             duration,
             in_flight: gauge("portcullis_requests_in_flight", "Requests that have arrived and are not answered yet.")?,
+            config_reload_success: gauge(
+                "portcullis_config_last_reload_success",
+                "1 when the configuration was taken over the last time it was read, else 0.",
+            )?,
+            config_reload_timestamp: gauge(
+                "portcullis_config_last_reload_timestamp_seconds",
+                "When the configuration in force was taken over, in seconds since 1970.",
+            )?,
+            config_generation: gauge(
+                "portcullis_config_generation",
+                "How many configurations this process has had, the one it started with included.",
+            )?,
+            config_checksum: gauge(
+                "portcullis_config_checksum",
+                "CRC-32 of the configuration file in force: the same on all nodes that run on the same file.",
+            )?,
+            clock_steps,
             cache: counter(
                 "portcullis_cache_lookups_total",
                 "Cache look-ups by cache and outcome.",
@@ -239,17 +272,20 @@ impl Metrics {
 
     /// Makes the common series of these routes ready. What is not made ready is counted all the same, at the cost of
     /// looking its series up.
-    pub fn prepare_routes<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) {
+    pub fn prepare_routes<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
+        let mut routes = HashMap::new();
         for name in names {
             let good =
                 METHODS.iter().map(|method| self.requests.with_label_values(&[name, method, "2xx", "ok", "none"]));
             let series = RouteSeries { duration: self.duration.with_label_values(&[name]), good: good.collect() };
-            self.routes.insert(name.to_owned(), series);
+            routes.insert(name.to_owned(), series);
         }
+        self.routes.store(Arc::new(routes));
     }
 
     pub fn request(&self, outcome: &RequestOutcome<'_>) {
-        let ready = self.routes.get(outcome.route);
+        let routes = self.routes.load();
+        let ready = routes.get(outcome.route);
         if let (Some(series), None, 200..=299) = (ready, outcome.denial, outcome.status)
             && let Some(counter) = METHODS.iter().position(|m| *m == outcome.method).and_then(|at| series.good.get(at))
         {
@@ -277,6 +313,12 @@ impl Metrics {
     pub fn cache_holds(&self, cache: CacheName, bytes: u64) {
         if let Ok(gauge) = self.cache_bytes.get_metric_with_label_values(&[cache.as_str()]) {
             gauge.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
+    }
+
+    pub fn clock_step(&self, direction: StepDirection) {
+        if let Ok(counter) = self.clock_steps.get_metric_with_label_values(&[direction.as_str()]) {
+            counter.inc();
         }
     }
 

@@ -190,8 +190,8 @@ fn the_readme_works_as_it_is_written() {
     let (before, rest) = readme.split_once("\n## More than one machine\n").unwrap();
     let (_, after) = rest.split_once("\n## ").unwrap();
     for command in commands_in(&format!("{before}\n## {after}")) {
-        // What goes on until it is stopped has tests of its own.
-        if command.is_empty() || ["serve", "quickstart"].contains(&command[0].as_str()) {
+        // What goes on until it is stopped, and what speaks to it, has tests of its own.
+        if command.is_empty() || ["serve", "quickstart", "reload", "upgrade"].contains(&command[0].as_str()) {
             continue;
         }
         let words: Vec<&str> = command.iter().map(|w| if w == "pk_AbCd1234" { prefix.as_str() } else { w }).collect();

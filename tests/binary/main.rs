@@ -27,7 +27,9 @@ mod redis;
 #[path = "../redis/server.rs"]
 #[allow(dead_code, reason = "what only the tests of Redis itself need")]
 mod redis_server;
+mod reloading;
 mod second_factors;
 mod signals;
 mod third_party;
+mod upgrading;
 mod users;

@@ -26,6 +26,7 @@ mod hosts;
 mod identity_headers;
 mod imported;
 mod key_limits;
+mod key_rotation;
 mod key_usage;
 mod leaked_keys;
 mod limits;

@@ -62,6 +62,13 @@ impl Fleet {
         }
     }
 
+    /// Waits until both have heard of all that was changed beside them.
+    fn settle(&self) {
+        self.world.settle();
+        let epoch = metric(self.world.ops(), "portcullis_invalidation_epoch");
+        eventually("the log", || (self.there("portcullis_invalidation_epoch") == epoch).then_some(()));
+    }
+
     /// What the other gateway has counted.
     fn there(&self, name: &str) -> f64 {
         metric(self.other.ops(), name)
@@ -235,8 +242,7 @@ fn a_record_that_one_node_has_read_lets_the_other_do_without_the_store() {
         assert_eq!(credential.shown_to(fleet.world.http(), "/read").status, 200);
     }
     eventually("a key, a session and a user in Redis", || (fleet.keys().len() == 3).then_some(()));
-    let epoch = metric(fleet.world.ops(), "portcullis_invalidation_epoch");
-    eventually("the log", || (fleet.there("portcullis_invalidation_epoch") == epoch).then_some(()));
+    fleet.settle();
 
     let (_, unseen) = fleet.world.key("orders:read");
     let mut store = store_down::take_down(&fleet.world);
@@ -315,6 +321,7 @@ fn messages_that_anybody_sends_do_nothing() {
     let fleet = Fleet::start(LOG_ALONE);
     let (_, text) = fleet.world.key("orders:read");
     let credential = Credential::Key(text);
+    fleet.settle();
     fleet.known(&credential);
     let channel = "portcullis:1:invalidations";
     assert_eq!(fleet.redis.cli(&["PUBSUB", "NUMSUB", channel]), format!("{channel}\n2"));

@@ -98,6 +98,24 @@ async fn a_hung_redis_costs_a_few_deadlines_and_then_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_failure_is_followed_up_when_nobody_asks_again() {
+    let redis = Redis::start();
+    let pool = pool(&redis.url());
+    answers_within(&pool, Duration::from_secs(5)).await;
+    for _ in 0..2 {
+        redis.hang();
+        assert_eq!(echo(&pool, "?").await, Err(Unavailable::Late));
+        assert!(!pool.answers() && pool.is_asked());
+        redis.go_on();
+        let begun = Instant::now();
+        while !pool.answers() {
+            assert!(begun.elapsed() < Duration::from_secs(5), "nobody has looked whether it is back");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_killed_redis_is_used_again_once_it_is_back() {
     let mut redis = Redis::start();
     let pool = pool(&redis.url());

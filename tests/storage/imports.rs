@@ -31,7 +31,7 @@ pub async fn rows_go_in_together_and_those_that_are_taken_are_told(world: &World
     let twin = User { id: UserId("another".into()), ..users[7].clone() };
     let fresh = user("fresh");
     let inserted = importing.insert_users(&[twin, fresh.clone()]).await.unwrap();
-    assert_eq!(inserted.into_iter().collect::<Vec<_>>(), [fresh.id.0.clone()]);
+    assert!(inserted.len() == 1 && inserted.contains(fresh.id.as_str()), "{inserted:?}");
     let codes: Vec<(UserId, RecoveryCode)> = ["a", "b"]
         .map(|id| (fresh.id.clone(), RecoveryCode { id: RecoveryCodeId(id.into()), digest: sha256(b"same") }))
         .into();

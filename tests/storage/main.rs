@@ -9,6 +9,7 @@ mod api_keys;
 mod audit;
 mod challenges;
 mod copying;
+mod django_postgres;
 mod guesses;
 mod imports;
 mod invalidations;
@@ -203,6 +204,7 @@ macro_rules! contract {
                 parallel_first_keys_agree
                 uses_and_algorithms_are_apart
                 a_known_key_that_is_not_active_is_no_answer
+                a_key_is_announced_once_and_promoted_once
                 a_rotated_key_verifies_until_it_is_deleted
                 are_sealed_anew_unless_they_have_changed;
             second_factors:

@@ -99,3 +99,43 @@ pub async fn are_sealed_anew_unless_they_have_changed(world: &World) {
         (1, &b"new"[..], KeyState::Active)
     );
 }
+
+pub async fn a_key_is_announced_once_and_promoted_once(world: &World) {
+    let of = |kid: &str, state| SigningKey { state, ..signing_key(kid, KeyUse::Tokens, SigningAlgorithm::Es256) };
+    world.signing_keys.insert_first(&of("first", KeyState::Active)).await.unwrap();
+    let assertions = signing_key("assertions", KeyUse::Assertions, SigningAlgorithm::Es256);
+    world.signing_keys.insert_first(&assertions).await.unwrap();
+    assert!(!world.signing_keys.promote("first", KeyUse::Tokens, at(1), &change()).await.unwrap());
+    assert!(!world.signing_keys.promote("nobody", KeyUse::Tokens, at(1), &change()).await.unwrap());
+    assert!(world.signing_keys.announce(&of("second", KeyState::Next), &change()).await.unwrap());
+    assert!(!world.signing_keys.announce(&of("third", KeyState::Next), &change()).await.unwrap());
+    let active = || async { world.signing_keys.find_active(KeyUse::Tokens, SigningAlgorithm::Es256).await.unwrap() };
+    assert_eq!(active().await.unwrap().kid, "first", "and nothing of what failed is left");
+    assert!(!world.signing_keys.promote("second", KeyUse::Assertions, at(5), &change()).await.unwrap());
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let keys = Arc::clone(&world.signing_keys);
+            tokio::spawn(async move { keys.promote("second", KeyUse::Tokens, at(5), &change()).await.unwrap() })
+        })
+        .collect();
+    let mut promoted = 0;
+    for task in tasks {
+        promoted += usize::from(task.await.unwrap());
+    }
+    assert_eq!((promoted, active().await.unwrap().kid.as_str()), (1, "second"));
+    let states: BTreeSet<_> = world
+        .signing_keys
+        .list()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|key| (key.kid, key.state.as_str(), key.retired_at))
+        .collect();
+    let expected = [
+        ("first".to_owned(), "retired", Some(at(5))),
+        ("second".to_owned(), "active", None),
+        ("assertions".to_owned(), "active", None),
+    ];
+    assert_eq!(states, BTreeSet::from(expected));
+    assert_eq!(world.invalidations.newest().await.unwrap().0, 4, "each change is announced");
+}

@@ -75,10 +75,12 @@ impl SqlInstallation {
         let text = match self.dialect {
             Dialect::Sqlite => "SELECT CAST(name AS TEXT), CAST(type AS TEXT) FROM pragma_table_info($1)",
             Dialect::Postgres => {
-                "SELECT CAST(column_name AS TEXT), CAST(data_type AS TEXT) FROM information_schema.columns \
-                 WHERE table_name = $1 AND table_schema = ANY (current_schemas(false))"
+                "SELECT CAST(attname AS TEXT), format_type(atttypid, NULL) FROM pg_attribute \
+                 WHERE attrelid = to_regclass(CAST($1 AS TEXT)) AND attnum > 0 AND NOT attisdropped"
             }
         };
+        // Where it is asked for as in a statement, whoever may not read it is told so instead of finding none.
+        let table = if self.dialect == Dialect::Postgres { quoted(table) } else { table.to_owned() };
         let mut connection = self.connection.lock().await;
         sqlx::query_as(text).bind(table).fetch_all(&mut *connection).await
     }

@@ -50,6 +50,8 @@ struct Inner {
     /// Where calls are made and connections live, whichever runtime asks.
     runtime: Handle,
     answers: AtomicBool,
+    /// Somebody tries in the background.
+    reviving: AtomicBool,
     started: Instant,
 }
 
@@ -66,6 +68,7 @@ impl RedisPool {
             breaker: Mutex::new(CircuitBreaker::new(RULES)),
             runtime,
             answers: AtomicBool::new(false),
+            reviving: AtomicBool::new(false),
             started: Instant::now(),
         })))
     }
@@ -175,27 +178,35 @@ impl RedisPool {
         self.0.answers.store(false, Ordering::Relaxed);
         // What is idle goes to the same place. If that has gone without a word, each would cost another deadline.
         self.0.connections.retain(|_, _| false);
-        let opened = self.0.breaker.lock().failed(self.now());
-        if opened {
+        if self.0.breaker.lock().failed(self.now()) {
             tracing::warn!(redis = %self.place(), "Redis does not answer; the gateway goes on without it and keeps trying");
+        }
+        if !self.0.reviving.swap(true, Ordering::AcqRel) {
             let this = self.clone();
             self.0.runtime.spawn(async move { this.revive().await });
         }
     }
 
-    /// Tries in the background until Redis answers, so that no request has to.
+    /// Tries in the background until Redis answers, so that no request has to, and a node that nobody asks knows it too.
     async fn revive(self) {
-        while !self.is_asked() {
+        loop {
             sleep(RULES.rest).await;
-            let due = self.0.breaker.lock().try_probe(self.now());
-            if !due {
-                continue;
-            }
-            match self.attempt(PATIENT_DEADLINE, ping).await {
-                Err(miss) if miss.is_failure() => {
-                    self.0.breaker.lock().failed(self.now());
+            if self.answers() {
+                self.0.reviving.store(false, Ordering::Release);
+                // A failure in between has left the trying to this one.
+                if self.answers() || self.0.reviving.swap(true, Ordering::AcqRel) {
+                    return;
                 }
-                _ => self.note_answer(),
+            }
+            let due = {
+                let mut breaker = self.0.breaker.lock();
+                breaker.admits() || breaker.try_probe(self.now())
+            };
+            if due {
+                match self.attempt(PATIENT_DEADLINE, ping).await {
+                    Err(miss) if miss.is_failure() => self.note_failure(),
+                    _ => self.note_answer(),
+                }
             }
         }
     }

@@ -39,10 +39,14 @@ macro_rules! insert {
 }
 
 const ROTATIONS_AT_ONCE: u32 = 10;
+const ANNOUNCE: &str = "INSERT INTO signing_keys (kid, algorithm, key_use, state, sealed_private, created_at) \
+     SELECT $1, $2, $3, 'next', $4, $5 WHERE NOT EXISTS \
+     (SELECT 1 FROM signing_keys WHERE key_use = $6 AND algorithm = $7 AND state = 'next')";
 
 const ACTIVE: &str = select!("WHERE key_use = $1 AND algorithm = $2 AND state = 'active'");
 
-fn insert_active(statement: &'static str, key: &SigningKey) -> Query<'static, Any, AnyArguments> {
+/// All that is known of a new key, in the order of the columns.
+fn insertion(statement: &'static str, key: &SigningKey) -> Query<'static, Any, AnyArguments> {
     sqlx::query(statement)
         .bind(key.kid.clone())
         .bind(key.algorithm.as_str())
@@ -103,7 +107,7 @@ impl SigningKeys for SqlSigningKeys {
         let stored: Option<Row> = within_deadline(self.pool.deadline(), TABLE, async {
             let mut transaction = self.pool.begin().await?;
             // The index over active keys is what conflicts when another node was first.
-            let done = insert_active(insert!("ON CONFLICT DO NOTHING"), key).execute(&mut *transaction).await?;
+            let done = insertion(insert!("ON CONFLICT DO NOTHING"), key).execute(&mut *transaction).await?;
             let stored = sqlx::query_as(ACTIVE)
                 .bind(key.key_use.as_str())
                 .bind(key.algorithm.as_str())
@@ -136,6 +140,61 @@ impl SigningKeys for SqlSigningKeys {
                     done => return done,
                 }
             }
+        })
+        .await
+    }
+
+    async fn announce(&self, key: &SigningKey, change: &Change) -> Result<bool> {
+        within_deadline(self.pool.deadline(), TABLE, async {
+            let mut changing = self.pool.change().await?;
+            let announced = insertion(ANNOUNCE, key)
+                .bind(key.key_use.as_str())
+                .bind(key.algorithm.as_str())
+                .execute(changing.connection())
+                .await?
+                .rows_affected();
+            if announced == 0 {
+                return Ok(false);
+            }
+            changing.write(change).await?;
+            changing.forget(Invalidation::SigningKeys, Some(key.created_at)).await?;
+            changing.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn promote(&self, kid: &str, key_use: KeyUse, at: Timestamp, change: &Change) -> Result<bool> {
+        within_deadline(self.pool.deadline(), TABLE, async {
+            let mut changing = self.pool.change().await?;
+            // First, because the index over active keys allows one.
+            sqlx::query(
+                "UPDATE signing_keys SET state = 'retired', retired_at = $1 \
+                 WHERE key_use = $2 AND state = 'active'",
+            )
+            .bind(at.as_micros())
+            .bind(key_use.as_str())
+            .execute(changing.connection())
+            .await?;
+            let promoted = sqlx::query(
+                "UPDATE signing_keys SET state = 'active' WHERE kid = $1 AND key_use = $2 AND state = 'next'",
+            )
+            .bind(kid.to_owned())
+            .bind(key_use.as_str())
+            .execute(changing.connection())
+            .await?
+            .rows_affected();
+            if promoted == 0 {
+                return Ok(false);
+            }
+            sqlx::query("DELETE FROM signing_keys WHERE key_use = $1 AND state = 'next'")
+                .bind(key_use.as_str())
+                .execute(changing.connection())
+                .await?;
+            changing.write(change).await?;
+            changing.forget(Invalidation::SigningKeys, Some(at)).await?;
+            changing.commit().await?;
+            Ok(true)
         })
         .await
     }
@@ -177,7 +236,7 @@ impl SqlSigningKeys {
         .bind(key.key_use.as_str())
         .execute(changing.connection())
         .await?;
-        insert_active(insert!(""), key).execute(changing.connection()).await?;
+        insertion(insert!(""), key).execute(changing.connection()).await?;
         changing.write(change).await?;
         changing.forget(Invalidation::SigningKeys, Some(key.created_at)).await?;
         changing.commit().await

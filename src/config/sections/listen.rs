@@ -19,7 +19,15 @@ pub fn read(mut section: Section<'_>) -> Listen {
             "listen on 127.0.0.1, or keep others out by a firewall",
         );
     }
-    Listen { http, ops }
+    let control = section.optional("control").and_then(|value| {
+        let path = value.file_path()?;
+        // What an address of this kind holds, with room for the name that it bears until it is ready.
+        if path.as_os_str().len() > 90 {
+            value.fault("the path is longer than 90 bytes", "choose a shorter one, such as data/portcullis.sock");
+        }
+        Some(path)
+    });
+    Listen { http, ops, control }
 }
 
 fn address(section: &mut Section<'_>, key: &str, port: u16) -> SocketAddr {

@@ -77,6 +77,7 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
         workers,
         upstreams,
         routes,
+        checksum: 0,
         warnings: Vec::new(),
     })
 }

@@ -26,6 +26,7 @@ pub fn read(mut section: Section<'_>, compatibility: Compatibility, duty: Second
     if session_lifetime > 90 * DAY {
         section.warn("session_lifetime", "a stolen session lives for more than 90 days", "write 90d or less");
     }
+    let rotate_keys_every = section.optional("rotate_keys_every").and_then(|value| value.duration(&(DAY..=400 * DAY)));
     let signing = signing::read(&mut section, compatibility);
     let issuer = name(&mut section, "issuer", (!django).then_some("portcullis"));
     let audience = name(&mut section, "audience", (!django).then_some("api"));
@@ -38,6 +39,7 @@ pub fn read(mut section: Section<'_>, compatibility: Compatibility, duty: Second
     let reuse_grace = section.duration("reuse_grace", 10 * SECOND, Duration::ZERO..=60 * SECOND);
     Some(Tokens {
         signing: signing?,
+        rotate_keys_every,
         access_lifetime,
         refresh_lifetime,
         session_lifetime,

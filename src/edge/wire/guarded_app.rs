@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use pingora_core::apps::ServerApp;
 use pingora_core::protocols::Stream;
@@ -10,14 +11,21 @@ use pingora_core::server::ShutdownWatch;
 use super::guarded_stream::{GuardedStream, WireSettings, peer_of};
 
 /// An application that only sees what [`GuardedStream`] lets through.
+/// Both the application and the settings may be replaced, and are then for connections that come after.
 pub struct GuardedApp<A> {
-    inner: Arc<A>,
-    settings: Arc<WireSettings>,
+    inner: Arc<ArcSwap<A>>,
+    settings: Arc<ArcSwap<WireSettings>>,
+    /// Whether connections that wait for their next request are told when no new ones are taken.
+    tells: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl<A> GuardedApp<A> {
-    pub fn new(inner: Arc<A>, settings: Arc<WireSettings>) -> Self {
-        Self { inner, settings }
+    pub fn new(
+        inner: Arc<ArcSwap<A>>,
+        settings: Arc<ArcSwap<WireSettings>>,
+        tells: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self { inner, settings, tells: Box::new(tells) }
     }
 }
 
@@ -29,17 +37,19 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for GuardedApp<A> {
         let guarded: Stream = if stream.as_any().is::<GuardedStream>() {
             stream
         } else {
-            let place = self
-                .settings
-                .connections
-                .enter(&self.settings.connection_bounds, peer_of(&stream).map(|peer| peer.ip()))?;
-            Box::new(GuardedStream::new(stream, Arc::clone(&self.settings), place))
+            let settings = self.settings.load_full();
+            let client = peer_of(&stream).map(|peer| peer.ip());
+            let place = settings.connections.enter(&settings.connection_bounds, client)?;
+            Box::new(GuardedStream::new(stream, settings, place))
         };
-        A::process_new(&self.inner, guarded, shutdown).await
+        A::process_new(&self.inner.load_full(), guarded, shutdown).await
     }
 
     async fn cleanup(&self) {
-        self.inner.cleanup().await;
+        // Closing them would race with the request that is just being sent. Where there is time they end with an answer.
+        if (self.tells)() {
+            self.inner.load_full().cleanup().await;
+        }
     }
 }
 

@@ -67,7 +67,11 @@ impl Rig {
             connection_bounds: ConnectionBounds { most: 9, most_per_network: 9, exempt: Vec::new() },
         };
         let proxy = http_proxy(&Arc::new(ServerConf::default()), gateway);
-        let app = Arc::new(GuardedApp::new(Arc::new(proxy), Arc::new(settings)));
+        let app = Arc::new(GuardedApp::new(
+            Arc::new(ArcSwap::from_pointee(proxy)),
+            Arc::new(ArcSwap::from_pointee(settings)),
+            || true,
+        ));
         let (shutdown_sender, shutdown) = watch::channel(false);
         tokio::spawn(async move { app.process_new(Box::new(server), &shutdown).await });
         Self { client, upstream, faults, logged, _shutdown: shutdown_sender }

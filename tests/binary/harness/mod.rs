@@ -4,6 +4,7 @@
 #[allow(dead_code)]
 #[path = "../../gateway/harness/client.rs"]
 pub mod client;
+pub mod load;
 pub mod place;
 #[allow(dead_code)]
 #[path = "../../postgres/server.rs"]
@@ -20,6 +21,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub use self::client::{Client, Reply};
+pub use self::load::Load;
 pub use self::place::{CONFIGURATION, Place, configuration};
 pub use self::process::{Finished, finish};
 pub use self::server::{Server, pair};

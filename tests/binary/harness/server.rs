@@ -74,6 +74,22 @@ impl Server {
         status
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has stopped by itself, whoever else still writes to where it wrote. Its exit code.
+    pub fn exit_code(&mut self) -> Option<i32> {
+        wait(&mut self.child).code()
+    }
+
+    /// A metric without labels.
+    pub fn metric(&self, name: &str) -> f64 {
+        let text = Client::connect(self.ops).request("GET", "/metrics", &[], b"").text();
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")).map(str::to_owned));
+        line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
