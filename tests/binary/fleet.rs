@@ -1,8 +1,10 @@
 //! Three processes on one PostgreSQL and one Redis are one gateway: in step, under attack, and while either is gone.
 
+mod counting;
+mod outages;
+
 use std::process::Stdio;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use portcullis::crypto::totp;
@@ -17,9 +19,8 @@ use crate::harness::{CONFIGURATION, Client, PASSWORD, Place, Reply, Server, Upst
 use crate::redis_server::Redis;
 
 const API: &str = "/api/v1/auth";
-/// What the bus promises, and what the log alone does.
+/// What the bus promises.
 const PROMPTLY: Duration = Duration::from_secs(1);
-const WITHOUT_REDIS: Duration = Duration::from_secs(5);
 
 struct Fleet {
     postgres: PostgresServer,
@@ -193,42 +194,6 @@ impl Fleet {
         self.all_answer(401, |node| node.sign_in(&name, PASSWORD));
     }
 
-    /// How many of so many get through when all are asked in turn.
-    fn through(&self, tries: usize, path: &str, key: &str) -> usize {
-        let nodes = self.nodes.iter().cycle().take(tries);
-        nodes.filter(|node| node.get(path, &[("X-API-Key", key)]).status == 200).count()
-    }
-
-    fn counts_requests_together(&self) {
-        let keys = [(); 2].map(|()| key(&self.place, &["--owner", "limited"]).1);
-        let through = self.through(8, "/limited", &keys[0]) + self.through(8, "/limited", &keys[1]);
-        assert_eq!(through, 9, "of a service with two keys");
-        self.all_answer(429, |node| node.get("/limited", &[("X-API-Key", &keys[0])]));
-        self.all_answer(200, |node| node.get("/", &[("X-API-Key", &keys[0])]));
-
-        let (_, often) = key(&self.place, &["--quota", "11/month"]);
-        assert_eq!(self.through(20, "/", &often), 11);
-        let refused = self.nodes[1].get("/", &[("X-API-Key", &often)]);
-        assert_eq!((refused.status, refused.code().as_str()), (429, "key_quota"));
-    }
-
-    fn counts_guesses_together(&self) {
-        self.place.create_user("carl");
-        for (number, node) in self.nodes.iter().cycle().take(10).enumerate() {
-            let reply = node.sign_in("carl", "not the password");
-            assert_eq!(reply.status, 401, "{number}: {reply:?}");
-        }
-        for password in ["not the password", PASSWORD] {
-            for node in &self.nodes {
-                let reply = node.sign_in("carl", password);
-                assert_eq!((reply.status, reply.code().as_str()), (429, "too_many_attempts"), "{reply:?}");
-                assert!(reply.header("retry-after").is_some(), "{reply:?}");
-            }
-        }
-        self.place.run(&["users", "unlock", "carl"]).success();
-        assert_eq!(self.nodes[1].sign_in("carl", PASSWORD).status, 200);
-    }
-
     fn accepts_tokens_of_before_and_after_a_rotation(&self) {
         let (before, mut refresh) = self.nodes[0].tokens("anna");
         // The head of a token names its key.
@@ -250,74 +215,6 @@ impl Fleet {
             }
         }
         assert!(rotating.wait().unwrap().success());
-    }
-
-    fn goes_on_without_redis(&mut self) {
-        let (_, known) = key(&self.place, &[]);
-        let (access, refresh) = self.nodes[0].tokens("anna");
-        let with_key = |node: &Server| node.get("/", &[("X-API-Key", &known)]);
-        let with_token = |node: &Server| node.get_with_token("/", &access);
-        self.all_answer(200, with_key);
-        self.redis.kill();
-        for _ in 0..5 {
-            self.all_answer(200, with_key);
-            self.all_answer(200, with_token);
-        }
-        let (_, new) = key(&self.place, &[]);
-        self.all_answer(200, |node| node.get("/", &[("X-API-Key", &new)]));
-        assert_eq!(self.nodes[2].refresh(&refresh).status, 200);
-        self.hears_of_what_is_taken_away(WITHOUT_REDIS);
-        self.redis.restart();
-        self.has_redis();
-    }
-
-    fn goes_on_while_the_database_hangs(&self) {
-        let [known, unknown] = [(); 2].map(|()| key(&self.place, &[]).1);
-        let (access, refresh) = self.nodes[0].tokens("anna");
-        let with_key = |node: &Server| node.get("/", &[("X-API-Key", &known)]);
-        let with_token = |node: &Server| node.get_with_token("/", &access);
-        let with_unknown = |node: &Server| node.get("/", &[("X-API-Key", &unknown)]);
-        self.all_answer(200, with_key);
-        self.all_answer(200, with_token);
-        let unavailable = |reply: &Reply| {
-            assert_eq!((reply.status, reply.code().as_str()), (503, "unavailable"), "{reply:?}");
-            assert!(reply.header("retry-after").is_some(), "{reply:?}");
-        };
-        let hangs = AtomicBool::new(true);
-        self.postgres.hang();
-        std::thread::scope(|scope| {
-            for node in &self.nodes {
-                let (hangs, unavailable, refresh) = (&hangs, &unavailable, &refresh);
-                scope.spawn(move || {
-                    let mut asked = 0;
-                    while hangs.load(Ordering::SeqCst) {
-                        for reply in [with_key(node), with_token(node)] {
-                            assert_eq!(reply.status, 200, "what is known: {reply:?}");
-                        }
-                        asked += 1;
-                    }
-                    assert!(asked > 10, "nobody got through");
-                });
-                scope.spawn(move || {
-                    unavailable(&with_unknown(node));
-                    unavailable(&node.refresh(refresh));
-                });
-            }
-            std::thread::sleep(Duration::from_secs(3));
-            hangs.store(false, Ordering::SeqCst);
-        });
-        self.postgres.go_on();
-        for node in &self.nodes {
-            eventually("the database again", || {
-                let reply = with_unknown(node);
-                assert_ne!(reply.status, 401, "{reply:?}");
-                (reply.status == 200).then_some(())
-            });
-            eventually("readiness", || (node.readiness() == "ok").then_some(()));
-        }
-        self.all_answer(200, with_key);
-        self.all_answer(200, with_token);
-        assert_eq!(self.nodes[1].refresh(&refresh).status, 200);
     }
 }
 
