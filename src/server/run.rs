@@ -77,7 +77,8 @@ impl Running {
 
     /// Starts on the sockets of a predecessor, as far as they are for the addresses that are configured.
     pub fn start_on(settings: &Settings, nature: &Nature, inherited: Option<Sockets>) -> Result<Self, StartError> {
-        // Everything that can be wrong with stores and keys is found before any socket opens.
+        // Everything that can be wrong with settings, stores and keys is found before any socket opens.
+        mail::check(&settings.mail)?;
         let back_office = back_office()?;
         let front_desk = runtime("front-desk")?;
         let runtimes = Runtimes { stores: back_office.handle().clone(), handlers: front_desk.handle().clone() };

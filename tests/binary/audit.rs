@@ -105,7 +105,7 @@ fn what_a_command_does_is_told_on_standard_error_and_leaves_its_answer_alone() {
         (&["keys", "create", "--name", "x", "--output", "json"][..], "key_create", 1),
         (&["users", "change", "anna", "--email", "anna@example.org"], "user_change", 1),
         (&["users", "disable", "anna"], "user_disable", 1),
-        (&["signing-keys", "rotate"], "signing_keys_rotate", 2),
+        (&["signing-keys", "rotate"], "signing_keys_rotate", 4),
         (&["secrets", "rotate"], "secrets_rotate", 1),
         (&["users", "delete", "anna"], "user_delete", 1),
     ] {

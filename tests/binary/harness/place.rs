@@ -65,9 +65,10 @@ impl Place {
         fn collect(directory: &Path, found: &mut Vec<(PathBuf, Vec<u8>)>) {
             for entry in std::fs::read_dir(directory).unwrap() {
                 let path = entry.unwrap().path();
+                // Of neither kind is the socket that a killed server leaves.
                 if path.is_dir() {
                     collect(&path, found);
-                } else {
+                } else if path.is_file() {
                     let content = std::fs::read(&path).unwrap();
                     found.push((path, content));
                 }
