@@ -38,6 +38,8 @@ find_missing() {
 	# Database servers of the tests' own; tests/postgres/server.rs starts them.
 	need postgresql find_initdb
 	need util-linux setpriv --version
+	# What stands in front of several gateways.
+	need haproxy haproxy -v
 	# What judges the API against its description comes from PyPI, into a place of its own.
 	need 'python3 python3-venv' /usr/bin/python3 -c 'import venv, ensurepip'
 }

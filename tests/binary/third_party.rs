@@ -8,11 +8,11 @@ use crate::harness::{Place, Server, eventually, unused};
 const CONTENT: &str = "what only those may read who have a key\n";
 
 /// A program that is killed with the test.
-struct Backend(Child);
+pub struct Backend(Child);
 
 impl Backend {
     /// Starts it and waits until somebody listens at `address`.
-    fn start(mut command: Command, address: SocketAddr) -> Self {
+    pub fn start(mut command: Command, address: SocketAddr) -> Self {
         let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut backend = Self(quiet.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")));
         eventually("the backend", || {

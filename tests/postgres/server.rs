@@ -19,7 +19,7 @@ pub const ROLE: &str = "portcullis";
 /// Of characters that mean something in a URL.
 pub const PASSWORD: &str = "p:a/s@s %w?rd#";
 const PASSWORD_IN_URL: &str = "p%3Aa%2Fs%40s%20%25w%3Frd%23";
-const ADMINISTRATOR: &str = "administrator";
+pub const ADMINISTRATOR: &str = "administrator";
 
 /// Ends with the end of its standard input, whatever has become of the tests, and takes everything with it.
 const KEEPER: &str = r#"
