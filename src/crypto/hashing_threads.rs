@@ -7,7 +7,6 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -37,7 +36,6 @@ pub struct HashingThreads {
     queue: Option<Sender<Task>>,
     slots: Arc<Semaphore>,
     all_slots: usize,
-    threads: Vec<JoinHandle<()>>,
 }
 
 impl HashingThreads {
@@ -46,14 +44,13 @@ impl HashingThreads {
         // Bounded by the slots.
         let (sender, receiver) = channel::<Task>();
         let receiver = Arc::new(Mutex::new(receiver));
-        let threads: Vec<_> = (0..threads.max(1))
-            .map(|index| {
-                let receiver = Arc::clone(&receiver);
-                std::thread::Builder::new().name(format!("hashing-{index}")).spawn(move || work(&receiver))
-            })
-            .collect::<Result<_, _>>()?;
-        let all_slots = threads.len().saturating_add(queue).min(Semaphore::MAX_PERMITS);
-        Ok(Self { queue: Some(sender), slots: Arc::new(Semaphore::new(all_slots)), all_slots, threads })
+        let threads = threads.max(1);
+        for index in 0..threads {
+            let receiver = Arc::clone(&receiver);
+            std::thread::Builder::new().name(format!("hashing-{index}")).spawn(move || work(&receiver))?;
+        }
+        let all_slots = threads.saturating_add(queue).min(Semaphore::MAX_PERMITS);
+        Ok(Self { queue: Some(sender), slots: Arc::new(Semaphore::new(all_slots)), all_slots })
     }
 
     /// A place, or at once the word that there is none.
