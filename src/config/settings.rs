@@ -28,6 +28,8 @@ pub struct Settings {
     /// Master keys that still open what they sealed, and seal nothing any more.
     pub previous_master_keys: Vec<MasterKeySource>,
     pub compatibility: Compatibility,
+    /// Keys are read from `Authorization: Api-Key KEY` too. Only under `compatibility: django`.
+    pub keys_in_authorization: bool,
     pub tokens: Tokens,
     pub passwords: Passwords,
     pub second_factor: SecondFactor,

@@ -3,6 +3,9 @@
 use super::api_key::{MalformedKey, PresentedKey};
 use super::secret::Secret;
 
+/// How `djangorestframework-api-key` names a key in `Authorization`.
+const KEY_SCHEME: &[u8] = b"Api-Key";
+
 /// The longest bearer token that is looked at, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 8192;
 
@@ -18,6 +21,14 @@ pub enum Presented<T> {
 impl<T> Presented<T> {
     pub const fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
+    }
+
+    /// One kind of credential that has two places. In both it is there twice, and which was meant is not guessed.
+    pub fn or_in(self, other: Self) -> Self {
+        match (self, other) {
+            (one, Self::Absent) | (Self::Absent, one) => one,
+            _ => Self::Malformed(MalformedCredential::Repeated),
+        }
     }
 }
 
@@ -35,6 +46,15 @@ pub enum MalformedCredential {
 }
 
 pub type BearerToken = Secret<String>;
+
+/// What is read from `Authorization`, beside `Bearer`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AuthorizationRules {
+    /// As in [`read_authorization`].
+    pub foreign_schemes_are_absent: bool,
+    /// Keys come there too: see [`read_authorization_key`].
+    pub keys: bool,
+}
 
 /// Everything one request shows.
 #[derive(Clone, Debug)]
@@ -96,11 +116,32 @@ pub fn read_api_key<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Presented
     if values.next().is_some() {
         return Presented::Malformed(MalformedCredential::Repeated);
     }
+    // HTTP strips outer blanks (RFC 9110 5.5); an empty field shows a key that is not one.
+    whole_key(value.trim_ascii())
+}
+
+/// Reads a key from the values of all `Authorization` fields, as `djangorestframework-api-key` does where nothing is set:
+/// `Api-Key` in any case, exactly one space, and the key. Any other scheme shows no key.
+pub fn read_authorization_key<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Presented<PresentedKey> {
+    let Some(value) = values.next() else { return Presented::Absent };
+    if values.next().is_some() {
+        // The bearer's reader refuses these, whatever they hold.
+        return Presented::Malformed(MalformedCredential::Repeated);
+    }
+    let Some((scheme, rest)) = value.trim_ascii().split_at_checked(KEY_SCHEME.len()) else {
+        return Presented::Absent;
+    };
+    match rest.strip_prefix(b" ") {
+        Some(key) if scheme.eq_ignore_ascii_case(KEY_SCHEME) => whole_key(key),
+        _ => Presented::Absent,
+    }
+}
+
+fn whole_key(value: &[u8]) -> Presented<PresentedKey> {
     let Ok(text) = std::str::from_utf8(value) else {
         return Presented::Malformed(MalformedCredential::NotText);
     };
-    // HTTP strips outer blanks (RFC 9110 5.5); an empty field shows a key that is not one.
-    match PresentedKey::parse(text.trim_matches([' ', '\t'])) {
+    match PresentedKey::parse(text) {
         Ok(key) => Presented::WellFormed(key),
         Err(fault) => Presented::Malformed(MalformedCredential::Key(fault)),
     }
@@ -154,11 +195,37 @@ mod tests {
         assert!(matches!(read(&["Bearer \t a"], true), Presented::WellFormed(_)));
     }
 
+    #[test]
+    fn a_key_has_one_spelling_in_authorization() {
+        let key = format!("{}.{}", "a".repeat(8), "b".repeat(32));
+        let read = |values: &[&str]| read_authorization_key(values.iter().map(|value| value.as_bytes()));
+        for scheme in ["Api-Key", "api-key", "API-KEY"] {
+            let shown = read(&[&format!("{scheme} {key}")]);
+            assert!(matches!(shown, Presented::WellFormed(read) if read.expose() == key), "{scheme}");
+        }
+        for other in ["", "Api-Key", "Api-Key ", "ApiKey k", "Bearer k", "Api-Keys k", "Api-Key\tk", &key] {
+            assert!(read(&[other]).is_absent(), "{other}");
+        }
+        assert!(read(&[]).is_absent());
+        for broken in [format!("Api-Key  {key}"), format!("Api-Key {key} x"), format!("Api-Key {key}, Bearer x")] {
+            assert!(matches!(read(&[&broken]), Presented::Malformed(MalformedCredential::Key(_))), "{broken}");
+        }
+        let one = format!("Api-Key {key}");
+        let repeated = |shown| matches!(shown, Presented::Malformed(MalformedCredential::Repeated));
+        assert!(repeated(read(&[&one, &one])) && repeated(read(&["Bearer x", &one])));
+        let header = || read_api_key([key.as_bytes()].into_iter());
+        assert!(repeated(header().or_in(read(&[&one]))), "two are refused, even the same one");
+        assert!(repeated(header().or_in(read(&["Api-Key junk"]))));
+        assert!(matches!(header().or_in(read(&["Bearer x"])), Presented::WellFormed(_)));
+        assert!(matches!(read_api_key([].into_iter()).or_in(read(&[&one])), Presented::WellFormed(_)));
+    }
+
     proptest! {
         #[test]
         fn no_field_value_makes_a_reader_panic(values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 0..3), django: bool) {
             let _ = read_authorization(values.iter().map(Vec::as_slice), django);
             let _ = read_api_key(values.iter().map(Vec::as_slice));
+            let _ = read_authorization_key(values.iter().map(Vec::as_slice));
         }
 
         #[test]

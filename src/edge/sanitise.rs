@@ -12,7 +12,9 @@ use pingora_http::RequestHeader;
 use super::context::Forwarded;
 use super::reserved::{ReservedNames, refuse_method};
 use crate::access::arrival::Arrival;
-use crate::domain::credential::{Credentials, read_api_key, read_authorization};
+use crate::domain::credential::{
+    AuthorizationRules, Credentials, Presented, read_api_key, read_authorization, read_authorization_key,
+};
 use crate::domain::denial::Denial;
 use crate::domain::random::{self, Random};
 use crate::routing::client_address::TrustedProxies;
@@ -23,7 +25,7 @@ use crate::routing::normal_path::NormalPath;
 pub struct Sanitiser {
     trusted: TrustedProxies,
     reserved: ReservedNames,
-    foreign_schemes_are_absent: bool,
+    authorization: AuthorizationRules,
     ids: RequestIds,
 }
 
@@ -51,9 +53,9 @@ pub struct Insane {
 }
 
 impl Sanitiser {
-    pub fn new(trusted: TrustedProxies, foreign_schemes_are_absent: bool, random: &dyn Random) -> Self {
+    pub fn new(trusted: TrustedProxies, authorization: AuthorizationRules, random: &dyn Random) -> Self {
         let ids = RequestIds { process: u64::from_be_bytes(random::bytes(random)), next: AtomicU64::new(0) };
-        Self { trusted, reserved: ReservedNames::default(), foreign_schemes_are_absent, ids }
+        Self { trusted, reserved: ReservedNames::default(), authorization, ids }
     }
 
     pub fn sanitise(&self, request: &mut RequestHeader, peer: IpAddr, tls: bool) -> Result<Sanitised, Insane> {
@@ -110,11 +112,12 @@ impl Sanitiser {
     }
 
     fn credentials(&self, request: &RequestHeader) -> Credentials {
-        let authorization = request.headers.get_all("authorization").iter().map(|value| value.as_bytes());
+        let authorization = || request.headers.get_all("authorization").iter().map(|value| value.as_bytes());
         let key = request.headers.get_all("x-api-key").iter().map(|value| value.as_bytes());
+        let second = if self.authorization.keys { read_authorization_key(authorization()) } else { Presented::Absent };
         Credentials {
-            bearer: read_authorization(authorization, self.foreign_schemes_are_absent),
-            api_key: read_api_key(key),
+            bearer: read_authorization(authorization(), self.authorization.foreign_schemes_are_absent),
+            api_key: read_api_key(key).or_in(second),
         }
     }
 }

@@ -26,6 +26,7 @@ use crate::api::router::Api;
 use crate::config::settings::{self, Compatibility, HeaderPreset, Settings, Upstream};
 use crate::crypto::assertion::AssertionWriter;
 use crate::crypto::tokens::{Keys, Tokens};
+use crate::domain::credential::AuthorizationRules;
 use crate::domain::token::TokenRules;
 use crate::edge::body::BodyLimits;
 use crate::edge::identity_headers::{HeaderNames, IdentityHeaders};
@@ -169,7 +170,10 @@ pub async fn assemble(
     let regime = Regime {
         sanitiser: Sanitiser::new(
             TrustedProxies::new(settings.trusted_proxies.clone()),
-            settings.compatibility == Compatibility::Django,
+            AuthorizationRules {
+                foreign_schemes_are_absent: settings.compatibility == Compatibility::Django,
+                keys: settings.keys_in_authorization,
+            },
             nature.random.as_ref(),
         ),
         table: Arc::new(table),

@@ -133,6 +133,10 @@ const ONE_FAULT: &[(&str, &str)] = &[
         "5: secrets.master_key: this is not a key of 32 bytes; make 64 hex digits with: openssl rand -hex 32",
     ),
     ("compatibility: djagno", "5: compatibility: \"djagno\" is not one of none, django; did you mean \"django\"?"),
+    (
+        "api_keys: { in_authorization: true }",
+        "5: api_keys.in_authorization: without compatibility: django, Authorization holds nothing but a bearer token; write false and let clients send X-API-Key",
+    ),
     // Tokens.
     (
         "compatibility: django",

@@ -96,6 +96,13 @@ fn django_compatibility_changes_the_defaults() {
 }
 
 #[test]
+fn keys_come_in_authorization_where_the_file_says_so() {
+    let django = "compatibility: django\ntokens: { signing: RS256 }";
+    assert!(!accepted(django).keys_in_authorization);
+    assert!(accepted(&format!("{django}\napi_keys: {{ in_authorization: true }}")).keys_in_authorization);
+}
+
+#[test]
 fn a_second_factor_is_asked_of_whom_the_file_says() {
     let second_factor = |text: &str| accepted(&format!("second_factor: {{ {text} }}")).second_factor;
     let default = second_factor("");

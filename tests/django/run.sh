@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Follows docs/migrate-from-django.md as it is written, on a copy of the example: the old stack alone, the import, the
-# cut-over, and the way back. The ports are free ones, and the environment lasts until the list of packages changes.
+# cut-over, and the way back. Then the example's own start.sh, on another copy. The ports are free ones, and the environment
+# lasts until the list of packages changes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -17,7 +18,7 @@ finish() {
 		[ ! -s "$pid" ] || kill "$(<"$pid")" 2>/dev/null || true
 	done
 	[ ! -s "$work/gateway.pid" ] || kill "$(<"$work/gateway.pid")" 2>/dev/null || true
-	[ "$status" -eq 0 ] || tail -n 40 "$work/said" "$work/asked" "$work"/*/portcullis.log >&2 || true
+	[ "$status" -eq 0 ] || tail -n 40 "$work/said" "$work/asked" "$work"/*/portcullis.log "$work/started" >&2 || true
 	rm -rf "$work"
 }
 trap finish EXIT
@@ -100,4 +101,52 @@ awk '/^```sh$/ { on = 1; next } /^```$/ { on = 0 } on' docs/migrate-from-django.
 PYTHON
 [ "$(wc -l <deploy/examples/django/shop/authentication.py)" -le 60 ]
 echo 'The guide to moving in works as it is written.'
+
+# All at once: what it tells to try is tried, and Ctrl-C ends both.
+cp -r deploy/examples/django "$work/at-once"
+ln -s "$venv" "$work/at-once/venv"
+read -r backend gateway ops < <(free_ports)
+export BACKEND_PORT=$backend GATEWAY_PORT=$gateway OPS_PORT=$ops
+PORTCULLIS=$binary /usr/bin/python3 - "$work/at-once" "$work/started" <<-'PYTHON'
+	import os, pathlib, signal, socket, subprocess, sys, time
+
+	place, output = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+	ports = [int(os.environ[name]) for name in ("BACKEND_PORT", "GATEWAY_PORT", "OPS_PORT")]
+
+	def ctrl_c_works():
+	    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+	with output.open("w") as said:
+	    both = subprocess.Popen(
+	        ["./start.sh"], cwd=place, stdout=said, stderr=said, start_new_session=True, preexec_fn=ctrl_c_works
+	    )
+
+	def attempt():
+	    tries = [line for line in output.read_text().splitlines() if line.startswith("Try: ")]
+	    if not tries:
+	        return None
+	    command = tries[0].removeprefix("Try: ")
+	    return subprocess.run(["bash", "-c", command], cwd=place, capture_output=True, text=True).stdout
+
+	try:
+	    deadline = time.monotonic() + 120
+	    expected = '{"service":"stocktaking","orders":["a lamp for anna"]}'
+	    while (answer := attempt()) != expected:
+	        assert both.poll() is None, f"it has ended: {both.returncode}"
+	        assert time.monotonic() < deadline, f"what it tells to try is answered {answer!r}"
+	        time.sleep(0.2)
+	    for port in ports:
+	        socket.create_connection(("127.0.0.1", port)).close()
+	    os.killpg(both.pid, signal.SIGINT)
+	    both.wait(60)
+	    for port in ports:
+	        with socket.socket() as probe:
+	            assert probe.connect_ex(("127.0.0.1", port)) != 0, f"port {port} is still served"
+	finally:
+	    try:
+	        os.killpg(both.pid, signal.SIGKILL)
+	    except ProcessLookupError:
+	        pass
+PYTHON
+echo 'The example starts, answers and ends.'
 cd "$root"

@@ -267,6 +267,47 @@ fn a_bad_key_is_the_same_as_none() {
 }
 
 #[test]
+fn a_key_in_authorization_is_one_where_that_is_set() {
+    let (mut plan, clock) = Plan::django("").timed();
+    plan.extra.push_str("\napi_keys: { in_authorization: true }");
+    let world = World::plan(plan);
+    world.user_with_id("17", "anna");
+    let (key, text) = world.key("");
+    let none = world.get("/p", &[]);
+    assert_eq!((none.status, &none.json()["detail"]), (401, &json!(NOT_PROVIDED)));
+    for scheme in ["Api-Key", "api-key"] {
+        let seen = world.get("/p", &[("Authorization", &format!("{scheme} {text}"))]).seen();
+        assert_eq!(seen.header("x-auth-user-id"), Some("service:robot"));
+        assert_eq!(seen.header("authorization"), None, "it goes no further");
+    }
+    let shown = format!("Api-Key {text}");
+    assert_eq!(world.get("/api/v1/auth/me/", &[("Authorization", &shown)]).json()["key_id"], key.id.as_str());
+    world.get("/p", &[("X-API-Key", &text)]).seen();
+    let bearer = format!("Bearer {}", hs256(DJANGO_SECRET, &access(clock.now().as_secs())));
+    let (two, junk) = (format!("Api-Key  {text}"), format!("Api-Key {text}x"));
+    for headers in [
+        vec![("Authorization", shown.as_str()), ("X-API-Key", &text)],
+        vec![("Authorization", &shown), ("X-API-Key", "junk")],
+        vec![("Authorization", "Api-Key junk"), ("X-API-Key", &text)],
+        vec![("Authorization", &two)],
+        vec![("Authorization", &junk)],
+        vec![("Authorization", &text)],
+        vec![("Authorization", "Api-Key")],
+        vec![("Authorization_", &shown)],
+    ] {
+        assert_eq!(world.get("/p", &headers).comparable(), none.comparable(), "{headers:?}");
+    }
+    for fields in [[&shown, &shown], [&shown, &bearer], [&bearer, &shown]] {
+        let headers = fields.map(|field| ("Authorization", field.as_str()));
+        assert!([400, 401].contains(&world.get("/p", &headers).status), "{fields:?}");
+    }
+    assert_eq!(world.get("/p", &[("Authorization", &bearer), ("X-API-Key", "junk")]).status, 200);
+    world.wait(world.administration.keys.revoke(key.id.as_str(), "leaked", &crate::harness::operator())).unwrap();
+    world.settle();
+    assert_eq!(world.get("/p", &[("Authorization", &shown)]).comparable(), none.comparable());
+}
+
+#[test]
 fn a_token_and_a_key_together_are_judged_as_they_always_were() {
     let (world, now) = world("");
     let good = format!("Bearer {}", hs256(DJANGO_SECRET, &access(now)));

@@ -5,6 +5,7 @@
 
 mod damaged;
 mod guessed_keys;
+mod postgres;
 mod repeated;
 
 use std::path::PathBuf;
@@ -47,6 +48,20 @@ fn text<'a>(row: &'a Value, name: &str) -> &'a str {
     row[name].as_str().unwrap_or_default()
 }
 
+/// Where everything is taken over from, and where it goes.
+pub struct Journey {
+    pub from: String,
+    /// As [`Plan::storage`].
+    pub storage: Option<String>,
+}
+
+impl From<&str> for Journey {
+    /// A file of the export.
+    fn from(name: &str) -> Self {
+        Self { from: export(name).to_str().unwrap().to_owned(), storage: None }
+    }
+}
+
 /// A gateway in the place of that installation, a second before anything is taken over.
 pub struct Successor {
     pub world: World,
@@ -55,7 +70,11 @@ pub struct Successor {
 
 impl Successor {
     pub fn start(second_factor: &str) -> Self {
-        let (mut plan, clock) = Plan::django("").timed();
+        Self::start_on(None, second_factor)
+    }
+
+    fn start_on(storage: Option<String>, second_factor: &str) -> Self {
+        let (mut plan, clock) = Plan { storage, ..Plan::django("") }.timed();
         plan.environment.insert("DJANGO_SECRET".to_owned(), SIGNING_KEY.to_owned());
         plan.extra.push_str(&format!("\nsecond_factor: {{ {second_factor} }}"));
         Self { world: World::plan(plan), clock }
@@ -79,9 +98,10 @@ impl Successor {
         self.clock.now()
     }
 
-    fn of(name: &str, second_factor: &str) -> Self {
-        let successor = Self::start(second_factor);
-        successor.import(export(name).to_str().unwrap(), &options());
+    fn of(journey: impl Into<Journey>, second_factor: &str) -> Self {
+        let journey = journey.into();
+        let successor = Self::start_on(journey.storage, second_factor);
+        successor.import(&journey.from, &options());
         successor
     }
 
@@ -134,8 +154,8 @@ fn authenticator(row: &Value) -> Authenticator {
 }
 
 /// A second factor is not asked for here, as it was not there.
-fn every_password(name: &str) {
-    let (successor, secrets) = (Successor::of(name, "at_sign_in: false"), secrets());
+fn every_password(journey: impl Into<Journey>) {
+    let (successor, secrets) = (Successor::of(journey, "at_sign_in: false"), secrets());
     let world = &successor.world;
     for user in rows(&secrets, "users") {
         let (username, password) = (text(user, "username"), text(user, "password"));
@@ -192,8 +212,8 @@ fn disused_formats_are_accepted_where_that_is_asked_for() {
     assert_eq!(weak, 9);
 }
 
-fn every_key(name: &str) {
-    let (successor, secrets) = (Successor::of(name, ""), secrets());
+fn every_key(journey: impl Into<Journey>) {
+    let (successor, secrets) = (Successor::of(journey, ""), secrets());
     let world = &successor.world;
     for row in rows(&secrets, "api_keys") {
         let (key, prefix) = (text(row, "key"), text(row, "prefix"));
@@ -225,8 +245,8 @@ fn every_key_of_a_dump_is_known() {
     every_key("dump-natural.json");
 }
 
-fn every_device(name: &str) {
-    let (successor, secrets) = (Successor::of(name, ""), secrets());
+fn every_device(journey: impl Into<Journey>) {
+    let (successor, secrets) = (Successor::of(journey, ""), secrets());
     let mut asked = 0;
     for row in rows(&secrets, "totp") {
         let username = text(row, "username");
@@ -289,8 +309,8 @@ fn user_id(id: &str) -> portcullis::domain::user::UserId {
     portcullis::domain::user::UserId(id.to_owned())
 }
 
-fn every_backup_code(name: &str) {
-    let (successor, secrets) = (Successor::of(name, ""), secrets());
+fn every_backup_code(journey: impl Into<Journey>) {
+    let (successor, secrets) = (Successor::of(journey, ""), secrets());
     for row in rows(&secrets, "static") {
         let (username, code) = (text(row, "username"), text(row, "token"));
         let password = password_of(&secrets, username);
@@ -317,8 +337,8 @@ fn every_backup_code_works_as_often_as_it_did() {
     every_backup_code("dump-natural.json");
 }
 
-fn every_token(name: &str) {
-    let (successor, secrets) = (Successor::of(name, ""), secrets());
+fn every_token(journey: impl Into<Journey>) {
+    let (successor, secrets) = (Successor::of(journey, ""), secrets());
     let world = &successor.world;
     for row in rows(&secrets, "refresh_tokens") {
         let token = text(row, "refresh");

@@ -2,6 +2,7 @@
 
 mod access;
 mod api;
+mod api_keys;
 mod audit;
 mod cache;
 mod identity;
@@ -34,6 +35,7 @@ use super::settings::{Compatibility, Settings};
 /// among the faults.
 pub fn read(root: &mut Section<'_>) -> Option<Settings> {
     let compatibility = compatibility(root);
+    let keys_in_authorization = api_keys::read(root.section("api_keys"), compatibility);
     let listen = listen::read(root.section("listen"));
     let storage = storage::read(root.section("storage"));
     let cache = cache::read(root.section("cache"));
@@ -62,6 +64,7 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
         master_key: master_key?,
         previous_master_keys,
         compatibility,
+        keys_in_authorization,
         tokens: tokens?,
         passwords,
         second_factor,

@@ -1,5 +1,4 @@
 use super::*;
-use crate::domain::credential::Presented;
 
 struct Zero;
 impl Random for Zero {
@@ -9,7 +8,7 @@ impl Random for Zero {
 }
 
 fn sanitiser() -> Sanitiser {
-    Sanitiser::new(TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]), false, &Zero)
+    Sanitiser::new(TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]), AuthorizationRules::default(), &Zero)
 }
 
 fn request(target: &str, headers: &[(&str, &str)]) -> RequestHeader {
