@@ -56,7 +56,8 @@ fn a_source_may_come_from_the_environment_and_says_what_is_wrong_with_it() {
     assert_eq!(report["tables"]["auth_user"]["added"], 2);
     for (arguments, fault) in [
         (vec!["--from", "env:NO_SUCH_VARIABLE"], "the environment variable NO_SUCH_VARIABLE is not set"),
-        (vec!["--from", "mysql://root:geheim@host/db"], "--from is not understood"),
+        (vec!["--from", "mysql://host/db"], "--from is not understood"),
+        (vec!["--from", "postgres://root:geheim@host/db"], "write env:NAME"),
         (vec!["--from", "/no/such/file.json"], "cannot be opened"),
         (vec!["--from", "x.json", "--user-column", "nick=name"], "where OURS is one of id, username"),
         (vec!["--from", "x.json", "--key-scope", "not a scope"], "scope"),
