@@ -193,11 +193,18 @@ impl Gatekeeper {
     pub async fn still_stands(&self, permit: &Permit, arrival: &Arrival, route: &Route) -> Result<(), Denial> {
         let AccessPolicy::Requires(requirement) = &route.access else { return Ok(()) };
         let Some(principal) = permit.principal() else { return Err(Denial::CredentialMissing) };
+        let kinds = requirement.kinds;
+        if !kinds.satisfied_by(principal.method != Method::ApiKey, principal.method != Method::Jwt) {
+            return Err(Denial::CredentialKindNotAccepted);
+        }
         let now = self.clock.now();
         let shows_key = principal.key_id.is_some();
         let key = if shows_key { self.standing_key(arrival, route, now).await? } else { None };
         let key_may = key.as_ref().is_some_and(|key| key.scopes.contains_all(&requirement.scopes));
-        if principal.method == Method::ApiKey {
+        if principal.method == Method::ApiKey || !kinds.accepts(CredentialKind::Jwt) {
+            if requirement.second_factor == SecondFactorDemand::Everybody {
+                return Err(Denial::SecondFactorRequired);
+            }
             return if key_may { Ok(()) } else { Err(Denial::ScopeMissing) };
         }
         let standing = self.tokens.stands(principal, now).await?;
@@ -205,7 +212,7 @@ impl Gatekeeper {
             return Err(Denial::SecondFactorRequired);
         }
         let user_may = standing.scopes.contains_all(&requirement.scopes);
-        let may = if requirement.kinds == Kinds::All { user_may && key_may } else { user_may };
+        let may = if kinds == Kinds::All { user_may && key_may } else { user_may };
         if may { Ok(()) } else { Err(Denial::ScopeMissing) }
     }
 

@@ -17,7 +17,9 @@ use crate::storage::signing_keys::SigningKeys;
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
-    #[error("the signing key {kid} was sealed under another master key; give back the master key it was made with")]
+    #[error(
+        "the signing key {kid} was sealed under another master key than that of secrets.master_key; give back the one it was made with"
+    )]
     OtherMasterKey { kid: String },
     #[error("the signing key {kid} in the store is damaged")]
     Damaged { kid: String },

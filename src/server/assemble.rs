@@ -77,7 +77,7 @@ pub async fn assemble(
     // Read in any case: a master key that opens nothing is to be noticed before it is in force.
     let (token_keys, assertion_keys) = read_keys(settings, stores, nature).await?;
     if master_keys.current_id() != foundation.master_key_id {
-        return Err(StartError::Process("restart needed: secrets.master_key".to_owned()));
+        return Err(StartError::RestartNeeded("secrets.master_key"));
     }
     let keyrings = match same.by(|settings| &settings.tokens.signing) {
         Some(before) => before.keyrings.clone(),

@@ -54,6 +54,9 @@ pub enum StartError {
     /// Whoever started this process to take its place waits for it.
     #[error("the sockets of the running process were not handed over: {0}")]
     Handover(String),
+    /// Where the same file or variable has another content than when the process started.
+    #[error("restart needed: {0}")]
+    RestartNeeded(&'static str),
     #[error("the process could not start: {0}")]
     Process(String),
 }

@@ -56,8 +56,11 @@ fn a_source_may_come_from_the_environment_and_says_what_is_wrong_with_it() {
     assert_eq!(report["tables"]["auth_user"]["added"], 2);
     for (arguments, fault) in [
         (vec!["--from", "env:NO_SUCH_VARIABLE"], "the environment variable NO_SUCH_VARIABLE is not set"),
-        (vec!["--from", "mysql://host/db"], "--from is not understood"),
-        (vec!["--from", "postgres://root:geheim@host/db"], "write env:NAME"),
+        (vec!["--from", "mysql://root@host/db"], "--from is not understood"),
+        (vec!["--from", "mysql://root:geheim@host/db"], "write env:NAME"),
+        (vec!["--from", "postgres://u:geheim@h/db"], "write env:NAME"),
+        (vec!["--from", "postgresql://u:geheim@127.0.0.1:1/db?sslmode=require", "--dry-run"], "write env:NAME"),
+        (vec!["--from", "postgres://u@h/db?password=geheim"], "write env:NAME"),
         (vec!["--from", "/no/such/file.json"], "cannot be opened"),
         (vec!["--from", "x.json", "--user-column", "nick=name"], "where OURS is one of id, username"),
         (vec!["--from", "x.json", "--key-scope", "not a scope"], "scope"),
@@ -66,4 +69,9 @@ fn a_source_may_come_from_the_environment_and_says_what_is_wrong_with_it() {
         let said = failed.refusal();
         assert!(said.contains(fault) && !said.contains("geheim"), "{said}");
     }
+    // From the environment it is a source like any other, and is not repeated either.
+    let mut command = place.command(&["import", "django", "--from", "env:OLD_DATABASE"]);
+    command.env("OLD_DATABASE", "postgres://u:geheim@127.0.0.1:1/db");
+    let said = finish(command, "").refusal();
+    assert!(said.contains("cannot be opened") && !said.contains("geheim"), "{said}");
 }

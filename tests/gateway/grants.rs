@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use portcullis::domain::api_key::{ApiKey, KeyOwner, KeyUsage};
+use portcullis::domain::api_key::{ApiKey, KeyChanges, KeyOwner, KeyUsage};
 use portcullis::domain::audit::{Actor, AuditEvent, AuditQuery, StoredOutcome};
+use portcullis::domain::key_reach::MethodNames;
+use portcullis::domain::network_set::NetworkSet;
 use portcullis::domain::user::User;
 use serde_json::{Value, json};
 
 use crate::harness::asker::{Asker, ONE_FACTOR};
-use crate::harness::{Plan, World};
+use crate::harness::{Plan, World, operator};
 
 const ROLES: &str =
     "roles: { support: { scopes: [users:read, users:write, sessions:write] }, auditor: { scopes: [audit:read] } }";
@@ -264,6 +266,49 @@ fn who_lost_their_rights_administers_no_more() {
     try_all(&demoted, 200);
     root.patch(&format!("users/{}/", other.id), &json!({ "is_admin": false })).done();
     try_all(&demoted, 403);
+}
+
+/// A password is good from everywhere and for good, which the key that sets it is not.
+#[test]
+fn a_key_that_is_bound_lets_nobody_in_by_a_password() {
+    let world = World::plan(plan());
+    let plain = world.user("plain");
+    let scopes = "users:read users:write keys:write";
+    let bound = |changes: KeyChanges| {
+        let (record, key) = world.key(scopes);
+        world.wait(world.administration.keys.change(&record, changes, &operator())).unwrap();
+        key
+    };
+    let networks = Some(NetworkSet::parse("127.0.0.0/8").unwrap());
+    let methods = Some(MethodNames::parse("GET POST PATCH").unwrap());
+    let by_network = bound(KeyChanges { networks, ..KeyChanges::default() });
+    let by_methods = bound(KeyChanges { methods, ..KeyChanges::default() });
+    let (_, ending) = world.key_of(KeyOwner::Service("desk".into()), scopes, Some(Duration::from_secs(3600)));
+    world.settle();
+
+    let at = |rest: &str| format!("users/{}/{rest}", plain.id);
+    let acts = || {
+        vec![
+            ("POST", "users/".to_owned(), Some(json!({ "username": "new", "password": NEW }))),
+            ("POST", "users/".to_owned(), Some(json!({ "username": "newer", "email": "new@example.org" }))),
+            ("POST", at("set-password/"), Some(json!({ "password": NEW }))),
+            ("PATCH", at(""), Some(json!({ "email": "mine@example.org" }))),
+            ("PATCH", at(""), Some(json!({ "first_name": "x", "scopes": ["users:read"] }))),
+        ]
+    };
+    for key in [&by_network, &by_methods, &ending] {
+        let who = world.by_key(key);
+        assert_out_of_reach(&world, &who, acts());
+        // What opens no door is done.
+        let same = json!({ "first_name": "Paula", "email": plain.email });
+        assert_eq!(who.patch(&at(""), &same).done()["first_name"], "Paula");
+    }
+    assert_eq!(world.try_sign_in("plain", NEW).status, 401);
+    let unbound = world.by_scopes(scopes);
+    for (method, path, body) in acts() {
+        unbound.ask(method, &path, body.as_ref()).done();
+    }
+    assert_eq!(world.try_sign_in("plain", NEW).status, 200);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! plain text of all that is digested there, and what is to come of it.
 
 mod damaged;
+mod ended_sessions;
 mod guessed_keys;
 mod postgres;
 mod repeated;

@@ -65,4 +65,5 @@ mod store_outages;
 mod streaming;
 mod upstream_failures;
 mod websocket;
+mod websocket_reload;
 mod wire;

@@ -191,3 +191,38 @@ fn each_key_that_is_named_must_be_there() {
     let failure = Running::start_with(&gone, &place.nature()).err().unwrap().to_string();
     assert!(failure.contains("/nonexistent/old.key"), "{failure}");
 }
+
+#[test]
+fn a_master_key_that_was_overwritten_under_a_running_gateway_is_refused_and_the_one_before_works_on() {
+    let mut place = Place::open();
+    let path = place.world.directory.path().join("master.key");
+    let first = std::fs::read(&path).unwrap();
+    std::fs::write(&path, MasterKey::generate(&OsRandom::new()).expose()).unwrap();
+    let refusal =
+        |place: &Place, settings: Settings| place.world.gateway().reload(Ok(settings)).unwrap_err().to_string();
+    let told = refusal(&place, place.world.settings.clone());
+    assert!(told.contains("sealed under another master key") && told.contains("secrets.master_key"), "{told}");
+    place.works();
+
+    // It can open everything, and what names and seals here is still another one.
+    std::fs::write(place.world.directory.path().join("old.key"), &first).unwrap();
+    let both = place.settings("master.key", &["old.key"]);
+    assert_eq!(refusal(&place, both.clone()), "restart needed: secrets.master_key");
+    place.works();
+    let metric = "portcullis_config_last_reload_success 0";
+    assert!(place.world.metrics().lines().any(|line| line == metric));
+    // Which a restart takes over.
+    place.start(&both);
+    place.works();
+    std::fs::write(&path, &first).unwrap();
+    assert_eq!(refusal(&place, both), "restart needed: secrets.master_key");
+}
+
+#[test]
+fn the_master_key_that_is_in_force_is_no_hindrance() {
+    let mut place = Place::open();
+    place.world.gateway().reload(Ok(place.world.settings.clone())).unwrap();
+    place.works();
+    place.world.gateway().reload(Ok(place.settings("master.key", &["another.key"]))).unwrap();
+    place.works();
+}

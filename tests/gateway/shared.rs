@@ -47,7 +47,7 @@ impl Fleet {
     fn patient(cache: &str) -> Self {
         let redis = Redis::start();
         let url = redis.url();
-        Self::on(redis, &format!("redis: {{ url: \"{url}\", timeout: 2s }}, {cache}"))
+        Self::on(redis, &format!("redis: {{ url: \"{url}\", timeout: 1s }}, {cache}"))
     }
 
     fn on(redis: Redis, cache: &str) -> Self {

@@ -43,11 +43,7 @@ impl Outage {
         let in_time = |ask: &dyn Fn() -> Reply| {
             let since = SystemClock.now();
             let reply = ask();
-            assert!(
-                SystemClock.now().since(since) < WAITED,
-                "{:?} {reply:?}",
-                SystemClock.now().since(since)
-            );
+            assert!(SystemClock.now().since(since) < WAITED, "{:?} {reply:?}", SystemClock.now().since(since));
             reply
         };
         let unavailable = |ask: &dyn Fn() -> Reply| {

@@ -317,6 +317,15 @@ impl World {
         Client::connect(self.ops()).request("GET", "/metrics", &[], b"").text()
     }
 
+    /// Takes over other routes, where nothing else was planned.
+    pub fn reload_routes(&self, routes: &str) {
+        let plan = Plan { routes: Some(routes.to_owned()), ..Plan::default() };
+        let directory = self.directory.path();
+        let text = configuration(&plan, directory, self.upstream.address(), &self.access_log);
+        let settings = config::read(&text, "test.yaml", directory, &plan.environment);
+        self.gateway().reload(settings).unwrap_or_else(|refused| panic!("{refused}\n{text}"));
+    }
+
     /// Stops the gateway and starts it again on the same data and ports of its own.
     pub fn restart(&mut self) {
         self.gateway = None;
