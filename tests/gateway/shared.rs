@@ -206,7 +206,8 @@ fn what_one_node_takes_away_the_other_refuses_at_once() {
         take(&admin);
         fleet.refused(what, &credential, Instant::now(), PROMISED);
     }
-    assert!(fleet.there("portcullis_bus_messages_total{outcome=\"applied\"}") >= 6.0);
+    let applied = "portcullis_bus_messages_total{outcome=\"applied\"}";
+    eventually("six messages", || (fleet.there(applied) >= 6.0).then_some(()));
     let measured = fleet.there("portcullis_revocation_propagation_seconds_count");
     let in_time = fleet.there("portcullis_revocation_propagation_seconds_bucket{le=\"1\"}");
     assert!(measured >= 6.0 && in_time >= 6.0, "{measured} {in_time}");
@@ -303,7 +304,7 @@ fn what_anybody_writes_there_is_never_believed() {
 
     let mut third = None;
     for round in 0..8 {
-        match round {
+        let tamper = || match round {
             0 | 5 => fleet.redis.cli(&["COPY", "kept", &name, "REPLACE"]),
             1 => fleet.redis.cli(&["SET", &name, "{\"revoked\":null}"]),
             2 => fleet.redis.cli(&["SETRANGE", &name, "30", "x"]),
@@ -312,6 +313,15 @@ fn what_anybody_writes_there_is_never_believed() {
             6 => fleet.redis.cli(&["FLUSHALL"]),
             _ => fleet.redis.cli(&["PING"]),
         };
+        // What nodes have just read from the store they write there a moment later, over whatever was put there meanwhile.
+        let script = "return redis.sha1hex(redis.call('DUMP', KEYS[1]) or '')";
+        let found = || fleet.redis.cli(&["EVAL", script, "1", &name]);
+        eventually("nobody to write there", || {
+            tamper();
+            let put = found();
+            std::thread::sleep(Duration::from_millis(150));
+            (found() == put).then_some(())
+        });
         // One that starts now has never heard of the revocation, and remembers nothing that could hide what it does.
         let fresh = third.insert(Running::start(&fleet.world.settings).unwrap());
         for node in [fresh.http(), fleet.other.http(), fleet.world.http()] {
