@@ -36,7 +36,7 @@ const CASES: [Case; 18] = [
     stays("held", "k", KEY, "{ any: [api_key], scopes: [held] }"),
     ends("scope-token", "t", TOKEN, Some("{ any: [jwt], scopes: [live] }")),
     ends("scope-key", "k", KEY, Some("{ any: [api_key], scopes: [live] }")),
-    ends("scope-of-key", "tk", EITHER, Some("{ any: [api_key], scopes: [live] }")),
+    ends("scope-of-key", "tk", EITHER, Some("{ any: [api_key], scopes: [desk] }")),
     ends("gone-token", "t", TOKEN, None),
     ends("gone-key", "k", KEY, None),
     ends("gone-open", "", "public", None),
@@ -58,7 +58,7 @@ fn routes<'a>(accesses: impl Iterator<Item = (&'a str, &'a str)>) -> String {
 #[test]
 fn tunnels_end_that_the_routes_of_a_reload_would_not_open() {
     let world = World::with_routes(&routes(CASES.iter().map(|case| (case.route, case.before))));
-    world.user("anna");
+    world.user_with("anna", false, "desk");
     let ((token, _), (_, key)) = (world.sign_in("anna"), world.key("held"));
     let open = |case: &Case| {
         let mut fields = HANDSHAKE.to_owned();
