@@ -324,6 +324,10 @@ fn what_anybody_writes_there_is_never_believed() {
         });
         // One that starts now has never heard of the revocation, and remembers nothing that could hide what it does.
         let fresh = third.insert(Running::start(&fleet.world.settings).unwrap());
+        // Before it has read the log it looks nowhere but in the store.
+        let epoch = |ops: SocketAddr| metric(ops, "portcullis_invalidation_epoch");
+        eventually("the log", || (epoch(fresh.ops()) == epoch(fleet.world.ops())).then_some(()));
+        eventually("Redis", || (metric(fresh.ops(), "portcullis_redis_up") == 1.0).then_some(()));
         for node in [fresh.http(), fleet.other.http(), fleet.world.http()] {
             let reply = credential.shown_to(node, "/read");
             assert_eq!((reply.status, reply.code().as_str()), (401, "key_not_valid"), "round {round}: {reply:?}");
