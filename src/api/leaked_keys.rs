@@ -31,8 +31,8 @@ const LONGEST: usize = 200;
 /// Revokes each API key that is shown whole, at once and for good, and tells its owner by mail. Nothing else is needed: whoever
 /// holds a key could do more than end it, and whoever has found one should not have to look for somebody who may.
 ///
-/// What became of each key is told, as nobody learns by it what they could not learn by using the key. Unknown keys spend the same
-/// budget as requests with unknown keys; when that is spent, nothing is looked at.
+/// What became of each key is told: whoever holds a whole key may know that it was one, and is none any more. Unknown keys
+/// spend the same budget as requests with unknown keys; when that is spent, nothing is looked at.
 #[utoipa::path(
     post, path = "keys/leaked/", operation_id = "report_leaked_keys", tag = "API keys",
     request_body = schema::api_keys::FoundKeys,

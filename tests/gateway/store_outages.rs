@@ -20,9 +20,8 @@ struct Outage {
     refresh: String,
 }
 
-/// The deadline of a call to the store is 2 s, and a request asks no two after each other: less than two deadlines, with room
-/// for a machine that is busy.
-const WAITED: Duration = Duration::from_millis(3500);
+/// The deadline of a call to the store is 2 s, and a request waits for no two of them.
+const WAITED: Duration = Duration::from_millis(2500);
 
 impl Outage {
     fn prepare() -> Self {
