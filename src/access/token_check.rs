@@ -100,17 +100,24 @@ impl TokenCheck {
         issued_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Arc<User>, Denial> {
+        let session = async {
+            match session_id {
+                Some(id) => self.sessions.find(id).await,
+                None => Ok(None),
+            }
+        };
+        // Both at once: a token that nobody here remembers waits for one answer of the store, not for two.
+        let (user, session) = tokio::join!(self.users.find(user_id), session);
         // The user first, as existing clients are told: a user who is gone or switched off has no sessions left either.
-        let user = self.users.find(user_id).await.map_err(|_| Denial::Unavailable)?;
-        let user = user.ok_or(Denial::UserNotFound)?;
+        let user = user.map_err(|_| Denial::Unavailable)?.ok_or(Denial::UserNotFound)?;
         if !user.is_active {
             return Err(Denial::UserInactive);
         }
         if session_id.is_none() && is_older_than(issued_at, user.tokens_valid_from) {
             return Err(Denial::SessionEnded);
         }
-        if let Some(id) = session_id {
-            let session = self.sessions.find(id).await.map_err(|_| Denial::Unavailable)?;
+        if session_id.is_some() {
+            let session = session.map_err(|_| Denial::Unavailable)?;
             let live = session.is_some_and(|session| session.is_live(now) && session.user_id == *user_id);
             if !live {
                 return Err(Denial::SessionEnded);

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
@@ -197,4 +197,20 @@ async fn who_asks_after_a_change_does_not_get_what_was_read_before_it() {
     go_on.notify_one();
     assert_eq!(early.await.unwrap().unwrap().as_deref().map(String::as_str), Some("old"));
     assert_eq!(late.await.unwrap().unwrap().as_deref(), Some("new"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_load_is_left_to_end_by_itself() {
+    let world = world();
+    let ended = Arc::new(AtomicBool::new(false));
+    let load = || {
+        let ended = Arc::clone(&ended);
+        async move {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            ended.store(true, Ordering::Relaxed);
+            Err::<Option<Arc<_>>, _>(StoreError::Unavailable("no answer in time".to_owned()))
+        }
+    };
+    assert!(world.cache.get(&1, load).await.is_err());
+    assert!(ended.load(Ordering::Relaxed), "it notes for those after it that nobody answered");
 }
