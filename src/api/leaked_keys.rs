@@ -15,9 +15,9 @@ use super::fields::Fields;
 use super::refusal::{refuse, refuse_with};
 use super::schema;
 use crate::access::miss_budget::Reserved;
-use crate::domain::api_key::PresentedKey;
 use crate::domain::audit::Initiator;
 use crate::domain::denial::Denial;
+use crate::domain::presented_key::PresentedKey;
 use crate::domain::secret::Secret;
 use crate::identity::api_keys::KeyError;
 

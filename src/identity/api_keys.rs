@@ -7,14 +7,15 @@ use super::auditor::Auditor;
 use super::difference::Difference;
 use super::grants::Beyond;
 use crate::crypto::digest::sha256;
-use crate::domain::api_key::{
-    ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery, KeyTerms, KeyUsage, PresentedKey, Replacement,
-};
+use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyQuery, KeyUsage, Replacement};
 use crate::domain::audit::{AuditAction, AuditEvent, Initiator};
 use crate::domain::change::Change;
 use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::key_owner::KeyOwner;
 use crate::domain::key_reach::RouteNames;
+use crate::domain::key_terms::KeyTerms;
 use crate::domain::mail::OutboxEntry;
+use crate::domain::presented_key::PresentedKey;
 use crate::domain::random::{self, Random};
 use crate::domain::scope::ScopeSet;
 use crate::storage::StoreError;

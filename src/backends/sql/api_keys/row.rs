@@ -2,10 +2,12 @@
 
 use crate::backends::sql::answer::corrupt;
 use crate::backends::sql::insertion::{Insertable, Statement};
-use crate::domain::api_key::{ApiKey, ApiKeyId, IdleDays, KeyOwner, KeyTerms, KeyUsage, Replacement};
+use crate::domain::api_key::{ApiKey, ApiKeyId, KeyUsage, Replacement};
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
+use crate::domain::key_owner::KeyOwner;
 use crate::domain::key_reach::{KeyReach, MethodNames, RouteNames};
+use crate::domain::key_terms::{IdleDays, KeyTerms};
 use crate::domain::labels::Labels;
 use crate::domain::network_set::NetworkSet;
 use crate::domain::rate::{Quota, Rate};
