@@ -18,7 +18,7 @@ use crate::domain::key_tally::KeyUse;
 use crate::storage::Result;
 use crate::storage::api_keys::ApiKeys;
 use crate::storage::users::Insert;
-use crate::telemetry::metrics::CacheName;
+use crate::telemetry::cache_metrics::CacheName;
 
 pub struct CachedApiKeys {
     inner: Arc<dyn ApiKeys>,

@@ -20,7 +20,7 @@ use crate::domain::role::RoleSet;
 use crate::domain::scope::ScopeSet;
 use crate::domain::session::{Session, SessionEnd, SessionId};
 use crate::domain::user::{PasswordHash, User, UserId};
-use crate::telemetry::metrics::CacheName;
+use crate::telemetry::cache_metrics::CacheName;
 
 pub const FORMAT: u32 = 1;
 
