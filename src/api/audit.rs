@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Response, StatusCode, Uri};
+use axum::http::{StatusCode, Uri};
 use serde_json::{Value, json};
 
 use super::answer;
 use super::context::Services;
 use super::fields::Fields;
 use super::paging::{self, Page};
-use super::refusal::{refuse, refuse_with};
+use super::refusal::{Answer, invalid};
 use super::schema;
 use crate::domain::api_key::ApiKeyId;
 use crate::domain::audit::{Actor, AuditAction, AuditEvent, AuditId, AuditQuery, StoredOutcome};
@@ -43,7 +42,7 @@ const NAME: usize = 300;
     ),
     responses((status = 200, description = "A page of the audit", body = schema::audit::AuditPage)),
 )]
-pub async fn list(State(services): State<Arc<Services>>, uri: Uri) -> Response<Body> {
+pub async fn list(State(services): State<Arc<Services>>, uri: Uri) -> Answer {
     let mut fields = paging::query(&uri);
     let page = Page::read(&mut fields, LIST);
     let query = AuditQuery {
@@ -58,15 +57,9 @@ pub async fn list(State(services): State<Arc<Services>>, uri: Uri) -> Response<B
         until: fields.time("until"),
         limit: page.ask(),
     };
-    if let Err(faults) = fields.finish() {
-        return refuse_with(Denial::InvalidFields, &faults);
-    }
-    match services.auditor.list(&query).await {
-        Ok(events) => {
-            answer::secret_json(StatusCode::OK, &page.answer(LIST, &events, to_json, |event| event.id.0.clone()))
-        }
-        Err(_) => refuse(Denial::Unavailable),
-    }
+    fields.finish().map_err(invalid)?;
+    let events = services.auditor.list(&query).await.map_err(|_| Denial::Unavailable)?;
+    Ok(answer::secret_json(StatusCode::OK, &page.answer(LIST, &events, to_json, |event| event.id.0.clone())))
 }
 
 /// One of the values that there are.

@@ -10,13 +10,13 @@ use axum::http::{HeaderMap, Response, StatusCode, Uri};
 use serde_json::{Value, json};
 
 use super::answer;
-use super::body::{self, Unreadable};
+use super::body;
 use super::context::{RequestContext, Services};
 use super::fields::Fields;
 use super::fields::typed::sentence;
 use super::object_id::ObjectId;
 use super::paging::{self, Page};
-use super::refusal::{refuse, refuse_saying, refuse_scopes, refuse_with};
+use super::refusal::{Answer, Refusal, invalid, refuse_saying, refuse_scopes};
 use super::schema;
 use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyQuery};
 use crate::domain::audit::{Actor, Initiator};
@@ -63,7 +63,7 @@ const EITHER: &str = "Give either expires_in or expires_at.";
     ),
     responses((status = 200, description = "A page of keys", body = schema::api_keys::ApiKeyPage)),
 )]
-pub async fn list(State(services): State<Arc<Services>>, uri: Uri) -> Response<Body> {
+pub async fn list(State(services): State<Arc<Services>>, uri: Uri) -> Answer {
     let mut fields = paging::query(&uri);
     let page = Page::read(&mut fields, LIST);
     let before = page.after.as_deref().and_then(|place| read_place(&mut fields, place));
@@ -75,13 +75,9 @@ pub async fn list(State(services): State<Arc<Services>>, uri: Uri) -> Response<B
         revoked: fields.flag("revoked").unwrap_or_default(),
         limit: page.ask(),
     };
-    if let Err(faults) = fields.finish() {
-        return refuse_with(Denial::InvalidFields, &faults);
-    }
-    match services.keys.page(&query).await {
-        Ok(keys) => answer::secret_json(StatusCode::OK, &page.answer(LIST, &keys, to_json, place)),
-        Err(error) => refused(error),
-    }
+    fields.finish().map_err(invalid)?;
+    let keys = services.keys.page(&query).await?;
+    Ok(answer::secret_json(StatusCode::OK, &page.answer(LIST, &keys, to_json, place)))
 }
 
 /// Create key
@@ -103,20 +99,12 @@ pub async fn create(
     Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let fields = match body::read_json(&headers, &bytes) {
-        Ok(fields) => fields,
-        Err(Unreadable(response)) => return *response,
-    };
+) -> Answer {
+    let fields = body::read_json(&headers, &bytes)?;
     let who = context.administrator(&headers);
-    let new = match new_key(fields, &who.by) {
-        Ok(new) => new,
-        Err(faults) => return refuse_with(Denial::InvalidFields, &faults),
-    };
-    match services.keys.create(new, &who).await {
-        Ok((key, secret)) => answer::secret_json(StatusCode::CREATED, &with_secret(&key, &secret)),
-        Err(error) => refused(error),
-    }
+    let new = new_key(fields, &who.by).map_err(invalid)?;
+    let (key, secret) = services.keys.create(new, &who).await?;
+    Ok(answer::secret_json(StatusCode::CREATED, &with_secret(&key, &secret)))
 }
 
 /// Show key
@@ -131,8 +119,8 @@ pub async fn create(
             example = json!({"detail": "Not found.", "code": "not_found"})),
     ),
 )]
-pub async fn show(State(services): State<Arc<Services>>, ObjectId(id): ObjectId) -> Response<Body> {
-    answered(services.keys.show(&ApiKeyId(id)).await)
+pub async fn show(State(services): State<Arc<Services>>, ObjectId(id): ObjectId) -> Answer {
+    Ok(shown(&services.keys.show(&ApiKeyId(id)).await?))
 }
 
 /// Change key
@@ -158,15 +146,10 @@ pub async fn change(
     ObjectId(id): ObjectId,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let fields = match body::read_json(&headers, &bytes) {
-        Ok(fields) => fields,
-        Err(Unreadable(response)) => return *response,
-    };
-    match changes(fields, services.auditor.now()) {
-        Ok(changes) => answered(services.keys.change(&ApiKeyId(id), changes, &context.administrator(&headers)).await),
-        Err(faults) => refuse_with(Denial::InvalidFields, &faults),
-    }
+) -> Answer {
+    let fields = body::read_json(&headers, &bytes)?;
+    let changes = changes(fields, services.auditor.now()).map_err(invalid)?;
+    Ok(shown(&services.keys.change(&ApiKeyId(id), changes, &context.administrator(&headers)).await?))
 }
 
 /// Rotate key
@@ -194,22 +177,13 @@ pub async fn rotate(
     ObjectId(id): ObjectId,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let mut fields = match body::read_json(&headers, &bytes) {
-        Ok(fields) => fields,
-        Err(Unreadable(response)) => return *response,
-    };
+) -> Answer {
+    let mut fields = body::read_json(&headers, &bytes)?;
     let overlap = Duration::from_secs(fields.number("overlap", 0..=30 * DAY).unwrap_or(DAY));
-    if let Err(faults) = fields.finish() {
-        return refuse_with(Denial::InvalidFields, &faults);
-    }
-    match services.keys.rotate(&ApiKeyId(id), overlap, &context.administrator(&headers)).await {
-        Ok(rotated) => {
-            let body = json!({ "old": to_json(&rotated.old), "new": with_secret(&rotated.new, &rotated.secret) });
-            answer::secret_json(StatusCode::OK, &body)
-        }
-        Err(error) => refused(error),
-    }
+    fields.finish().map_err(invalid)?;
+    let rotated = services.keys.rotate(&ApiKeyId(id), overlap, &context.administrator(&headers)).await?;
+    let body = json!({ "old": to_json(&rotated.old), "new": with_secret(&rotated.new, &rotated.secret) });
+    Ok(answer::secret_json(StatusCode::OK, &body))
 }
 
 /// Revoke key
@@ -231,17 +205,12 @@ pub async fn revoke(
     ObjectId(id): ObjectId,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let mut fields = match body::read_json(&headers, &bytes) {
-        Ok(fields) => fields,
-        Err(Unreadable(response)) => return *response,
-    };
+) -> Answer {
+    let mut fields = body::read_json(&headers, &bytes)?;
     let reason = fields.line("reason", REASON).filter(|reason| !reason.is_empty());
-    if let Err(faults) = fields.finish() {
-        return refuse_with(Denial::InvalidFields, &faults);
-    }
+    fields.finish().map_err(invalid)?;
     let reason = reason.unwrap_or_else(|| "revoked".to_owned());
-    answered(services.keys.revoke(&ApiKeyId(id), &reason, &context.administrator(&headers)).await)
+    Ok(shown(&services.keys.revoke(&ApiKeyId(id), &reason, &context.administrator(&headers)).await?))
 }
 
 fn new_key(mut fields: Fields, by: &Initiator) -> Result<NewKey, Value> {
@@ -382,25 +351,24 @@ fn with_secret(key: &ApiKey, secret: &PresentedKey) -> Value {
     body
 }
 
-fn answered(done: Result<ApiKey, KeyError>) -> Response<Body> {
-    match done {
-        Ok(key) => answer::secret_json(StatusCode::OK, &to_json(&key)),
-        Err(error) => refused(error),
-    }
+fn shown(key: &ApiKey) -> Response<Body> {
+    answer::secret_json(StatusCode::OK, &to_json(key))
 }
 
-fn refused(error: KeyError) -> Response<Body> {
-    let invalid = |field: &str, fault: &str| refuse_with(Denial::InvalidFields, &json!({ field: [fault] }));
-    match error {
-        KeyError::Name => invalid("name", &sentence(&error.to_string())),
-        KeyError::Expiry => invalid("expires_at", "A key expires in the future, or never."),
-        KeyError::UnknownOwner(_) => invalid("owner", "There is no such user."),
-        KeyError::Unknown(_) => refuse(Denial::ObjectNotFound),
-        KeyError::AlreadyRevoked(_) | KeyError::NotRotatable(_) => {
-            refuse_saying(Denial::InvalidFields, &sentence(&error.to_string()))
+impl From<KeyError> for Refusal {
+    fn from(error: KeyError) -> Self {
+        let faulty = |field: &str, fault: &str| invalid(json!({ field: [fault] }));
+        match error {
+            KeyError::Name => faulty("name", &sentence(&error.to_string())),
+            KeyError::Expiry => faulty("expires_at", "A key expires in the future, or never."),
+            KeyError::UnknownOwner(_) => faulty("owner", "There is no such user."),
+            KeyError::Unknown(_) => Denial::ObjectNotFound.into(),
+            KeyError::AlreadyRevoked(_) | KeyError::NotRotatable(_) => {
+                refuse_saying(Denial::InvalidFields, &sentence(&error.to_string())).into()
+            }
+            KeyError::Beyond(beyond) => refuse_scopes(&beyond.asked).into(),
+            KeyError::Exhausted => Denial::Internal.into(),
+            KeyError::Store(_) => Denial::Unavailable.into(),
         }
-        KeyError::Beyond(beyond) => refuse_scopes(&beyond.asked),
-        KeyError::Exhausted => refuse(Denial::Internal),
-        KeyError::Store(_) => refuse(Denial::Unavailable),
     }
 }

@@ -3,22 +3,21 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, Response, StatusCode};
-use serde_json::{Value, json};
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::json;
 
 use super::answer;
-use super::body::{self, Unreadable};
+use super::body;
 use super::context::{RequestContext, Services};
 use super::object_id::ObjectId;
-use super::refusal::{refuse, refuse_with};
+use super::refusal::{Answer, invalid};
 use super::schema;
-use super::users::{refused, to_json};
+use super::users::to_json;
 use crate::domain::audit::AuditAction;
 use crate::domain::denial::Denial;
 use crate::domain::user::UserId;
-use crate::identity::users::UserError;
 
 /// Disable user
 ///
@@ -37,9 +36,9 @@ pub async fn disable(
     Extension(context): Extension<RequestContext>,
     ObjectId(id): ObjectId,
     headers: HeaderMap,
-) -> Response<Body> {
-    let done = services.users.switch(&UserId(id), false, &context.administrator(&headers)).await;
-    answered(done.map(|user| to_json(&user)))
+) -> Answer {
+    let user = services.users.switch(&UserId(id), false, &context.administrator(&headers)).await?;
+    Ok(answer::secret_json(StatusCode::OK, &to_json(&user)))
 }
 
 /// Enable user
@@ -59,9 +58,9 @@ pub async fn enable(
     Extension(context): Extension<RequestContext>,
     ObjectId(id): ObjectId,
     headers: HeaderMap,
-) -> Response<Body> {
-    let done = services.users.switch(&UserId(id), true, &context.administrator(&headers)).await;
-    answered(done.map(|user| to_json(&user)))
+) -> Answer {
+    let user = services.users.switch(&UserId(id), true, &context.administrator(&headers)).await?;
+    Ok(answer::secret_json(StatusCode::OK, &to_json(&user)))
 }
 
 /// Set password of user
@@ -85,17 +84,12 @@ pub async fn set_password(
     ObjectId(id): ObjectId,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let mut fields = match body::read_json(&headers, &bytes) {
-        Ok(fields) => fields,
-        Err(Unreadable(response)) => return *response,
-    };
+) -> Answer {
+    let mut fields = body::read_json(&headers, &bytes)?;
     let password = fields.password("password", services.strips_passwords);
-    if let Err(faults) = fields.finish() {
-        return refuse_with(Denial::InvalidFields, &faults);
-    }
-    let done = services.users.set_password(&UserId(id), password, &context.administrator(&headers)).await;
-    answered(done.map(|_| json!({})))
+    fields.finish().map_err(invalid)?;
+    services.users.set_password(&UserId(id), password, &context.administrator(&headers)).await?;
+    Ok(answer::secret_json(StatusCode::OK, &json!({})))
 }
 
 /// Reset second factor of user
@@ -117,9 +111,9 @@ pub async fn reset_second_factor(
     Extension(context): Extension<RequestContext>,
     ObjectId(id): ObjectId,
     headers: HeaderMap,
-) -> Response<Body> {
-    let done = services.users.reset_second_factor(&UserId(id), &context.administrator(&headers)).await;
-    answered(done.map(|()| json!({})))
+) -> Answer {
+    services.users.reset_second_factor(&UserId(id), &context.administrator(&headers)).await?;
+    Ok(answer::secret_json(StatusCode::OK, &json!({})))
 }
 
 /// Unlock user
@@ -141,21 +135,9 @@ pub async fn unlock(
     Extension(context): Extension<RequestContext>,
     ObjectId(id): ObjectId,
     headers: HeaderMap,
-) -> Response<Body> {
+) -> Answer {
     let who = context.administrator(&headers);
-    let user = match services.users.reach(&UserId(id), &who, AuditAction::Unlock).await {
-        Ok(user) => user,
-        Err(error) => return refused(error),
-    };
-    match services.lockouts.unlock(&user.id, &who.by).await {
-        Ok(_) => answer::json(StatusCode::OK, &json!({})),
-        Err(_) => refuse(Denial::Unavailable),
-    }
-}
-
-fn answered(done: Result<Value, UserError>) -> Response<Body> {
-    match done {
-        Ok(body) => answer::secret_json(StatusCode::OK, &body),
-        Err(error) => refused(error),
-    }
+    let user = services.users.reach(&UserId(id), &who, AuditAction::Unlock).await?;
+    services.lockouts.unlock(&user.id, &who.by).await.map_err(|_| Denial::Unavailable)?;
+    Ok(answer::json(StatusCode::OK, &json!({})))
 }

@@ -3,20 +3,17 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Response, StatusCode};
-use serde_json::{Value, json};
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::json;
 
 use super::answer;
 use super::context::{RequestContext, Services};
 use super::object_id::ObjectId;
-use super::refusal::refuse;
+use super::refusal::Answer;
 use super::schema;
-use super::sessions::to_json;
-use super::users::refused;
+use super::sessions::{end_of, list_of};
 use crate::domain::audit::AuditAction;
-use crate::domain::denial::Denial;
 use crate::domain::session::SessionId;
 use crate::domain::user::UserId;
 
@@ -37,19 +34,9 @@ pub async fn list(
     Extension(context): Extension<RequestContext>,
     ObjectId(id): ObjectId,
     headers: HeaderMap,
-) -> Response<Body> {
-    let user = match services.users.show(&UserId(id)).await {
-        Ok(user) => user,
-        Err(error) => return refused(error),
-    };
-    let current = context.initiator(&headers).session_id;
-    match services.sessions.list(&user.id).await {
-        Ok(sessions) => {
-            let results: Vec<Value> = sessions.iter().map(|one| to_json(one, current.as_ref())).collect();
-            answer::secret_json(StatusCode::OK, &json!({ "results": results }))
-        }
-        Err(_) => refuse(Denial::Unavailable),
-    }
+) -> Answer {
+    let user = services.users.show(&UserId(id)).await?;
+    list_of(&services, &user.id, context.initiator(&headers).session_id.as_ref()).await
 }
 
 /// End session of user
@@ -72,17 +59,10 @@ pub async fn end(
     Extension(context): Extension<RequestContext>,
     ObjectId((id, session)): ObjectId<(String, String)>,
     headers: HeaderMap,
-) -> Response<Body> {
+) -> Answer {
     let who = context.administrator(&headers);
-    let user = match services.users.reach(&UserId(id), &who, AuditAction::SessionEnd).await {
-        Ok(user) => user,
-        Err(error) => return refused(error),
-    };
-    match services.sessions.end_one(&user.id, &SessionId(session), &who.by).await {
-        Ok(true) => answer::json(StatusCode::OK, &json!({})),
-        Ok(false) => refuse(Denial::ObjectNotFound),
-        Err(_) => refuse(Denial::Unavailable),
-    }
+    let user = services.users.reach(&UserId(id), &who, AuditAction::SessionEnd).await?;
+    end_of(&services, &user.id, &SessionId(session), &who.by).await
 }
 
 /// End sessions of user
@@ -102,9 +82,7 @@ pub async fn end_all(
     Extension(context): Extension<RequestContext>,
     ObjectId(id): ObjectId,
     headers: HeaderMap,
-) -> Response<Body> {
-    match services.users.end_sessions(&UserId(id), &context.administrator(&headers)).await {
-        Ok(ended) => answer::json(StatusCode::OK, &json!({ "ended": ended })),
-        Err(error) => refused(error),
-    }
+) -> Answer {
+    let ended = services.users.end_sessions(&UserId(id), &context.administrator(&headers)).await?;
+    Ok(answer::json(StatusCode::OK, &json!({ "ended": ended })))
 }
