@@ -12,11 +12,10 @@ use super::fields::Fields;
 use super::paging::{self, Page};
 use super::refusal::{Answer, invalid};
 use super::schema;
-use crate::domain::api_key::ApiKeyId;
-use crate::domain::audit::{Actor, AuditAction, AuditEvent, AuditId, AuditQuery, StoredOutcome};
+use crate::domain::audit::{Actor, AuditAction, AuditEvent, AuditId, AuditQuery};
 use crate::domain::denial::Denial;
-use crate::domain::session::SessionId;
 use crate::domain::user::UserId;
+use crate::identity::audit_view::AuditView;
 
 /// Tells the cursors of this list.
 const LIST: &str = "audit";
@@ -80,27 +79,6 @@ fn outcome(text: &str) -> Option<bool> {
     }
 }
 
-/// In the words of the line in the log.
 fn to_json(event: &AuditEvent) -> Value {
-    let (outcome, reason) = match &event.outcome {
-        StoredOutcome::Done => ("done", None),
-        StoredOutcome::Refused(reason) => ("refused", Some(reason.as_str())),
-    };
-    let initiator = &event.initiator;
-    json!({
-        "id": event.id.0,
-        "time": event.at.rfc3339(),
-        "action": event.action.as_str(),
-        "outcome": outcome,
-        "reason": reason,
-        "actor": initiator.actor.as_text(),
-        "key_id": initiator.key_id.as_ref().map(ApiKeyId::as_str),
-        "session_id": initiator.session_id.as_ref().map(SessionId::as_str),
-        "user_id": event.user.as_ref().map(UserId::as_str),
-        "object": Some(event.object.as_str()).filter(|object| !object.is_empty()),
-        "detail": event.detail,
-        "client": initiator.address,
-        "user_agent": initiator.user_agent,
-        "request_id": initiator.request_id,
-    })
+    json!(AuditView::from(event))
 }
