@@ -112,11 +112,10 @@ pub async fn create(
 /// One API key, without the key itself.
 #[utoipa::path(
     get, path = "keys/{id}/", operation_id = "show_api_key", tag = "API keys",
-    params(("id" = String, Path, description = "The key's id", example = "5b3a1c9e-2d4f-4b6a-8c0d-1e2f3a4b5c6d")),
+    params(schema::paths::KeyPath),
     responses(
         (status = 200, description = "The key", body = schema::api_keys::ApiKey),
-        (status = 404, description = "There is no such key", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchKey,
     ),
 )]
 pub async fn show(State(services): State<Arc<Services>>, ObjectId(id): ObjectId) -> Answer {
@@ -132,12 +131,11 @@ pub async fn show(State(services): State<Arc<Services>>, ObjectId(id): ObjectId)
 /// Nobody changes a key that may do more than they may, nor makes one of which that is true. A revoked key stays as it is.
 #[utoipa::path(
     patch, path = "keys/{id}/", operation_id = "change_api_key", tag = "API keys",
-    params(("id" = String, Path, description = "The key's id", example = "5b3a1c9e-2d4f-4b6a-8c0d-1e2f3a4b5c6d")),
+    params(schema::paths::KeyPath),
     request_body = schema::api_keys::ApiKeyChange,
     responses(
         (status = 200, description = "The key as it is now", body = schema::api_keys::ApiKey),
-        (status = 404, description = "There is no such key", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchKey,
     ),
 )]
 pub async fn change(
@@ -163,12 +161,11 @@ pub async fn change(
 /// What is made by a key that expires, expires with it at the latest. A later time takes a change of the new key.
 #[utoipa::path(
     post, path = "keys/{id}/rotate/", operation_id = "rotate_api_key", tag = "API keys",
-    params(("id" = String, Path, description = "The key's id", example = "5b3a1c9e-2d4f-4b6a-8c0d-1e2f3a4b5c6d")),
+    params(schema::paths::KeyPath),
     request_body = schema::api_keys::Rotation,
     responses(
         (status = 200, description = "The old key as it is now, and the new one", body = schema::api_keys::RotatedApiKey),
-        (status = 404, description = "There is no such key", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchKey,
     ),
 )]
 pub async fn rotate(
@@ -191,12 +188,11 @@ pub async fn rotate(
 /// Revokes an API key, at once and for good. Of a key that was revoked before, the first reason is kept.
 #[utoipa::path(
     post, path = "keys/{id}/revoke/", operation_id = "revoke_api_key", tag = "API keys",
-    params(("id" = String, Path, description = "The key's id", example = "5b3a1c9e-2d4f-4b6a-8c0d-1e2f3a4b5c6d")),
+    params(schema::paths::KeyPath),
     request_body = schema::api_keys::Revocation,
     responses(
         (status = 200, description = "The key as it is now", body = schema::api_keys::ApiKey),
-        (status = 404, description = "There is no such key", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchKey,
     ),
 )]
 pub async fn revoke(

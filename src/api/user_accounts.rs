@@ -24,11 +24,10 @@ use crate::domain::user::UserId;
 /// Switches a user off: all sessions end, and tokens and keys stop working at once.
 #[utoipa::path(
     post, path = "users/{id}/disable/", operation_id = "disable_user", tag = "Users",
-    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    params(schema::paths::UserPath),
     responses(
         (status = 200, description = "The user as it is now", body = schema::users::User),
-        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchUser,
     ),
 )]
 pub async fn disable(
@@ -46,11 +45,10 @@ pub async fn disable(
 /// Switches a user on again. What has ended stays ended.
 #[utoipa::path(
     post, path = "users/{id}/enable/", operation_id = "enable_user", tag = "Users",
-    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    params(schema::paths::UserPath),
     responses(
         (status = 200, description = "The user as it is now", body = schema::users::User),
-        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchUser,
     ),
 )]
 pub async fn enable(
@@ -70,12 +68,11 @@ pub async fn enable(
 /// One's own is changed at `password/change/`.
 #[utoipa::path(
     post, path = "users/{id}/set-password/", operation_id = "set_user_password", tag = "Users",
-    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    params(schema::paths::UserPath),
     request_body = schema::users::NewPassword,
     responses(
         (status = 200, description = "The password is set", body = schema::tokens::Done),
-        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchUser,
     ),
 )]
 pub async fn set_password(
@@ -99,11 +96,10 @@ pub async fn set_password(
 /// For who has lost both. One's own is taken off at `2fa/totp/disable/`.
 #[utoipa::path(
     post, path = "users/{id}/reset-2fa/", operation_id = "reset_user_second_factor", tag = "Users",
-    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    params(schema::paths::UserPath),
     responses(
         (status = 200, description = "There is no second factor any more", body = schema::tokens::Done),
-        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchUser,
     ),
 )]
 pub async fn reset_second_factor(
@@ -123,11 +119,10 @@ pub async fn reset_second_factor(
 /// Who was kept waiting for them can go on at once.
 #[utoipa::path(
     post, path = "users/{id}/unlock/", operation_id = "unlock_user", tag = "Users",
-    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    params(schema::paths::UserPath),
     responses(
         (status = 200, description = "Nothing keeps the user waiting", body = schema::tokens::Done),
-        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchUser,
     ),
 )]
 pub async fn unlock(

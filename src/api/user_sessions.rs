@@ -22,11 +22,10 @@ use crate::domain::user::UserId;
 /// A user's live sessions, the newest first.
 #[utoipa::path(
     get, path = "users/{id}/sessions/", operation_id = "list_user_sessions", tag = "Users",
-    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    params(schema::paths::UserPath),
     responses(
         (status = 200, description = "The sessions", body = schema::users::UserSessions),
-        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchUser,
     ),
 )]
 pub async fn list(
@@ -70,11 +69,10 @@ pub async fn end(
 /// Ends all of a user's sessions; their tokens stop working at once.
 #[utoipa::path(
     post, path = "users/{id}/end-sessions/", operation_id = "end_user_sessions", tag = "Users",
-    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    params(schema::paths::UserPath),
     responses(
         (status = 200, description = "All sessions are over", body = schema::users::EndedSessions),
-        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchUser,
     ),
 )]
 pub async fn end_all(

@@ -86,11 +86,10 @@ pub async fn create(
 /// One user.
 #[utoipa::path(
     get, path = "users/{id}/", operation_id = "show_user", tag = "Users",
-    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    params(schema::paths::UserPath),
     responses(
         (status = 200, description = "The user", body = schema::users::User),
-        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchUser,
     ),
 )]
 pub async fn show(State(services): State<Arc<Services>>, ObjectId(id): ObjectId) -> Answer {
@@ -105,12 +104,11 @@ pub async fn show(State(services): State<Arc<Services>>, ObjectId(id): ObjectId)
 /// Nobody changes a user who may do more than they may, nor makes one of whom that is true.
 #[utoipa::path(
     patch, path = "users/{id}/", operation_id = "change_user", tag = "Users",
-    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    params(schema::paths::UserPath),
     request_body = schema::users::UserChange,
     responses(
         (status = 200, description = "The user as it is now", body = schema::users::User),
-        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchUser,
     ),
 )]
 pub async fn change(
@@ -131,11 +129,10 @@ pub async fn change(
 /// Deletes a user and all that is the user's: sessions, keys, second factors. The audit keeps what it tells.
 #[utoipa::path(
     delete, path = "users/{id}/", operation_id = "delete_user", tag = "Users",
-    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    params(schema::paths::UserPath),
     responses(
         (status = 200, description = "The user is gone", body = schema::tokens::Done),
-        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchUser,
     ),
 )]
 pub async fn delete(
