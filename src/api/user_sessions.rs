@@ -44,7 +44,7 @@ pub async fn list(
 #[utoipa::path(
     delete, path = "users/{id}/sessions/{session}/", operation_id = "end_user_session", tag = "Users",
     params(
-        ("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b"),
+        schema::paths::UserPath,
         ("session" = String, Path, description = "The session's id", example = "5f0c2b1e-8a57-4f9f-9d0e-3b6f7c1d2e4a"),
     ),
     responses(
