@@ -201,16 +201,6 @@ impl Gatekeeper {
         if may { Ok(()) } else { Err(Denial::ScopeMissing) }
     }
 
-    /// With all the tokens that it remembers.
-    pub const fn tokens(&self) -> &Arc<TokenCheck> {
-        &self.tokens
-    }
-
-    /// With all the keys that it remembers.
-    pub const fn keys(&self) -> &Arc<KeyCheck> {
-        &self.keys
-    }
-
     /// After signing keys changed.
     pub fn forget_tokens(&self) {
         self.tokens.forget_all();

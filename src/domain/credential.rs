@@ -1,6 +1,6 @@
 //! What a request shows. Nobody believes it yet.
 
-use super::api_key::{MalformedKey, PresentedKey};
+use super::presented_key::{MalformedKey, PresentedKey};
 use super::secret::Secret;
 
 /// How `djangorestframework-api-key` names a key in `Authorization`.

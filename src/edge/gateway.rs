@@ -313,7 +313,7 @@ async fn pass(context: &mut Governed) -> std::result::Result<(), Response<Body>>
 
 /// What is said of a request too many.
 fn hold(context: &mut Governed, exceeded: &Exceeded) -> Response<Body> {
-    context.regime.recorder.metrics.limited(exceeded.limit);
+    context.regime.recorder.metrics.limits.exceeded(exceeded.limit);
     context.allowance = Some(exceeded.allowance);
     refusal::refuse_for(exceeded.denial(), exceeded.retry_in)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis::domain::api_key::KeyOwner;
+use portcullis::domain::key_owner::KeyOwner;
 use serde_json::{Value, json};
 
 use crate::harness::asker::ONE_FACTOR;
