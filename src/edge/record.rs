@@ -1,5 +1,6 @@
 //! One line and one count per request, however it ended.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::header::{HOST, USER_AGENT};
@@ -36,8 +37,8 @@ impl Recorder {
         let arrival = context.arrival();
         let principal = context.admitted().and_then(|admitted| admitted.permit.principal());
         let subject = principal.map(|principal| match &principal.subject {
-            Subject::User { id, .. } => id.0.clone(),
-            service @ Subject::Service { .. } => service.id(),
+            Subject::User { id, .. } => Cow::Borrowed(id.as_str()),
+            service @ Subject::Service { .. } => Cow::Owned(service.id()),
         });
         let client = arrival.map(|arrival| arrival.client).or(context.client);
         let text = |name| request.headers.get(name).map(|value| printable(value.as_bytes()));
