@@ -26,6 +26,7 @@ use super::respond;
 use super::sanitise::Sanitised;
 use super::standing::StandingTunnels;
 use super::upstreams::Upstream;
+use super::wire::Ends;
 use crate::access::request_limits::{Exceeded, Held};
 use crate::api::answer::{About, Refused};
 use crate::api::context::RequestContext as ApiContext;
@@ -160,10 +161,10 @@ impl ProxyHttp for Gateway {
             rate_headers::put_into_proxied(allowance, response)?;
         }
         if response.status == StatusCode::SWITCHING_PROTOCOLS
-            && let (Some(peer), Some(admitted)) = (peer(session), context.admitted())
+            && let (Some(ends), Some(admitted)) = (ends(session), context.admitted())
         {
-            self.standing.open(peer, &admitted.arrival, &admitted.permit);
-            context.tunnel = Some(peer);
+            self.standing.open(ends, &admitted.arrival, &admitted.permit);
+            context.tunnel = Some(ends);
         }
         self.close_when_draining(session);
         Ok(())
@@ -203,8 +204,8 @@ impl ProxyHttp for Gateway {
         if let (Some(error), None) = (error, context.denial) {
             context.denial = Some(denial_of(error));
         }
-        if let Some(peer) = context.tunnel {
-            self.standing.forget(peer);
+        if let Some(ends) = context.tunnel {
+            self.standing.forget(ends);
         }
         let status = session.response_written().map_or(0, |response| response.status.as_u16());
         let bytes = session.body_bytes_sent() as u64;
@@ -399,6 +400,10 @@ fn aim(request: &mut RequestHeader, regime: &Regime, admitted: &Admitted) -> Res
 
 fn peer(session: &Session) -> Option<SocketAddr> {
     session.client_addr()?.as_inet().copied()
+}
+
+fn ends(session: &Session) -> Option<Ends> {
+    Some(Ends { client: peer(session)?, here: *session.server_addr()?.as_inet()? })
 }
 
 /// The normal path, cut if the route says so and judged again, and the query as it came.

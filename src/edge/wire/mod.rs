@@ -30,4 +30,4 @@ pub use guarded_app::GuardedApp;
 pub use guarded_stream::{GuardedStream, WireSettings};
 pub use head::{HeadLimits, HeadScanner, HeadState, RequestHead, inspect};
 pub use refusal::{Refusal, WireObserver};
-pub use tunnels::{Tunnel, Tunnels};
+pub use tunnels::{Ends, Tunnel, Tunnels};
