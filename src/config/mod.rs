@@ -13,6 +13,7 @@ mod secret_strength;
 mod secret_value;
 mod section;
 mod sections;
+mod server_certificate;
 pub mod settings;
 pub mod store_url;
 mod suggestion;

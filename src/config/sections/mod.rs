@@ -5,6 +5,7 @@ mod api;
 mod api_keys;
 mod audit;
 mod cache;
+mod https;
 mod identity;
 mod limits;
 mod listen;
