@@ -68,7 +68,8 @@ pub fn start(settings: &Settings) -> Result<Running, StartError> {
 
 fn say_started(settings: &Settings, running: &Running) {
     warn(settings);
-    tracing::info!(http = %running.http(), ops = %running.ops(), pid = std::process::id(), "serving");
+    let https = running.https().map(tracing::field::display);
+    tracing::info!(http = %running.http(), https, ops = %running.ops(), pid = std::process::id(), "serving");
 }
 
 fn read(path: &Path) -> Result<Settings, Faults> {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::Response;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::{AUTHORIZATION, HOST, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderValue, StatusCode};
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -99,6 +99,7 @@ impl ProxyHttp for Gateway {
                     rate_headers::put_into_own(allowance, response.headers_mut());
                 }
                 self.close_when_draining(session);
+                put_hsts(session, &context.regime, &mut response);
                 respond::write(session, response, &context.request_id).await?;
                 Ok(true)
             }
@@ -193,7 +194,8 @@ impl ProxyHttp for Gateway {
         // An answer that has begun cannot be replaced; closing the connection tells the client that it is incomplete.
         if denial != Denial::ClientGone && session.response_written().is_none() {
             session.set_keepalive(None);
-            let response = refusal::refuse(denial);
+            let mut response = refusal::refuse(denial);
+            put_hsts(session, &context.regime, &mut response);
             error_code = response.status().as_u16();
             let _ = respond::write(session, response, &context.request_id).await;
         }
@@ -246,7 +248,7 @@ impl Gateway {
     async fn judge(&self, session: &mut Session, context: &mut Governed) -> Next {
         let regime = Arc::clone(&context.regime);
         let peer = peer(session).map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
-        let tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+        let tls = is_over_tls(session);
         let sanitised = match regime.sanitiser.sanitise(session.req_header_mut(), peer, tls) {
             Ok(sanitised) => sanitised,
             Err(insane) => {
@@ -376,6 +378,13 @@ async fn serve_here(session: &mut Session, context: &Governed, place: &str) -> R
     context.regime.api.serve(place, request).await
 }
 
+/// Only over TLS (RFC 6797 7.2), and only on answers of our own: what an upstream says of itself stays as it is.
+fn put_hsts(session: &Session, regime: &Regime, response: &mut Response<Body>) {
+    if let Some(hsts) = regime.hsts.as_ref().filter(|_| is_over_tls(session)) {
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+    }
+}
+
 fn upstream(context: &Governed) -> Option<&Upstream> {
     match &context.admitted()?.permit.route().target {
         Target::Upstream(name) => context.regime.upstreams.find(name),
@@ -404,6 +413,10 @@ fn peer(session: &Session) -> Option<SocketAddr> {
 
 fn ends(session: &Session) -> Option<Ends> {
     Some(Ends { client: peer(session)?, here: *session.server_addr()?.as_inet()? })
+}
+
+fn is_over_tls(session: &Session) -> bool {
+    session.digest().is_some_and(|digest| digest.ssl_digest.is_some())
 }
 
 /// The normal path, cut if the route says so and judged again, and the query as it came.

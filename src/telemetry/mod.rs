@@ -8,3 +8,4 @@ pub mod line_log;
 pub mod metrics;
 pub mod panics;
 pub mod shared_metrics;
+pub mod tls_metrics;
