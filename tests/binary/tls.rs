@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
-use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, HandshakeKind};
 
 use crate::harness::certificates::Authority;
 use crate::harness::{CONFIGURATION, Client, Load, Place, Server, Upstream, eventually, unused};
@@ -178,6 +178,25 @@ fn a_renewed_certificate_is_shown_from_the_reload_on_and_nobody_loses_anything()
     load.go_on(50);
     assert_eq!(load.failures(), Vec::<String>::new());
     assert_eq!(server.metric("portcullis_tls_handshakes_total{outcome=\"failed\"}"), 0.0);
+    server.stop().success();
+}
+
+#[test]
+fn sessions_are_taken_up_again_until_the_certificates_change() {
+    let office = Office::prepare();
+    let server = office.place.serve();
+    let client = office.authority.client();
+    let kind = || {
+        let mut client = connect(server.https.unwrap(), &client);
+        assert_eq!(office.status(&mut client), 200);
+        client.tls().unwrap().handshake_kind().unwrap()
+    };
+    assert_eq!((kind(), kind()), (HandshakeKind::Full, HandshakeKind::Resumed));
+    office.place.run(&["reload"]).success();
+    assert_eq!(kind(), HandshakeKind::Resumed);
+    office.authority.issue("own", &[NAME]);
+    office.place.run(&["reload"]).success();
+    assert_eq!((kind(), kind()), (HandshakeKind::Full, HandshakeKind::Resumed));
     server.stop().success();
 }
 

@@ -193,6 +193,33 @@ fn browsers_are_told_to_come_back_over_tls_only_where_it_is_set_and_in_our_own_a
     assert_eq!(secure.connect().request("GET", "/", &[], b"").header(HSTS), None);
 }
 
+/// An end without `close_notify` could be anybody's, who cuts an answer short.
+#[test]
+fn every_connection_is_closed_in_so_many_words() {
+    let secure = Secure::public();
+    let end = |client: &mut Client| {
+        let mut rest = Vec::new();
+        client
+            .read_rest(&mut rest)
+            .map(|_| String::from_utf8_lossy(&rest).into_owned())
+            .map_err(|error| error.to_string())
+    };
+    for close in [&[("Connection", "close")][..], &[]] {
+        let mut client = secure.connect();
+        client.send("GET", "/", close, b"");
+        if close.is_empty() {
+            client.write(b"no request\r\n\r\n");
+        }
+        assert_eq!(client.reply(false).status, 200);
+        let rest = end(&mut client).unwrap();
+        assert!(if close.is_empty() { rest.starts_with("HTTP/1.1 400 ") } else { rest.is_empty() }, "{rest}");
+    }
+    let mut client = secure.connect();
+    client.write(b"GET /a HTTP/1.0\r\nHost: a\r\n\r\n");
+    assert_eq!(client.reply(false).status, 200);
+    assert_eq!(end(&mut client), Ok(String::new()));
+}
+
 #[test]
 fn a_session_is_taken_up_again() {
     let secure = Secure::public();

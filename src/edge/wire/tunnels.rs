@@ -65,3 +65,20 @@ impl Tunnels {
         self.0.lock().remove(&ends);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_port_of_a_client_may_lead_to_two_tunnels() {
+        let tunnels = Tunnels::default();
+        let ends = |here: &str| Ends { client: "192.0.2.1:5000".parse().unwrap(), here: here.parse().unwrap() };
+        let (plain, tls) = (ends("192.0.2.9:80"), ends("192.0.2.9:443"));
+        let opened = [tunnels.open(plain), tunnels.open(tls)];
+        opened[0].close();
+        let entered = [tunnels.enter(plain).unwrap(), tunnels.enter(tls).unwrap()];
+        assert_eq!(entered.map(|tunnel| tunnel.is_closed()), [true, false]);
+        assert!(tunnels.enter(plain).is_none());
+    }
+}

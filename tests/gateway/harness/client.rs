@@ -160,6 +160,12 @@ impl Client {
         all
     }
 
+    /// As [`Client::rest`]; an end that was not announced over TLS is an error.
+    #[allow(dead_code, reason = "for tests of TLS")]
+    pub fn read_rest(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
+        self.stream.read_to_end(into)
+    }
+
     pub fn read_exactly(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         self.stream.read_exact(&mut bytes).unwrap();
