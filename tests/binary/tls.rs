@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
+use portcullis::domain::clock::{Clock as _, SystemClock};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, HandshakeKind};
 
@@ -131,7 +132,7 @@ fn an_expired_certificate_is_warned_of_and_served() {
     assert!(checked.success().stderr.contains(&warning), "{checked:?}");
     let server = office.place.serve();
     assert!(server.stderr().contains(&format!("the certificate for {NAME} has expired at ")), "{}", server.stderr());
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+    let now = SystemClock.now().as_secs() as f64;
     assert!((-90_000.0..-80_000.0).contains(&(expiry(&server) - now)));
     let refused = Client::connect_tls(server.https.unwrap(), &office.authority.client(), NAME).err().unwrap();
     assert!(refused.to_string().contains("expired"), "{refused}");

@@ -146,7 +146,7 @@ fn what_can_be_read_in_two_ways_is_refused_as_it_is_in_the_clear() {
         ),
         ("GET / HTTP/1.1\nHost: a\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
-        ("GET /a/../b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET /a/../b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 400),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
         ("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 405),
     ] {

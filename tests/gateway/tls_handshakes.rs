@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
+use portcullis::domain::clock::{Clock as _, SystemClock};
 use rustls::version::{TLS12, TLS13};
 
 use crate::harness::certificates::Authority;
@@ -65,8 +66,7 @@ fn each_host_gets_its_certificate_and_who_names_none_gets_the_first() {
     for name in ["first.test", "*.example.test", "exact.example.test"] {
         let start = format!("portcullis_tls_certificate_expiry_timestamp_seconds{{name=\"{name}\"}} ");
         let expiry: i64 = metrics.lines().find_map(|line| line.strip_prefix(&start)).unwrap().parse().unwrap();
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        let days = (expiry - i64::try_from(now).unwrap()) / 86_400;
+        let days = (expiry - SystemClock.now().as_secs()) / 86_400;
         assert!((29..=30).contains(&days), "{name}: {days}");
     }
 }
