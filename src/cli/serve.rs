@@ -49,7 +49,7 @@ fn begin(path: &Path, signals: &mut Signals, sockets: Option<Sockets>) -> Result
     watch(&settings);
     let running = Running::start_on(&settings, &Nature::real(), sockets)?;
     say_started(&settings, &running);
-    if let Some(path) = control::path(&settings)
+    if let Some(path) = control::path(&settings.listen, &settings.storage)
         && let Err(error) = signals.open_door(&path, follows)
     {
         let path = path.display();
