@@ -46,9 +46,9 @@ impl Recorder {
         let names = request.uri.query().map(query_names).unwrap_or_default();
         self.log.write(&AccessLine {
             time: context.started_at.rfc3339(),
-            request_id: &context.request_id,
+            request_id: context.request_name(),
             client: match context.admitted() {
-                Some(admitted) => admitted.forwarded.client.as_str().into(),
+                Some(admitted) => admitted.forwarded.client.to_str().unwrap_or_default().into(),
                 None => client.map(|client| client.to_string().into()).unwrap_or_default(),
             },
             method: cut(method, 40),
