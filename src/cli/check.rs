@@ -8,14 +8,17 @@ use super::arguments::OutputFormat;
 use super::failure::Failure;
 use super::output::{complain, print};
 use crate::config::settings::Settings;
-use crate::server::{explain, mail};
+use crate::server::ground::Nature;
+use crate::server::{encryption, explain, mail};
 
 /// The settings were read without a fault; what is left is what only shows when the routes are put together, and when the
 /// texts of mails are tried.
 pub fn run(path: &Path, settings: &Settings, format: OutputFormat) -> Result<(), Failure> {
     explain::explain(settings, "GET", "/")?;
     mail::check(&settings.mail)?;
-    let warnings: Vec<String> = settings.warnings.iter().map(ToString::to_string).collect();
+    let mut warnings: Vec<String> = settings.warnings.iter().map(ToString::to_string).collect();
+    let now = Nature::real().clock.now();
+    warnings.extend(settings.listen.https.iter().flat_map(|https| encryption::untimely(https, now)));
     for warning in &warnings {
         complain(&format!("warning: {warning}\n"));
     }

@@ -16,7 +16,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Quickstart(options) => quickstart::run(&options),
         Command::Serve(options) => serve::run(config, &options),
-        Command::Reload => control::reload(&settings(config)?, format),
+        Command::Reload => control::reload(config, format),
         Command::Upgrade(options) => control::upgrade(&settings(config)?, options, format),
         Command::Check => check::run(config, &settings(config)?, format),
         Command::Explain { method, url } => check::explain(&settings(config)?, &method, &url, format),

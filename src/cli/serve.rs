@@ -49,7 +49,7 @@ fn begin(path: &Path, signals: &mut Signals, sockets: Option<Sockets>) -> Result
     watch(&settings);
     let running = Running::start_on(&settings, &Nature::real(), sockets)?;
     say_started(&settings, &running);
-    if let Some(path) = control::path(&settings)
+    if let Some(path) = control::path(&settings.listen, &settings.storage)
         && let Err(error) = signals.open_door(&path, follows)
     {
         let path = path.display();
@@ -68,7 +68,8 @@ pub fn start(settings: &Settings) -> Result<Running, StartError> {
 
 fn say_started(settings: &Settings, running: &Running) {
     warn(settings);
-    tracing::info!(http = %running.http(), ops = %running.ops(), pid = std::process::id(), "serving");
+    let https = running.https().map(tracing::field::display);
+    tracing::info!(http = %running.http(), https, ops = %running.ops(), pid = std::process::id(), "serving");
 }
 
 fn read(path: &Path) -> Result<Settings, Faults> {

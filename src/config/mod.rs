@@ -13,6 +13,7 @@ mod secret_strength;
 mod secret_value;
 mod section;
 mod sections;
+mod server_certificate;
 pub mod settings;
 pub mod store_url;
 mod suggestion;
@@ -27,7 +28,7 @@ use self::environment::Environment;
 use self::fault::Faults;
 use self::reading::Reading;
 use self::section::Section;
-use self::settings::Settings;
+use self::settings::{Listen, Settings, Storage};
 
 /// Reads the file at `path`. Relative paths in it start at the working directory.
 ///
@@ -68,6 +69,15 @@ pub fn read(text: &str, origin: &str, base_dir: &Path, environment: &dyn Environ
         Some(settings) if faults.is_empty() => Ok(Settings { warnings, ..settings }),
         _ => Err(faults),
     }
+}
+
+/// Where a process listens and keeps things, from a file that may be wrong elsewhere: enough to find one that serves, and
+/// went by the file when it was sound.
+pub fn load_whereabouts(path: &Path, environment: &dyn Environment) -> Option<(Listen, Storage)> {
+    let text = read_text(path).ok()?;
+    let tree = document::parse(&text).ok()?;
+    let reading = Reading::new("", Path::new(""), environment);
+    sections::read_whereabouts(&mut Section::root(&reading, &tree))
 }
 
 fn read_text(path: &Path) -> Result<String, (String, &'static str)> {

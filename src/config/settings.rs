@@ -1,15 +1,18 @@
 //! What the configuration means: every value parsed, every default filled in. Defaults are written where the section
 //! is read, so that the document and the code have one source.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use rustls::sign::CertifiedKey;
 
 use super::fault::Fault;
 use crate::domain::access_policy::SecondFactorDuty;
+use crate::domain::clock::Timestamp;
 use crate::domain::lockout::LockoutPolicy;
 use crate::domain::password_policy::PasswordPolicy;
 use crate::domain::rate_limit::RateLimit;
@@ -55,9 +58,57 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listen {
     pub http: SocketAddr,
+    pub https: Option<Https>,
     pub ops: SocketAddr,
     /// Where commands reach the running process; without it beside the database file, if there is one.
     pub control: Option<PathBuf>,
+}
+
+/// Where clients are served over TLS.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Https {
+    pub address: SocketAddr,
+    /// At least one, in the order of the file.
+    pub certificates: Vec<ServerCertificate>,
+    pub min_version: TlsVersion,
+    /// For how long a browser that had an answer of ours shall come back over TLS only.
+    pub hsts: Option<Duration>,
+}
+
+/// A certificate that clients are shown, its chain, and its private key.
+#[derive(Clone)]
+pub struct ServerCertificate {
+    /// The hosts it is for, in lower case: `example.org`, or `*.example.org` for all that are one label longer.
+    pub names: Vec<String>,
+    pub not_before: Timestamp,
+    pub not_after: Timestamp,
+    pub key: Arc<CertifiedKey>,
+}
+
+impl ServerCertificate {
+    /// What it is called where it is spoken of.
+    pub fn label(&self) -> &str {
+        self.names.first().map_or("unnamed", String::as_str)
+    }
+}
+
+impl PartialEq for ServerCertificate {
+    /// The key belongs to the certificate, so there is no other for an equal one.
+    fn eq(&self, other: &Self) -> bool {
+        self.key.cert == other.key.cert
+    }
+}
+
+impl fmt::Debug for ServerCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerCertificate").field("names", &self.names).finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    Tls12,
+    Tls13,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -6,6 +6,7 @@ use http::HeaderValue;
 
 use super::in_flight::Counted;
 use super::request_id::RequestId;
+use super::wire::Ends;
 use crate::access::arrival::Arrival;
 use crate::access::permit::Permit;
 use crate::domain::clock::Timestamp;
@@ -59,8 +60,8 @@ pub struct RequestContext {
     /// The peer's address until the client's is known.
     pub client: Option<std::net::IpAddr>,
     pub connect_attempts: usize,
-    /// The client's side of a connection that was about to become a tunnel.
-    pub tunnel: Option<std::net::SocketAddr>,
+    /// Of a connection that was about to become a tunnel.
+    pub tunnel: Option<Ends>,
     pub _counted: Counted,
 }
 

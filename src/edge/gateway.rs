@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::Response;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::{AUTHORIZATION, HOST, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderMap, HeaderName, StatusCode};
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -27,6 +27,7 @@ use super::respond;
 use super::sanitise::Sanitised;
 use super::standing::StandingTunnels;
 use super::upstreams::Upstream;
+use super::wire::Ends;
 use crate::access::request_limits::{Exceeded, Held};
 use crate::access::voucher::NotVouched;
 use crate::api::answer::{About, Refused};
@@ -101,6 +102,7 @@ impl ProxyHttp for Gateway {
                     rate_headers::put_into_own(allowance, response.headers_mut());
                 }
                 self.close_when_draining(session);
+                put_hsts(session, &context.regime, &mut response);
                 respond::write(session, response, context.request_id.as_ref()).await?;
                 Ok(true)
             }
@@ -146,10 +148,10 @@ impl ProxyHttp for Gateway {
             rate_headers::put_into_proxied(allowance, response)?;
         }
         if response.status == StatusCode::SWITCHING_PROTOCOLS
-            && let (Some(peer), Some(admitted)) = (peer(session), context.admitted())
+            && let (Some(ends), Some(admitted)) = (ends(session), context.admitted())
         {
-            self.standing.open(peer, &admitted.arrival, &admitted.permit);
-            context.tunnel = Some(peer);
+            self.standing.open(ends, &admitted.arrival, &admitted.permit);
+            context.tunnel = Some(ends);
         }
         self.close_when_draining(session);
         Ok(())
@@ -178,7 +180,8 @@ impl ProxyHttp for Gateway {
         // An answer that has begun cannot be replaced; closing the connection tells the client that it is incomplete.
         if denial != Denial::ClientGone && session.response_written().is_none() {
             session.set_keepalive(None);
-            let response = refusal::refuse(denial);
+            let mut response = refusal::refuse(denial);
+            put_hsts(session, &context.regime, &mut response);
             error_code = response.status().as_u16();
             let _ = respond::write(session, response, context.request_id.as_ref()).await;
         }
@@ -189,8 +192,8 @@ impl ProxyHttp for Gateway {
         if let (Some(error), None) = (error, context.denial) {
             context.denial = Some(denial_of(error));
         }
-        if let Some(peer) = context.tunnel {
-            self.standing.forget(peer);
+        if let Some(ends) = context.tunnel {
+            self.standing.forget(ends);
         }
         let status = session.response_written().map_or(0, |response| response.status.as_u16());
         let bytes = session.body_bytes_sent() as u64;
@@ -231,7 +234,7 @@ impl Gateway {
     async fn judge(&self, session: &mut Session, context: &mut Governed) -> Next {
         let regime = Arc::clone(&context.regime);
         let peer = peer(session).map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
-        let tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+        let tls = is_over_tls(session);
         let sanitised = match regime.sanitiser.sanitise(session.req_header_mut(), peer, tls) {
             Ok(sanitised) => sanitised,
             Err(insane) => {
@@ -360,6 +363,13 @@ async fn serve_here(session: &mut Session, context: &Governed, place: &str) -> R
     context.regime.api.serve(place, request).await
 }
 
+/// Only over TLS (RFC 6797 7.2), and only on answers of our own: what an upstream says of itself stays as it is.
+fn put_hsts(session: &Session, regime: &Regime, response: &mut Response<Body>) {
+    if let Some(hsts) = regime.hsts.as_ref().filter(|_| is_over_tls(session)) {
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+    }
+}
+
 fn upstream(context: &Governed) -> Option<&Upstream> {
     match &context.admitted()?.permit.route().target {
         Target::Upstream(name) => context.regime.upstreams.find(name),
@@ -411,6 +421,14 @@ fn aim(request: &mut RequestHeader, admitted: &Admitted) -> Result<()> {
 
 fn peer(session: &Session) -> Option<SocketAddr> {
     session.client_addr()?.as_inet().copied()
+}
+
+fn ends(session: &Session) -> Option<Ends> {
+    Some(Ends { client: peer(session)?, here: *session.server_addr()?.as_inet()? })
+}
+
+fn is_over_tls(session: &Session) -> bool {
+    session.digest().is_some_and(|digest| digest.ssl_digest.is_some())
 }
 
 /// The normal path, cut if the route says so and judged again, and the query as it came.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use http::HeaderValue;
 
 use super::body::BodyLimits;
 use super::identity_headers::IdentityHeaders;
@@ -28,6 +29,8 @@ pub struct Regime {
     pub body_limits: BodyLimits,
     /// How long a connection may wait for its next request, in seconds.
     pub idle_timeout: u64,
+    /// `Strict-Transport-Security` of our own answers.
+    pub hsts: Option<HeaderValue>,
 }
 
 /// The regime that requests begin under. Replaced as a whole.

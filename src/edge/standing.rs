@@ -1,12 +1,11 @@
 //! Tunnels, and whether what they were let in with still stands.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
 use super::regime::Regime;
-use super::wire::{Tunnel, Tunnels};
+use super::wire::{Ends, Tunnel, Tunnels};
 use crate::access::arrival::Arrival;
 use crate::access::permit::Permit;
 
@@ -29,16 +28,16 @@ impl StandingTunnels {
         Self { tunnels, open: Mutex::new(Vec::new()) }
     }
 
-    /// Before the upstream's agreement goes to the client at `peer`.
-    pub fn open(&self, peer: SocketAddr, arrival: &Arrival, permit: &Permit) {
-        let tunnel = Arc::downgrade(&self.tunnels.open(peer));
+    /// Before the upstream's agreement goes to the client.
+    pub fn open(&self, ends: Ends, arrival: &Arrival, permit: &Permit) {
+        let tunnel = Arc::downgrade(&self.tunnels.open(ends));
         let mut open = self.open.lock();
         open.push(Standing { tunnel, arrival: arrival.clone(), permit: permit.clone() });
     }
 
     /// After a connection has ended that may never have become a tunnel.
-    pub fn forget(&self, peer: SocketAddr) {
-        self.tunnels.forget(peer);
+    pub fn forget(&self, ends: Ends) {
+        self.tunnels.forget(ends);
     }
 
     /// Looks at each once, by the rules of today, of which the route may be another one than when it was opened. How many

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::desks::{self, Footing};
+use super::encryption;
 use super::foundation::Foundation;
 use super::ground::{self, Nature};
 use super::keyrings::{Keyrings, read_keys};
@@ -214,6 +215,7 @@ pub async fn assemble(
         recorder: recorder.clone(),
         body_limits: BodyLimits { bytes: settings.limits.body_bytes, timeout: settings.limits.body_timeout },
         idle_timeout: settings.limits.idle_timeout.as_secs().max(1),
+        hsts: encryption::hsts(settings.listen.https.as_ref()),
     };
     let wire = WireSettings {
         limits: HeadLimits {
@@ -226,6 +228,14 @@ pub async fn assemble(
         tunnels: Arc::clone(&foundation.tunnels),
         connections: Arc::clone(&foundation.connections),
         connection_bounds: connection_bounds(settings),
+        encryption: match (&settings.listen.https, &foundation.tls) {
+            // What began under it can be taken up again only there.
+            (Some(https), Some(metrics)) => match same.by(|settings| &settings.listen.https) {
+                Some(before) => before.wire.encryption.clone(),
+                None => Some(Arc::new(encryption::encryption(https, metrics)?)),
+            },
+            _ => None,
+        },
     };
     let delete_expired = DeleteExpired {
         sessions: Arc::clone(&remembering.sessions),

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixListener;
 
-use crate::config::settings::Settings;
+use crate::config::settings::{Listen, Storage};
 
 const QUESTION_BYTES: u64 = 16 * 1024;
 const ASK_WITHIN: Duration = Duration::from_secs(2);
@@ -38,11 +38,11 @@ pub struct Answer {
 }
 
 /// Where the socket of a process with these settings is.
-pub fn path(settings: &Settings) -> Option<PathBuf> {
-    if let Some(path) = &settings.listen.control {
+pub fn path(listen: &Listen, storage: &Storage) -> Option<PathBuf> {
+    if let Some(path) = &listen.control {
         return Some(path.clone());
     }
-    let file = settings.storage.url.expose().strip_prefix("sqlite:")?;
+    let file = storage.url.expose().strip_prefix("sqlite:")?;
     let file = file.strip_prefix("//").unwrap_or(file);
     let file = file.split('?').next().filter(|file| !file.is_empty() && !file.contains(":memory:"))?;
     Some(Path::new(file).with_extension("sock"))

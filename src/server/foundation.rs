@@ -25,6 +25,7 @@ use crate::edge::standing::StandingTunnels;
 use crate::edge::wire::{Connections, Tunnels};
 use crate::jobs::record_uses::RecordUses;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::tls_metrics::TlsMetrics;
 
 /// Where work is done that is not done on the thread of its connection.
 pub struct Runtimes {
@@ -54,6 +55,8 @@ pub struct Foundation {
     pub master_key_id: String,
     pub connections: Arc<Connections>,
     pub metrics: Arc<Metrics>,
+    /// Where clients are served over TLS.
+    pub tls: Option<Arc<TlsMetrics>>,
     pub serial: Arc<Serial>,
     pub in_flight: InFlight,
     pub tunnels: Arc<Tunnels>,
@@ -103,6 +106,8 @@ impl Foundation {
             ..stores.clone()
         };
         let tunnels = Arc::new(Tunnels::default());
+        let tls = settings.listen.https.as_ref().map(|_| TlsMetrics::register(&metrics)).transpose();
+        let tls = tls.map_err(|error| StartError::Process(error.to_string()))?.map(Arc::new);
         Ok(Self {
             nature: nature.clone(),
             stores,
@@ -121,6 +126,7 @@ impl Foundation {
             standing: Arc::new(StandingTunnels::new(Arc::clone(&tunnels))),
             tunnels,
             metrics,
+            tls,
             handlers: runtimes.handlers.clone(),
         })
     }

@@ -19,9 +19,10 @@ use rustix::net::{
 };
 use tokio::io::AsyncReadExt as _;
 
-/// What is handed over, in this order; another version may hand over something else.
-const CONTENT: &[u8] = b"portcullis 1: http ops\n";
-const COUNT: usize = 2;
+/// What is handed over, in this order, without TLS and with it; another version may hand over something else.
+const PLAIN: &[u8] = b"portcullis 1: http ops\n";
+const WITH_TLS: &[u8] = b"portcullis 1: http ops https\n";
+const MOST: usize = 3;
 const READY: &str = "ready\n";
 /// For checks, the stores and their migrations.
 const START_WITHIN: Duration = Duration::from_secs(120);
@@ -32,6 +33,7 @@ const REASON_BYTES: u64 = 64 * 1024;
 pub struct Sockets {
     pub http: TcpListener,
     pub ops: TcpListener,
+    pub https: Option<TcpListener>,
 }
 
 /// The process that is to be followed, as its successor sees it.
@@ -42,7 +44,7 @@ impl Predecessor {
     pub fn receive() -> io::Result<(Self, Sockets)> {
         let stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(COUNT))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let mut content = [0; 64];
         let received = recvmsg(&stream, &mut [IoSliceMut::new(&mut content)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
@@ -53,8 +55,11 @@ impl Predecessor {
             }
         }
         let mut sockets = sockets.into_iter().map(TcpListener::from);
-        match (content.get(..received.bytes), sockets.next(), sockets.next()) {
-            (Some(CONTENT), Some(http), Some(ops)) => Ok((Self(stream), Sockets { http, ops })),
+        match (content.get(..received.bytes), sockets.next(), sockets.next(), sockets.next()) {
+            (Some(PLAIN), Some(http), Some(ops), None) => Ok((Self(stream), Sockets { http, ops, https: None })),
+            (Some(WITH_TLS), Some(http), Some(ops), https @ Some(_)) => {
+                Ok((Self(stream), Sockets { http, ops, https }))
+            }
             _ => Err(io::Error::other("it hands over something else than this version expects")),
         }
     }
@@ -97,13 +102,15 @@ impl Successor {
     }
 
     fn give(&self, sockets: &Sockets) -> io::Result<()> {
-        let rights = [sockets.http.as_fd(), sockets.ops.as_fd()];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(COUNT))];
+        let mut rights = vec![sockets.http.as_fd(), sockets.ops.as_fd()];
+        rights.extend(sockets.https.as_ref().map(|https| https.as_fd()));
+        let content = if sockets.https.is_some() { WITH_TLS } else { PLAIN };
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         if !ancillary.push(SendAncillaryMessage::ScmRights(&rights)) {
             return Err(io::Error::other("the sockets do not fit into a message"));
         }
-        sendmsg(&self.stream, &[IoSlice::new(CONTENT)], &mut ancillary, SendFlags::NOSIGNAL)?;
+        sendmsg(&self.stream, &[IoSlice::new(content)], &mut ancillary, SendFlags::NOSIGNAL)?;
         Ok(())
     }
 
@@ -154,7 +161,7 @@ mod tests {
     #[test]
     fn what_is_no_successor_is_given_up_with_a_reason() {
         let bind = || TcpListener::bind("127.0.0.1:0").unwrap();
-        let sockets = Sockets { http: bind(), ops: bind() };
+        let sockets = Sockets { http: bind(), ops: bind(), https: None };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let wait = |script: &str| {
             let mut successor = Successor::start(Path::new("/bin/sh"), ["-c", script], &sockets).unwrap();

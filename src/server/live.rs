@@ -11,6 +11,7 @@ use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::HttpProxy;
 
 use super::assemble::{self, assemble};
+use super::encryption;
 use super::foundation::Foundation;
 use super::start_error::StartError;
 use crate::config::settings::Settings;
@@ -86,6 +87,12 @@ fn announce(settings: &Settings, foundation: &Foundation) {
     metrics.config_reload_timestamp.set(foundation.nature.clock.now().as_secs());
     metrics.config_generation.inc();
     metrics.config_checksum.set(i64::from(settings.checksum));
+    if let (Some(https), Some(tls)) = (&settings.listen.https, &foundation.tls) {
+        tls.certificates(encryption::expiries(https));
+        for problem in encryption::untimely(https, foundation.nature.clock.now()) {
+            tracing::warn!(%problem, "no client takes this certificate");
+        }
+    }
 }
 
 fn authority(settings: &Settings) -> Result<Authority, StartError> {

@@ -5,6 +5,7 @@ pub mod clock_job;
 mod command_log;
 pub mod control;
 pub mod desks;
+pub mod encryption;
 pub mod explain;
 pub mod foundation;
 pub mod ground;

@@ -1,6 +1,7 @@
 //! Which settings a running process cannot take over, and why a configuration was not.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use super::ground;
 use super::start_error::StartError;
@@ -25,10 +26,15 @@ pub fn faults(present: &Settings, next: &Settings) -> Vec<String> {
     needed.chain(building.into_iter().flatten().map(|fault: StartError| fault.to_string())).collect()
 }
 
+fn tls_address(settings: &Settings) -> Option<SocketAddr> {
+    settings.listen.https.as_ref().map(|https| https.address)
+}
+
 /// The settings that differ and are taken in by a process once, when it starts.
 fn restart_needed(present: &Settings, next: &Settings) -> Vec<&'static str> {
     let differ = [
         ("listen.http", present.listen.http != next.listen.http),
+        ("listen.https.address", tls_address(present) != tls_address(next)),
         ("listen.ops", present.listen.ops != next.listen.ops),
         ("listen.control", present.listen.control != next.listen.control),
         ("storage.url", present.storage.url != next.storage.url),

@@ -24,14 +24,14 @@ use super::mail;
 use super::reload::{self, Refused};
 use super::schedule::{Listening, Schedule};
 use super::start_error::StartError;
-use super::workers::{Workers, accept};
+use super::workers::{Entrance, Workers, accept};
 use crate::cache::Forgetters;
 use crate::config::fault::Faults;
 use crate::config::settings::Settings;
 use crate::edge::echo::Echo;
 use crate::edge::in_flight::InFlight;
 use crate::edge::ops::{Ops, Readiness};
-use crate::edge::wire::GuardedApp;
+use crate::edge::wire::{GuardedApp, Transport};
 use crate::jobs::follow_invalidations::FollowInvalidations;
 use crate::storage::invalidations::{Heed, Invalidations};
 use crate::telemetry::cache_metrics::CacheName;
@@ -63,6 +63,7 @@ pub struct Running {
     /// Told of what is changed in the stores for as long as this lives.
     _heed: Arc<dyn Heed>,
     http: SocketAddr,
+    https: Option<SocketAddr>,
     ops: SocketAddr,
 }
 
@@ -87,11 +88,16 @@ impl Running {
             let foundation = Arc::new(Foundation::lay(settings, nature, &runtimes).await?);
             Live::start(settings, foundation).await
         })?;
-        let (inherited_http, inherited_ops) = inherited.map(|sockets| (sockets.http, sockets.ops)).unzip();
+        let (inherited_http, inherited_ops, inherited_https) = match inherited {
+            Some(Sockets { http, ops, https }) => (Some(http), Some(ops), https),
+            None => (None, None, None),
+        };
         let (http, http_socket) = listen(settings.listen.http, inherited_http)?;
         let (ops, ops_socket) = listen(settings.listen.ops, inherited_ops)?;
+        let https = settings.listen.https.as_ref().map(|https| listen(https.address, inherited_https)).transpose()?;
+        let (https, https_socket) = https.unzip();
         let unusable = |error: std::io::Error| StartError::Process(error.to_string());
-        let sockets = Sockets { http: http_socket, ops: ops_socket };
+        let sockets = Sockets { http: http_socket, ops: ops_socket, https: https_socket };
         let (stop, stopped) = watch::channel(false);
         let (stop_ops, ops_stopped) = watch::channel(false);
         let (end, ended) = watch::channel(false);
@@ -158,12 +164,16 @@ impl Running {
         let ops_listener = sockets.ops.try_clone().map_err(unusable)?;
         back_office.spawn(accept("ops", HttpServer::new_app(ops_app), ops, ops_listener, ops_stopped));
 
-        let app = || {
+        let app = |transport| {
             let in_flight = foundation.in_flight.clone();
             let tells = move || !in_flight.is_handed_over();
-            GuardedApp::new(Arc::clone(&live.proxy), Arc::clone(&live.wire), tells)
+            GuardedApp::new(Arc::clone(&live.proxy), Arc::clone(&live.wire), transport, tells)
         };
-        let workers = Workers::start(settings.workers.threads, http, &sockets.http, &stopped, app).map_err(unusable)?;
+        let plain = Entrance { address: http, socket: &sockets.http, transport: Transport::Plain };
+        let tls = https.zip(sockets.https.as_ref());
+        let tls = tls.map(|(address, socket)| Entrance { address, socket, transport: Transport::Tls });
+        let entrances: Vec<_> = std::iter::once(plain).chain(tls).collect();
+        let workers = Workers::start(settings.workers.threads, &entrances, &stopped, app).map_err(unusable)?;
 
         Ok(Self {
             workers: Some(workers),
@@ -177,6 +187,7 @@ impl Running {
             key_reload,
             _heed: heed,
             http,
+            https,
             ops,
         })
     }
@@ -184,6 +195,11 @@ impl Running {
     /// Where requests are taken: the configured address, with the port that was given when it was 0.
     pub const fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// The same for requests over TLS.
+    pub const fn https(&self) -> Option<SocketAddr> {
+        self.https
     }
 
     pub const fn ops(&self) -> SocketAddr {

@@ -17,8 +17,17 @@ use pingora_core::services::listening::Service;
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 
+use crate::edge::wire::Transport;
+
 /// How long what is left on a worker gets when it is told to quit.
 const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Where clients come in.
+pub struct Entrance<'a> {
+    pub address: SocketAddr,
+    pub socket: &'a TcpListener,
+    pub transport: Transport,
+}
 
 pub struct Workers {
     quit: watch::Sender<bool>,
@@ -26,24 +35,24 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts `count` threads that accept from `socket` and serve with what `app` gives each of them. They stop accepting
-    /// when `stop` turns true, and end when the workers are dropped.
+    /// Starts `count` threads that accept at each of the `entrances` and serve with what `app` gives each of them for what
+    /// is spoken there. They stop accepting when `stop` turns true, and end when the workers are dropped.
     pub fn start<A: ServerApp + Send + Sync + 'static>(
         count: usize,
-        address: SocketAddr,
-        socket: &TcpListener,
+        entrances: &[Entrance<'_>],
         stop: &watch::Receiver<bool>,
-        app: impl Fn() -> A,
+        app: impl Fn(Transport) -> A,
     ) -> io::Result<Self> {
         let (quit, quitting) = watch::channel(false);
         let mut workers = Self { quit, threads: Vec::new() };
         for index in 0..count.max(1) {
             let runtime = Builder::new_current_thread().enable_all().build()?;
-            let (socket, stop, mut quitting) = (socket.try_clone()?, stop.clone(), quitting.clone());
-            let app = app();
+            let mut quitting = quitting.clone();
+            for Entrance { address, socket, transport } in entrances {
+                runtime.spawn(accept("edge", app(*transport), *address, socket.try_clone()?, stop.clone()));
+            }
             let thread = std::thread::Builder::new().name(format!("edge-{index}")).spawn(move || {
                 runtime.block_on(async move {
-                    tokio::spawn(accept("edge", app, address, socket, stop));
                     // An error means that the sender is gone, and that is the same word.
                     let _ = quitting.changed().await;
                 });

@@ -11,3 +11,4 @@ pub mod metrics;
 pub mod panics;
 mod registrar;
 pub mod shared_metrics;
+pub mod tls_metrics;

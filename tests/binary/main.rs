@@ -31,5 +31,6 @@ mod reloading;
 mod second_factors;
 mod signals;
 mod third_party;
+mod tls;
 mod upgrading;
 mod users;

@@ -102,6 +102,38 @@ fn a_faulty_configuration_is_refused_with_all_its_faults_and_the_one_before_stay
 }
 
 #[test]
+fn what_is_wrong_in_the_eyes_of_the_command_is_put_to_the_process_all_the_same() {
+    let office = Office::open("");
+    let server = &office.server;
+    for fault in ["tokens: { leeway: 1 }", "limits: { body_size: 1TiB }", "secrets: {}", "listen: { http: nowhere }"] {
+        let section = fault.split(':').next().unwrap();
+        office.write("", |text| {
+            let kept = text.lines().filter(|line| !line.starts_with(section)).map(|line| format!("{line}\n"));
+            kept.collect::<String>() + fault + "\n"
+        });
+        let refused = office.place.run(&["reload"]);
+        assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""));
+        assert!(refused.stderr.contains(&format!(": {section}.")), "{refused:?}");
+        assert_eq!(server.metric("portcullis_config_last_reload_success"), 0.0, "{fault}");
+        office.write("", |text| text);
+        office.place.run(&["reload"]).success();
+        assert_eq!(server.metric("portcullis_config_last_reload_success"), 1.0);
+    }
+    // The process has a variable that the command has not.
+    let mut command = office.place.command(&["serve"]);
+    command.env("THREADS", "1");
+    let control = |text: String| text.replace("ops: \"127.0.0.1:0\"", "ops: \"127.0.0.1:0\", control: other.sock");
+    office.write("", |text| control(text).replace("threads: 1", "threads: \"${THREADS}\""));
+    let other = Server::start(command);
+    let told = office.place.run(&["reload"]);
+    assert_eq!(told.success().stdout, "portcullis.yaml is in force\n");
+    assert_eq!(other.metric("portcullis_config_generation"), 2.0);
+    other.stop().success();
+    // Nobody is at home there now, and what is said is what the command has seen.
+    assert!(office.place.run(&["reload"]).refusal().contains("the environment variable THREADS is not set"));
+}
+
+#[test]
 fn certificates_that_cannot_be_read_are_refused() {
     let office = Office::open("");
     office.place.write("data/ca.pem", "no certificates\n");

@@ -34,11 +34,11 @@ impl Office {
 }
 
 /// A process that this one has not started, and stops all the same.
-struct Successor(Pid);
+pub struct Successor(Pid);
 
 impl Successor {
     /// `process 7 serves, and process 5 ends`
-    fn named_in(line: &str) -> Self {
+    pub fn named_in(line: &str) -> Self {
         let id = line.split(' ').nth(1).and_then(|id| id.parse().ok()).unwrap_or_else(|| panic!("{line}"));
         Self(Pid::from_raw(id).unwrap())
     }
@@ -47,7 +47,7 @@ impl Successor {
         self.0.as_raw_nonzero().get().unsigned_abs()
     }
 
-    fn stop(self) {
+    pub fn stop(self) {
         kill_process(self.0, Signal::TERM).unwrap();
         // Where nobody collects orphans it stays a zombie, which listens to nothing any more.
         eventually("its end", || {

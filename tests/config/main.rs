@@ -5,6 +5,10 @@
 mod annotated;
 mod arbitrary;
 mod broken;
+#[path = "../tls/certificates.rs"]
+#[allow(dead_code, reason = "its clients are for gateways that run")]
+mod certificates;
+mod https;
 mod secrets;
 mod values;
 

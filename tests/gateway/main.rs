@@ -63,6 +63,8 @@ mod smtp_server;
 mod store_down;
 mod store_outages;
 mod streaming;
+mod tls;
+mod tls_handshakes;
 mod upstream_failures;
 mod websocket;
 mod websocket_reload;

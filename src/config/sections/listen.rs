@@ -1,16 +1,23 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use super::https;
 use crate::config::section::Section;
 use crate::config::settings::{Listen, is_loopback};
 
-const REMEDY: &str = "write an address and a port, such as 127.0.0.1:8080 or [::1]:8080";
+pub const REMEDY: &str = "write an address and a port, such as 127.0.0.1:8080 or [::1]:8080";
 
 pub fn read(mut section: Section<'_>) -> Listen {
     let http = address(&mut section, "http", 8080);
+    let https = section.optional("https").and_then(|value| https::read(&value));
     let ops = address(&mut section, "ops", 9180);
-    let same_place = http.ip() == ops.ip() || http.ip().is_unspecified() || ops.ip().is_unspecified();
-    if http.port() == ops.port() && http.port() != 0 && same_place {
-        section.fault("ops", format!("the port {} is taken by listen.http", ops.port()), "choose another port");
+    let mut taken = vec![("http", http)];
+    for (key, address) in [("https", https.as_ref().map(|https| https.address)), ("ops", Some(ops))] {
+        let Some(address) = address else { continue };
+        if let Some((other, _)) = taken.iter().find(|(_, other)| is_same_place(other, &address)) {
+            let problem = format!("the port {} is taken by listen.{other}", address.port());
+            section.fault(key, problem, "choose another port");
+        }
+        taken.push((key, address));
     }
     if !is_loopback(&ops) {
         section.warn(
@@ -27,7 +34,12 @@ pub fn read(mut section: Section<'_>) -> Listen {
         }
         Some(path)
     });
-    Listen { http, ops, control }
+    Listen { http, https, ops, control }
+}
+
+fn is_same_place(one: &SocketAddr, other: &SocketAddr) -> bool {
+    let same_ip = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.port() != 0 && same_ip
 }
 
 fn address(section: &mut Section<'_>, key: &str, port: u16) -> SocketAddr {

@@ -5,6 +5,7 @@ mod api;
 mod api_keys;
 mod audit;
 mod cache;
+mod https;
 mod identity;
 mod limits;
 mod listen;
@@ -29,7 +30,7 @@ mod upstreams;
 mod workers;
 
 use super::section::Section;
-use super::settings::{Compatibility, Settings};
+use super::settings::{Compatibility, Listen, Settings, Storage};
 
 /// Reads all sections, whatever is wrong with the others. `None` when something required is missing, which is then
 /// among the faults.
@@ -83,6 +84,11 @@ pub fn read(root: &mut Section<'_>) -> Option<Settings> {
         checksum: 0,
         warnings: Vec::new(),
     })
+}
+
+/// What can be read of these two, whatever is wrong with the rest.
+pub fn read_whereabouts(root: &mut Section<'_>) -> Option<(Listen, Storage)> {
+    Some((listen::read(root.section("listen")), storage::read(root.section("storage"))?))
 }
 
 fn compatibility(root: &mut Section<'_>) -> Compatibility {

@@ -10,11 +10,19 @@ use pingora_core::server::ShutdownWatch;
 
 use super::guarded_stream::{GuardedStream, WireSettings, peer_of};
 
+/// What is spoken on the sockets that connections come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    Plain,
+    Tls,
+}
+
 /// An application that only sees what [`GuardedStream`] lets through.
 /// Both the application and the settings may be replaced, and are then for connections that come after.
 pub struct GuardedApp<A> {
     inner: Arc<ArcSwap<A>>,
     settings: Arc<ArcSwap<WireSettings>>,
+    transport: Transport,
     /// Whether connections that wait for their next request are told when no new ones are taken.
     tells: Box<dyn Fn() -> bool + Send + Sync>,
 }
@@ -23,9 +31,10 @@ impl<A> GuardedApp<A> {
     pub fn new(
         inner: Arc<ArcSwap<A>>,
         settings: Arc<ArcSwap<WireSettings>>,
+        transport: Transport,
         tells: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Self {
-        Self { inner, settings, tells: Box::new(tells) }
+        Self { inner, settings, transport, tells: Box::new(tells) }
     }
 }
 
@@ -39,7 +48,12 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for GuardedApp<A> {
         } else {
             let settings = self.settings.load_full();
             let client = peer_of(&stream).map(|peer| peer.ip());
+            // From here on it counts, also while it only begins to speak TLS.
             let place = settings.connections.enter(&settings.connection_bounds, client)?;
+            let stream = match self.transport {
+                Transport::Plain => stream,
+                Transport::Tls => settings.encryption.as_ref()?.begin(stream, client, settings.head_timeout).await?,
+            };
             Box::new(GuardedStream::new(stream, settings, place))
         };
         A::process_new(&self.inner.load_full(), guarded, shutdown).await

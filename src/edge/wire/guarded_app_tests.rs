@@ -65,11 +65,13 @@ impl Rig {
             tunnels: Arc::default(),
             connections: Arc::default(),
             connection_bounds: ConnectionBounds { most: 9, most_per_network: 9, exempt: Vec::new() },
+            encryption: None,
         };
         let proxy = http_proxy(&Arc::new(ServerConf::default()), gateway);
         let app = Arc::new(GuardedApp::new(
             Arc::new(ArcSwap::from_pointee(proxy)),
             Arc::new(ArcSwap::from_pointee(settings)),
+            Transport::Plain,
             || true,
         ));
         let (shutdown_sender, shutdown) = watch::channel(false);

@@ -15,6 +15,7 @@ use tokio::time::Sleep;
 
 use super::chunks::ChunkScanner;
 use super::connections::{ConnectionBounds, Connections, Place};
+use super::encryption::Encryption;
 use super::farewell::Farewell;
 use super::fault::WireFault;
 use super::fields::{BodyFraming, UpgradeKind};
@@ -35,12 +36,14 @@ const READ_BYTES: usize = 4096;
 
 pub struct WireSettings {
     pub limits: HeadLimits,
-    /// From the first byte of a head to its last.
+    /// From the first byte of a head to its last. As long may it take to begin TLS.
     pub head_timeout: Duration,
     pub observer: Arc<dyn WireObserver>,
     pub tunnels: Arc<Tunnels>,
     pub connections: Arc<Connections>,
     pub connection_bounds: ConnectionBounds,
+    /// For clients that are served over TLS.
+    pub encryption: Option<Arc<Encryption>>,
 }
 
 /// Stands between the socket and Pingora's HTTP/1 session.

@@ -44,6 +44,7 @@ impl Rig {
             tunnels: Arc::default(),
             connections,
             connection_bounds,
+            encryption: None,
         };
         Self { client, guarded: GuardedStream::new(Box::new(server), Arc::new(settings), place), observer }
     }

@@ -5,6 +5,8 @@
 //! lets through only whole request heads and whole body frames that can be read in one way, answers everything else
 //! itself, and from then on looks like a connection that the client has closed.
 //!
+//! Where clients are served over TLS, it is spoken beneath the guard.
+//!
 //! [`head`], [`chunks`] and [`response_watch`] know no sockets: they take bytes and give verdicts.
 
 pub mod chunks;
@@ -12,7 +14,9 @@ pub mod fault;
 pub mod head;
 pub mod response_watch;
 
+mod certificates;
 mod connections;
+mod encryption;
 mod farewell;
 mod fields;
 mod guarded_app;
@@ -23,11 +27,13 @@ mod refusal;
 mod request_line;
 mod tunnels;
 
+pub use certificates::Certificates;
 pub use connections::{ConnectionBounds, Connections, Place};
+pub use encryption::Encryption;
 pub use fault::WireFault;
 pub use fields::{BodyFraming, UpgradeKind};
-pub use guarded_app::GuardedApp;
+pub use guarded_app::{GuardedApp, Transport};
 pub use guarded_stream::{GuardedStream, WireSettings};
 pub use head::{HeadLimits, HeadScanner, HeadState, RequestHead, inspect};
 pub use refusal::{Refusal, WireObserver};
-pub use tunnels::{Tunnel, Tunnels};
+pub use tunnels::{Ends, Tunnel, Tunnels};

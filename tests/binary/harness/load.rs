@@ -15,10 +15,17 @@ pub struct Load {
 
 impl Load {
     pub fn start(address: SocketAddr, key: &str) -> Self {
+        Self::through(key, move || Client::connect(address))
+    }
+
+    /// On connections that `connect` makes.
+    pub fn through(key: &str, connect: impl Fn() -> Client + Send + Sync + 'static) -> Self {
+        let connect = Arc::new(connect);
         let (over, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let clients = (0..6).map(|number| {
             let (over, answered, key) = (Arc::clone(&over), Arc::clone(&answered), key.to_owned());
-            std::thread::spawn(move || ask(address, &key, number % 2 == 0, &over, &answered))
+            let connect = Arc::clone(&connect);
+            std::thread::spawn(move || ask(&*connect, &key, number % 2 == 0, &over, &answered))
         });
         Self { clients: clients.collect(), over, answered }
     }
@@ -44,14 +51,14 @@ impl Load {
     }
 }
 
-fn ask(address: SocketAddr, key: &str, keeps: bool, over: &AtomicBool, answered: &AtomicUsize) -> Vec<String> {
+fn ask(connect: &dyn Fn() -> Client, key: &str, keeps: bool, over: &AtomicBool, answered: &AtomicUsize) -> Vec<String> {
     let mut kept: Option<Client> = None;
     let mut failures = Vec::new();
     let mut on_connection = 0;
     while !over.load(Ordering::SeqCst) && failures.len() < 10 {
         let mut client = kept.take().unwrap_or_else(|| {
             on_connection = 0;
-            Client::connect(address)
+            connect()
         });
         on_connection += 1;
         let connection = if keeps { "keep-alive" } else { "close" };

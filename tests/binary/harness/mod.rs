@@ -1,5 +1,8 @@
 //! A directory of its own for each test, and the process in it.
 
+#[allow(dead_code)]
+#[path = "../../tls/certificates.rs"]
+pub mod certificates;
 // The client and the upstream serve the gateway's own tests too, and each side uses its part of them.
 #[allow(dead_code)]
 #[path = "../../gateway/harness/client.rs"]

@@ -16,6 +16,7 @@ pub struct Server {
     stdout: Output,
     stderr: Output,
     pub http: SocketAddr,
+    pub https: Option<SocketAddr>,
     pub ops: SocketAddr,
 }
 
@@ -24,12 +25,13 @@ impl Server {
     pub fn start(command: Command) -> Self {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut server = Self::spawn(command, nowhere, nowhere);
-        (server.http, server.ops) = eventually("the line that says where it serves", || {
+        (server.http, server.https, server.ops) = eventually("the line that says where it serves", || {
             server.lives();
             let lines = server.stderr();
             let line = lines.lines().find(|line| line.contains("\"serving\""))?;
             let line: Value = serde_json::from_str(line).ok()?;
-            Some((line["http"].as_str()?.parse().unwrap(), line["ops"].as_str()?.parse().unwrap()))
+            let address = |name: &str| line[name].as_str().map(|address| address.parse().unwrap());
+            Some((address("http")?, address("https"), address("ops")?))
         });
         server.ready()
     }
@@ -42,7 +44,7 @@ impl Server {
     fn spawn(mut command: Command, http: SocketAddr, ops: SocketAddr) -> Self {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (stdout, stderr) = (follow(child.stdout.take().unwrap()), follow(child.stderr.take().unwrap()));
-        Self { child, stdout, stderr, http, ops }
+        Self { child, stdout, stderr, http, https: None, ops }
     }
 
     fn ready(mut self) -> Self {

@@ -1,11 +1,20 @@
 //! An HTTP/1.1 client that sends exactly what it is told.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+
 pub struct Client {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Wire>,
+}
+
+enum Wire {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
 #[derive(Clone, Debug)]
@@ -18,11 +27,30 @@ pub struct Reply {
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        // A test that hangs says less than one that fails.
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self { stream: BufReader::new(stream) }
+        Self { stream: BufReader::new(Wire::Plain(connect(address))) }
+    }
+
+    /// Over TLS, to a server that calls itself so; an error when that does not come about.
+    pub fn connect_tls(address: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> io::Result<Self> {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let tls = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
+        let mut stream = StreamOwned::new(tls, connect(address));
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        Ok(Self { stream: BufReader::new(Wire::Tls(Box::new(stream))) })
+    }
+
+    /// What the server has shown over TLS.
+    pub fn certificate(&self) -> Option<&CertificateDer<'static>> {
+        self.tls()?.peer_certificates()?.first()
+    }
+
+    pub fn tls(&self) -> Option<&ClientConnection> {
+        match self.stream.get_ref() {
+            Wire::Plain(_) => None,
+            Wire::Tls(stream) => Some(&stream.conn),
+        }
     }
 
     /// Sends a request with a `Host`, and a `Content-Length` when there is a body, and reads the reply.
@@ -50,11 +78,13 @@ impl Client {
 
     pub fn write(&mut self, bytes: &[u8]) {
         self.stream.get_mut().write_all(bytes).unwrap();
+        self.stream.get_mut().flush().unwrap();
     }
 
     /// As [`Client::write`], for when the other side may have hung up.
     pub fn try_write(&mut self, bytes: &[u8]) -> bool {
-        self.stream.get_mut().write_all(bytes).is_ok()
+        let stream = self.stream.get_mut();
+        stream.write_all(bytes).and_then(|()| stream.flush()).is_ok()
     }
 
     pub fn reply(&mut self, bodiless: bool) -> Reply {
@@ -130,6 +160,12 @@ impl Client {
         all
     }
 
+    /// As [`Client::rest`]; an end that was not announced over TLS is an error.
+    #[allow(dead_code, reason = "for tests of TLS")]
+    pub fn read_rest(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
+        self.stream.read_to_end(into)
+    }
+
     pub fn read_exactly(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         self.stream.read_exact(&mut bytes).unwrap();
@@ -147,7 +183,43 @@ impl Client {
 
     /// What was neither sent nor read through this client; for streams of bytes and half-closed connections.
     pub fn socket(&self) -> &TcpStream {
-        self.stream.get_ref()
+        match self.stream.get_ref() {
+            Wire::Plain(stream) => stream,
+            Wire::Tls(stream) => &stream.sock,
+        }
+    }
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    // A test that hangs says less than one that fails.
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+impl Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
     }
 }
 

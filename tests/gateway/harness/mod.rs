@@ -2,6 +2,8 @@
 
 pub mod asker;
 pub mod authenticator;
+#[path = "../../tls/certificates.rs"]
+pub mod certificates;
 pub mod client;
 pub mod forge;
 pub mod mailbox;
@@ -61,6 +63,8 @@ pub struct Plan {
     pub routes: Option<String>,
     /// Further top-level sections.
     pub extra: String,
+    /// What stands in `listen.https` beside its address; without it there is none.
+    pub https: Option<String>,
     /// The whole `tokens:` value.
     pub tokens: Option<String>,
     /// Options of the upstream `backend`, after its servers: `, read_timeout: 300ms`.
@@ -113,6 +117,10 @@ impl World {
 
     pub fn http(&self) -> SocketAddr {
         self.gateway().http()
+    }
+
+    pub fn https(&self) -> SocketAddr {
+        self.gateway().https().unwrap()
     }
 
     pub fn ops(&self) -> SocketAddr {
@@ -348,8 +356,9 @@ fn configuration(plan: &Plan, directory: &Path, upstream: SocketAddr, access_log
         .unwrap_or_else(|| "  - { name: all, path: /, upstream: backend, access: { any: [jwt, api_key] } }".to_owned());
     let live = |text: &str| text.replace("{live}", &upstream.to_string());
     let tokens = plan.tokens.as_ref().map(|tokens| format!("tokens: {tokens}\n")).unwrap_or_default();
+    let https = plan.https.as_ref().map(|https| format!(", https: {{ address: \"127.0.0.1:0\", {https} }}"));
     format!(
-        "listen: {{ http: \"127.0.0.1:0\", ops: \"127.0.0.1:0\" }}\n\
+        "listen: {{ http: \"127.0.0.1:0\", ops: \"127.0.0.1:0\"{https} }}\n\
          storage: {{ url: \"{storage}\" }}\n\
          secrets: {{ master_key: {{ file: \"{directory}/master.key\" }} }}\n\
          log: {{ access: {{ file: \"{log}\" }}, audit: {{ file: \"{directory}/audit.log\" }} }}\n\
@@ -359,6 +368,7 @@ fn configuration(plan: &Plan, directory: &Path, upstream: SocketAddr, access_log
          routes:\n{routes}\n",
         log = access_log.display(),
         storage = plan.storage.clone().unwrap_or_else(|| format!("sqlite://{directory}/portcullis.db")),
+        https = https.unwrap_or_default(),
         extra = plan.extra,
         options = plan.upstream_options,
         servers = live(plan.servers.as_deref().unwrap_or("\"{live}\"")),

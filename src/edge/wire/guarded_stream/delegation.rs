@@ -16,6 +16,7 @@ use pingora_core::protocols::{
 };
 use tokio::io::AsyncWrite;
 
+use super::super::tunnels::Ends;
 use super::GuardedStream;
 
 /// The other end of a connection, as far as it has an address.
@@ -26,6 +27,12 @@ pub fn peer_of(stream: &Stream) -> Option<SocketAddr> {
 impl GuardedStream {
     pub(super) fn peer(&self) -> Option<SocketAddr> {
         peer_of(&self.inner)
+    }
+
+    pub(super) fn ends(&self) -> Option<Ends> {
+        let digest = self.inner.get_socket_digest()?;
+        let (client, here) = (digest.peer_addr()?.as_inet()?, digest.local_addr()?.as_inet()?);
+        Some(Ends { client: *client, here: *here })
     }
 }
 

@@ -16,7 +16,7 @@ impl GuardedStream {
     fn switch(&mut self) {
         if self.upgrade == UpgradeKind::WebSocket {
             self.phase = Phase::Tunnel;
-            self.tunnel = self.peer().and_then(|peer| self.settings.tunnels.enter(peer));
+            self.tunnel = self.ends().and_then(|ends| self.settings.tunnels.enter(ends));
             if let Some(reader) = self.parked.take() {
                 reader.wake();
             }
