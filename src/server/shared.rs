@@ -45,7 +45,7 @@ impl SharedGround {
         runtime: &Handle,
     ) -> Result<Self, StartError> {
         let server = RedisServer {
-            url: settings.url.clone(),
+            deployment: settings.deployment.clone(),
             username: settings.username.clone(),
             password: settings.password.clone(),
             database: settings.database,

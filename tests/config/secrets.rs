@@ -8,6 +8,7 @@ use std::time::Duration;
 use portcullis::config;
 use portcullis::config::fault::Faults;
 use portcullis::config::settings::{MailTransport, MasterKeySource, Settings, Signing};
+use portcullis::domain::redis_deployment::RedisDeployment;
 use tempfile::TempDir;
 
 use crate::{environment, refused, warnings, with};
@@ -228,7 +229,7 @@ fn the_password_of_redis_comes_from_elsewhere_and_is_not_shown() {
         assert_eq!((redis.username.as_deref(), redis.password.unwrap().expose().as_str()), (Some("gate"), "hunter2"));
         assert_eq!(
             (redis.prefix.as_str(), redis.timeout, redis.connections),
-            ("portcullis", Duration::from_millis(100), 16)
+            ("portcullis", Duration::from_millis(100), 4)
         );
         assert!(warnings.is_empty());
     }
@@ -243,7 +244,8 @@ fn the_password_of_redis_comes_from_elsewhere_and_is_not_shown() {
         assert_eq!(read(&format!("\"{url}\"")).1, vec!["5: cache.redis"; warned], "{url}");
     }
     let (redis, warnings) = read("{ url: { file: redis.url }, database: 5 }");
-    assert_eq!((redis.url.expose().as_str(), redis.database), ("rediss://:hunter2@r", Some(5)));
+    let RedisDeployment::Standalone { url } = redis.deployment else { panic!() };
+    assert_eq!((url.expose().as_str(), redis.database), ("rediss://:hunter2@r", Some(5)));
     assert!(warnings.is_empty());
 }
 

@@ -5,6 +5,7 @@
 #[path = "../mail/server.rs"]
 #[allow(dead_code, reason = "only its certificates are of use here")]
 mod certificates;
+mod distance;
 mod limits;
 mod pool;
 mod server;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_redis::redis::Script;
 
-use super::pool::{RedisPool, Unavailable};
+use super::miss::Unavailable;
+use super::pool::RedisPool;
 use crate::domain::gcra::{Level, Spent};
 use crate::storage::budgets::{Ask, Count, Counted, NoAnswer, SharedBudgets};
 

@@ -5,12 +5,17 @@
 
 mod bus;
 mod limits;
+mod lines;
 mod memory;
+mod miss;
+mod origin;
 mod pool;
+mod sentinels;
 mod server;
 
 pub use bus::RedisBus;
 pub use limits::RedisBudgets;
 pub use memory::RedisMemory;
-pub use pool::{Connection, RedisPool, Unavailable};
+pub use miss::Unavailable;
+pub use pool::{Connection, RedisPool};
 pub use server::{RedisServer, RefusedByRedis};
