@@ -9,6 +9,8 @@ pub enum RedisDeployment {
     Standalone { url: Secret<String> },
     /// A master that can change. Sentinels know which server it is at the moment.
     Sentinel(SentinelDeployment),
+    /// Keys are spread over the masters of a cluster. These are some of its nodes.
+    Cluster { nodes: Vec<Secret<String>> },
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -250,6 +250,43 @@ fn the_password_of_redis_comes_from_elsewhere_and_is_not_shown() {
 }
 
 #[test]
+fn passwords_of_sentinels_and_of_their_master_come_from_elsewhere_and_are_not_shown() {
+    let read = |redis: &str| {
+        let text = format!("cache: {{ redis: {{ {redis}, master: mymaster }} }}");
+        let settings = read_in(Path::new(""), &text, &[("PW", "hunter2")]).unwrap();
+        assert!(!format!("{settings:?}").contains("hunter2"));
+        for warning in &settings.warnings {
+            assert!(!warning.to_string().contains("hunter2"), "{warning}");
+        }
+        let RedisDeployment::Sentinel(sentinels) = settings.cache.redis.clone().unwrap().deployment else { panic!() };
+        (sentinels, warnings(&settings))
+    };
+    let (sentinels, warned) = read(
+        "sentinels: [\"rediss://a:26379\", \"rediss://b:26379\"], username: gate, password: \"${PW}\", \
+         sentinel_username: watch, sentinel_password: \"${PW}\"",
+    );
+    assert_eq!((sentinels.master.as_str(), sentinels.tls, sentinels.sentinels.len()), ("mymaster", true, 2));
+    assert_eq!(sentinels.username.as_deref(), Some("watch"));
+    assert_eq!(sentinels.password.unwrap().expose(), "hunter2");
+    assert!(warned.is_empty());
+    for (redis, tls, warned) in [
+        ("sentinels: [\"redis://127.0.0.1:26379\"], password: \"${PW}\"", false, &[][..]),
+        ("sentinels: [\"redis://a\"], tls: true, password: \"${PW}\"", true, &[]),
+        ("sentinels: [\"redis://a\"], password: \"${PW}\"", false, &["5: cache.redis"]),
+        ("sentinels: [\"redis://a\"], sentinel_password: \"${PW}\"", false, &["5: cache.redis.sentinel_password"]),
+        ("sentinels: [\"redis://:${PW}@a\"]", false, &["5: cache.redis.sentinels[0]"]),
+        ("sentinels: [\"rediss://:hunter2@a\"], tls: false", false, &["5: cache.redis.sentinels[0]"]),
+    ] {
+        let (sentinels, told) = read(redis);
+        assert_eq!(
+            (sentinels.tls, told.as_slice()),
+            (tls, warned.iter().map(|at| (*at).to_owned()).collect::<Vec<_>>().as_slice()),
+            "{redis}"
+        );
+    }
+}
+
+#[test]
 fn a_database_server_elsewhere_is_spoken_to_under_tls_that_is_checked() {
     for (url, unprotected) in [
         ("postgres://app@db/x", true),

@@ -16,6 +16,8 @@ mod contract_common;
 mod contract_tokens;
 mod contract_validation;
 mod credentials;
+#[path = "../redis/distance.rs"]
+mod distance;
 mod draining;
 mod forwarding;
 mod grants;
@@ -52,10 +54,14 @@ mod second_factor_imported;
 mod second_factor_required;
 mod second_factor_setup;
 mod second_factor_sign_in;
+#[path = "../redis/sentinel_set.rs"]
+#[allow(dead_code, reason = "what only the tests of Redis itself need")]
+mod sentinel_set;
 mod session_management;
 mod sessions;
 mod shared;
 mod shared_limits;
+mod shared_sentinel;
 mod signing;
 #[path = "../mail/server.rs"]
 #[allow(dead_code, reason = "what only the tests of mail itself need")]

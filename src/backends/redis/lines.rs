@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
+use super::connection::Connection;
 use super::origin::{Origin, Unreachable};
 use crate::domain::clock::Timestamp;
 
@@ -24,7 +24,7 @@ const OPENING: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_secs(1);
 
 pub(super) struct Line {
-    connection: MultiplexedConnection,
+    connection: Connection,
     /// Whoever reads it has found its end.
     gone: Arc<AtomicBool>,
     answered: AtomicI64,
@@ -32,7 +32,7 @@ pub(super) struct Line {
 
 impl Line {
     /// Another handle of the same connection.
-    pub fn connection(&self) -> MultiplexedConnection {
+    pub fn connection(&self) -> Connection {
         self.connection.clone()
     }
 
@@ -98,7 +98,7 @@ impl Lines {
         let this = self.clone();
         self.runtime.spawn(async move {
             let gone = Arc::new(AtomicBool::new(false));
-            let opened = match timeout(OPENING, this.origin.connect(&noticing(&gone))).await {
+            let opened = match timeout(OPENING, this.origin.open(&noticing(&gone))).await {
                 Ok(connected) => connected,
                 Err(_) => Err(Unreachable::Silent),
             };

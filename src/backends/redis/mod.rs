@@ -4,6 +4,8 @@
 //! the background has succeeded.
 
 mod bus;
+mod cluster;
+mod connection;
 mod limits;
 mod lines;
 mod memory;
@@ -14,8 +16,9 @@ mod sentinels;
 mod server;
 
 pub use bus::RedisBus;
+pub use connection::Connection;
 pub use limits::RedisBudgets;
 pub use memory::RedisMemory;
 pub use miss::Unavailable;
-pub use pool::{Connection, RedisPool};
+pub use pool::RedisPool;
 pub use server::{RedisServer, RefusedByRedis};

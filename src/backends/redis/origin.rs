@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 
-use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::aio::{ConnectionLike, MultiplexedConnection};
 use deadpool_redis::redis::{self, AsyncConnectionConfig, Client, RedisError, RedisResult, Value};
 
+use super::cluster::Cluster;
+use super::connection::Connection;
 use super::sentinels::Sentinels;
 
 pub(super) enum Origin {
     Standalone { client: Client, place: String },
     Sentinel(Sentinels),
+    Cluster(Cluster),
 }
 
 /// Why there is no connection. Never holds a URL or a password.
@@ -31,7 +34,15 @@ pub(super) enum Unreachable {
 }
 
 impl Origin {
-    /// Connects to who takes writes, in RESP3.
+    /// What calls are made on.
+    pub async fn open(&self, config: &AsyncConnectionConfig) -> Result<Connection, Unreachable> {
+        match self {
+            Self::Cluster(cluster) => cluster.open().await.map(Connection::Cluster),
+            _ => self.connect(config).await.map(Connection::Server),
+        }
+    }
+
+    /// Connects to one server, in RESP3: the one that takes writes, or any node of a cluster.
     pub async fn connect(&self, config: &AsyncConnectionConfig) -> Result<MultiplexedConnection, Unreachable> {
         match self {
             Self::Standalone { client, place } => {
@@ -39,13 +50,16 @@ impl Origin {
                 connected.map_err(|error| Unreachable::Failed { place: place.clone(), error })
             }
             Self::Sentinel(sentinels) => sentinels.connect(config).await,
+            Self::Cluster(cluster) => cluster.connect_to_one(config).await,
         }
     }
 
     /// Asks a connection whether it still leads to where one would be made to now.
     pub async fn is_there(&self, connection: &mut MultiplexedConnection) -> RedisResult<bool> {
         match self {
-            Self::Standalone { .. } => redis::cmd("PING").exec_async(connection).await.map(|()| true),
+            Self::Standalone { .. } | Self::Cluster(_) => {
+                redis::cmd("PING").exec_async(connection).await.map(|()| true)
+            }
             Self::Sentinel(_) => Ok(Hello::ask(connection).await?.is_master()),
         }
     }
@@ -55,7 +69,7 @@ impl Origin {
 pub(super) struct Hello(HashMap<String, Value>);
 
 impl Hello {
-    pub async fn ask(connection: &mut MultiplexedConnection) -> RedisResult<Self> {
+    pub async fn ask(connection: &mut impl ConnectionLike) -> RedisResult<Self> {
         redis::cmd("HELLO").arg(3).query_async(connection).await.map(Self)
     }
 

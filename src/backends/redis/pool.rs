@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::{self, RedisResult};
+use deadpool_redis::redis::{self, Cmd, RedisResult};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::connection::Connection;
 use super::lines::Lines;
 use super::miss::{Miss, Unavailable};
 use super::origin::{Hello, Origin};
@@ -23,14 +23,13 @@ const RULES: BreakerRules = BreakerRules { failures: 3, rest: Duration::from_mil
 /// For what nobody waits for: a trial, and the first call.
 const PATIENT_DEADLINE: Duration = Duration::from_secs(1);
 
-/// One that other calls use at the same time. What it is told to wait for, they wait for.
-pub type Connection = MultiplexedConnection;
-
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct RedisPool(Arc<Inner>);
 
 struct Inner {
+    /// Harmless, and answered where it matters.
+    trial: Cmd,
     lines: Lines,
     origin: Arc<Origin>,
     server: RedisServer,
@@ -55,8 +54,23 @@ impl RedisPool {
     /// Connects to nothing yet.
     pub fn new(server: RedisServer, runtime: Handle) -> Result<Self, RefusedByRedis> {
         let origin = Arc::new(server.origin()?);
-        Ok(Self(Arc::new(Inner {
-            lines: Lines::new(Arc::clone(&origin), runtime.clone(), server.connections),
+        let lines = Lines::new(Arc::clone(&origin), runtime.clone(), server.connections);
+        Ok(Self::over(lines, origin, server, runtime, redis::cmd("PING")))
+    }
+
+    /// On the same connections, and judged by its own calls alone: what lies at one node of a cluster, as `key` does, is not
+    /// asked for when that node is gone, whatever the others answer.
+    pub(super) fn beside(&self, key: &str) -> Self {
+        let Inner { lines, origin, server, runtime, .. } = &*self.0;
+        let mut trial = redis::cmd("GET");
+        trial.arg(key);
+        Self::over(lines.clone(), Arc::clone(origin), server.clone(), runtime.clone(), trial)
+    }
+
+    fn over(lines: Lines, origin: Arc<Origin>, server: RedisServer, runtime: Handle, trial: Cmd) -> Self {
+        Self(Arc::new(Inner {
+            trial,
+            lines,
             origin,
             server,
             health: Mutex::new(Health { breaker: CircuitBreaker::new(RULES), failed: Timestamp::from_micros(-1) }),
@@ -65,7 +79,7 @@ impl RedisPool {
             answers: AtomicBool::new(false),
             reviving: AtomicBool::new(false),
             started: Instant::now(),
-        })))
+        }))
     }
 
     /// A first call. One that fails for now opens the circuit, and is tried again like any other.
@@ -76,12 +90,19 @@ impl RedisPool {
         let this = self.clone();
         let greeting = self.0.runtime.spawn(async move {
             let begun = this.now();
-            let answer = match &this.0.server.deployment {
-                RedisDeployment::Standalone { .. } => match this.attempt(PATIENT_DEADLINE, hello).await {
-                    Ok(hello) => Ok(this.0.server.refusal_of_server(&hello).map_or(Ok(()), Err)?),
-                    Err(miss) => Err(miss),
-                },
-                RedisDeployment::Sentinel(_) => this.attempt(PATIENT_DEADLINE, ping).await,
+            let said = match &*this.0.origin {
+                Origin::Standalone { place, .. } => {
+                    this.attempt(PATIENT_DEADLINE, hello).await.map(|hello| Some((place.clone(), hello)))
+                }
+                Origin::Cluster(cluster) => cluster.introduce().await.map(Some).map_err(Miss::Unreachable),
+                Origin::Sentinel(_) => Ok(None),
+            };
+            let answer = match said {
+                Ok(Some((place, hello))) if let Some(refusal) = this.0.server.refusal_of(&place, &hello) => {
+                    return Err(refusal);
+                }
+                Ok(_) => this.try_out().await,
+                Err(miss) => Err(miss),
             };
             let refusal = match &answer {
                 Err(Miss::Error(error)) => this.0.server.refusal_of_call(error),
@@ -141,6 +162,11 @@ impl RedisPool {
         &self.0.origin
     }
 
+    /// Whether keys lie at different servers, and one script takes only what lies at one.
+    pub fn is_spread(&self) -> bool {
+        matches!(self.0.server.deployment, RedisDeployment::Cluster { .. })
+    }
+
     pub fn place(&self) -> String {
         self.0.server.place()
     }
@@ -163,6 +189,12 @@ impl RedisPool {
             _ => line.note_answer(self.now()),
         }
         answer
+    }
+
+    async fn try_out(&self) -> Result<(), Miss> {
+        let trial = self.0.trial.clone();
+        let work = |mut connection| async move { trial.exec_async(&mut connection).await };
+        self.attempt(PATIENT_DEADLINE, work).await
     }
 
     fn now(&self) -> Timestamp {
@@ -231,15 +263,11 @@ impl RedisPool {
                 health.breaker.admits() || health.breaker.try_probe(begun)
             };
             if due {
-                let answer = self.attempt(PATIENT_DEADLINE, ping).await;
+                let answer = self.try_out().await;
                 self.note(&answer, begun);
             }
         }
     }
-}
-
-async fn ping(mut connection: Connection) -> RedisResult<()> {
-    redis::cmd("PING").exec_async(&mut connection).await
 }
 
 async fn hello(mut connection: Connection) -> RedisResult<Hello> {

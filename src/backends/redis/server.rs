@@ -9,6 +9,7 @@ use deadpool_redis::redis::{
     RedisError, RedisResult, TlsCertificates,
 };
 
+use super::cluster::Cluster;
 use super::origin::{Hello, Origin, Unreachable};
 use super::sentinels::Sentinels;
 use crate::domain::redis_deployment::{RedisDeployment, SentinelDeployment};
@@ -44,8 +45,10 @@ pub enum RefusedByRedis {
     Database { place: String },
     #[error("{place} is a sentinel: name it in `sentinels`, with the master's name in `master`")]
     Sentinel { place: String },
-    #[error("{place} is a node of a cluster, which a single url does not lead through: name one Redis, or sentinels")]
+    #[error("{place} is a node of a cluster: name some of its nodes in `cluster`, in place of `url`")]
     Cluster { place: String },
+    #[error("{place} is no node of a cluster: name nodes of one there, or write url")]
+    NoCluster { place: String },
     #[error("{place} is no sentinel: name sentinels there, which usually listen on port 26379, or write url")]
     NoSentinel { place: String },
     #[error("none of {place} knows a master {master}: check `master`, or `sentinel monitor` there")]
@@ -64,11 +67,7 @@ impl RedisServer {
         };
         match &self.deployment {
             RedisDeployment::Standalone { url } => {
-                let info = info(url).and_then(|info| {
-                    let (address, settings) = (info.addr().clone(), info.redis_settings().clone());
-                    told(address, self.sign_in(settings))
-                });
-                Ok(Origin::Standalone { client: made(info)?, place: self.place() })
+                Ok(Origin::Standalone { client: made(self.server_info(url))?, place: self.place() })
             }
             RedisDeployment::Sentinel(sentinels) => {
                 let clients = sentinels.sentinels.iter().map(|url| made(sentinel_info(sentinels, url)));
@@ -80,7 +79,16 @@ impl RedisServer {
                     certificates,
                 }))
             }
+            RedisDeployment::Cluster { nodes } => {
+                let nodes = nodes.iter().map(|url| made(self.server_info(url))).collect::<Result<_, _>>()?;
+                Cluster::new(nodes, certificates).map(Origin::Cluster).map_err(|_| RefusedByRedis::Url)
+            }
         }
+    }
+
+    fn server_info(&self, url: &Secret<String>) -> RedisResult<ConnectionInfo> {
+        let info = info(url)?;
+        told(info.addr().clone(), self.sign_in(info.redis_settings().clone()))
     }
 
     fn certificates(&self) -> Result<Option<TlsCertificates>, RefusedByRedis> {
@@ -109,9 +117,8 @@ impl RedisServer {
         let of = |url: &Secret<String>| info(url).as_ref().map_or_else(|_| "Redis".to_owned(), place_of);
         match &self.deployment {
             RedisDeployment::Standalone { url } => of(url),
-            RedisDeployment::Sentinel(SentinelDeployment { sentinels, .. }) => {
-                sentinels.iter().map(of).collect::<Vec<_>>().join(", ")
-            }
+            RedisDeployment::Sentinel(SentinelDeployment { sentinels: urls, .. })
+            | RedisDeployment::Cluster { nodes: urls } => urls.iter().map(of).collect::<Vec<_>>().join(", "),
         }
     }
 
@@ -127,11 +134,14 @@ impl RedisServer {
         }
     }
 
-    /// Whether one server is there, and another way of running Redis.
-    pub(super) fn refusal_of_server(&self, hello: &Hello) -> Option<RefusedByRedis> {
-        match hello {
-            hello if hello.is_sentinel() => Some(RefusedByRedis::Sentinel { place: self.place() }),
-            hello if hello.is_of_a_cluster() => Some(RefusedByRedis::Cluster { place: self.place() }),
+    /// Whether this way of running Redis is not the one that is there.
+    pub(super) fn refusal_of(&self, place: &str, hello: &Hello) -> Option<RefusedByRedis> {
+        let place = place.to_owned();
+        let is_expected = matches!(self.deployment, RedisDeployment::Cluster { .. });
+        match (hello.is_sentinel(), hello.is_of_a_cluster()) {
+            (true, _) => Some(RefusedByRedis::Sentinel { place }),
+            (_, true) if !is_expected => Some(RefusedByRedis::Cluster { place }),
+            (_, false) if is_expected => Some(RefusedByRedis::NoCluster { place }),
             _ => None,
         }
     }

@@ -12,7 +12,7 @@ const DEFAULT_PREFIX: &str = "portcullis";
 const DEFAULT_TIMEOUT: Duration = Duration::from_millis(100);
 const DEFAULT_CONNECTIONS: usize = 4;
 
-/// A URL, or a mapping with one or with sentinels.
+/// A URL, or a mapping with one, with sentinels, or with nodes of a cluster.
 pub fn read(value: &Value<'_>) -> Option<Redis> {
     if !value.is_mapping() {
         let url = RedisUrl::read(value, &redis_url::SERVER)?;
@@ -46,8 +46,8 @@ pub fn read(value: &Value<'_>) -> Option<Redis> {
     let connections = section.integer("connections", DEFAULT_CONNECTIONS, 1..=1024);
     let (deployment, urls) = place?;
     let (tls, in_url) = match &deployment {
-        RedisDeployment::Standalone { .. } => (false, urls.iter().any(RedisUrl::has_password)),
         RedisDeployment::Sentinel(sentinels) => (sentinels.tls, false),
+        _ => (false, urls.iter().any(RedisUrl::has_password)),
     };
     let tls = tls || urls.iter().any(RedisUrl::is_tls);
     if username.is_some() && !section.has("password") && !in_url {
@@ -65,30 +65,67 @@ pub fn read(value: &Value<'_>) -> Option<Redis> {
 
 /// With the URLs as they were read.
 fn place(section: &mut Section<'_>) -> Option<(RedisDeployment, Vec<RedisUrl>)> {
-    if !section.has("sentinels") {
-        section.optional("sentinels");
-        redis_sentinels::refuse(section);
-        let written = section.required("url", redis_url::SERVER.remedy)?;
-        let url = RedisUrl::read(&written, &redis_url::SERVER)?;
-        return Some((RedisDeployment::Standalone { url: url.text.clone() }, vec![url]));
+    let ways = ["url", "sentinels", "cluster"];
+    let given: Vec<&str> = ways.into_iter().filter(|way| section.has(way)).collect();
+    if given.len() > 1 {
+        for key in ways {
+            section.optional(key);
+        }
+        let problem = format!("Redis is reached in one way, and here are {}", given.join(" and "));
+        section.fault(given.last()?, problem, "keep one of url, sentinels and cluster");
     }
-    if section.optional("url").is_some() {
-        let problem = "the master is where the sentinels say, or Redis is where the URL says";
-        section.fault("url", problem, "keep one of url and sentinels");
+    if section.has("sentinels") {
+        section.optional("cluster");
+        let (sentinels, urls) = redis_sentinels::read(section)?;
+        return Some((RedisDeployment::Sentinel(sentinels), urls));
     }
-    let (sentinels, urls) = redis_sentinels::read(section)?;
-    Some((RedisDeployment::Sentinel(sentinels), urls))
+    redis_sentinels::refuse(section);
+    if let Some(written) = section.optional("cluster") {
+        let urls = cluster(section, &written)?;
+        return Some((RedisDeployment::Cluster { nodes: urls.iter().map(|url| url.text.clone()).collect() }, urls));
+    }
+    let written = section.required("url", redis_url::SERVER.remedy)?;
+    let url = RedisUrl::read(&written, &redis_url::SERVER)?;
+    Some((RedisDeployment::Standalone { url: url.text.clone() }, vec![url]))
+}
+
+/// Some of its nodes. The others are found through them, and spoken to in the same way.
+fn cluster(section: &Section<'_>, written: &Value<'_>) -> Option<Vec<RedisUrl>> {
+    let listed = written.list();
+    if written.is_empty_list() {
+        written.fault("no node is named", "write a list of redis://HOST:PORT");
+    }
+    let mut urls: Vec<RedisUrl> = Vec::new();
+    for value in &listed {
+        let Some(url) = RedisUrl::read(value, &redis_url::NODE) else { continue };
+        if url.info.redis_settings().db() != 0 {
+            value.fault("a cluster has one database only", "remove the number");
+        }
+        if urls.first().is_some_and(|first| !first.is_spoken_to_like(&url)) {
+            let problem = "the nodes of a cluster are spoken to in one way: all with TLS or none, by one user";
+            value.fault(problem, "write it as the first");
+        }
+        urls.push(url);
+    }
+    if section.has("database") {
+        section.fault("database", "a cluster has one database only", "remove it");
+    }
+    (!urls.is_empty() && urls.len() == listed.len()).then_some(urls)
 }
 
 fn warn_if_readable(deployment: &RedisDeployment, urls: &[RedisUrl], value: &Value<'_>) {
     match deployment {
-        RedisDeployment::Standalone { .. } => urls.iter().for_each(|url| url.warn_if_readable(value)),
         RedisDeployment::Sentinel(sentinels) => {
             if !sentinels.tls && urls.iter().any(RedisUrl::is_elsewhere) {
                 value.warn(
                     "the password crosses the network unencrypted",
                     "write tls: true where the master speaks TLS",
                 );
+            }
+        }
+        _ => {
+            if let Some(url) = urls.iter().find(|url| url.is_open()) {
+                url.warn_if_readable(value);
             }
         }
     }

@@ -15,7 +15,7 @@ pub fn refuse(section: &mut Section<'_>) {
         if section.optional(key).is_some() {
             let remedy = match key {
                 "tls" => "remove it: rediss:// in the URL says so",
-                _ => "remove it, or name sentinels in place of url",
+                _ => "remove it, or name sentinels",
             };
             section.fault(key, "this is for sentinels, and there are none", remedy);
         }
@@ -46,7 +46,7 @@ pub fn read(section: &mut Section<'_>) -> Option<(SentinelDeployment, Vec<RedisU
         let remedy = "write sentinel_password: { file: PATH }";
         section.fault("sentinel_password", "a user name without a password", remedy);
     }
-    if let (Some(value), Some(url)) = (&password_at, urls.iter().find(|url| !url.is_tls() && url.is_elsewhere())) {
+    if let (Some(value), Some(url)) = (&password_at, urls.iter().find(|url| url.is_open())) {
         url.warn_if_readable(value);
     }
     let with_tls = urls.iter().filter(|url| url.is_tls()).count();

@@ -19,6 +19,9 @@ pub const SERVER: Kind =
 pub const SENTINEL: Kind =
     Kind { fault: "this is not the URL of a sentinel", remedy: "write redis://HOST:26379, or rediss:// for TLS" };
 
+pub const NODE: Kind =
+    Kind { fault: "this is not the URL of a node", remedy: "write redis://HOST:PORT, or rediss:// for TLS" };
+
 pub struct RedisUrl {
     /// Never quoted: it may hold a password.
     pub text: Secret<String>,
@@ -70,8 +73,17 @@ impl RedisUrl {
     }
 
     /// Without TLS, and elsewhere.
-    fn is_open(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         !self.is_tls() && self.is_elsewhere()
+    }
+
+    /// With TLS or without, and by the same user.
+    pub fn is_spoken_to_like(&self, other: &Self) -> bool {
+        let signing_in = |url: &Self| {
+            let settings = url.info.redis_settings();
+            (settings.username().map(str::to_owned), settings.password().map(str::to_owned))
+        };
+        self.is_tls() == other.is_tls() && signing_in(self) == signing_in(other)
     }
 
     pub fn is_elsewhere(&self) -> bool {
