@@ -11,6 +11,9 @@ mod administration_users;
 mod api_keys;
 mod audit;
 mod bad_input;
+#[path = "../redis/cluster_set.rs"]
+#[allow(dead_code, reason = "what only the tests of Redis itself need")]
+mod cluster_set;
 mod contract_bodies;
 mod contract_common;
 mod contract_tokens;
@@ -60,8 +63,8 @@ mod sentinel_set;
 mod session_management;
 mod sessions;
 mod shared;
+mod shared_failover;
 mod shared_limits;
-mod shared_sentinel;
 mod signing;
 #[path = "../mail/server.rs"]
 #[allow(dead_code, reason = "what only the tests of mail itself need")]

@@ -144,6 +144,29 @@ async fn when_a_master_is_killed_its_replica_goes_on_counting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_user_of_the_acl_may_do_what_is_needed() {
+    let document = include_str!("../../docs/redis.md");
+    let rule = document.lines().find_map(|line| line.strip_prefix("ACL SETUSER ")).unwrap();
+    let rule = rule.replace(">PASSWORD", ">correct-horse") + " +cluster|slots";
+    let set = ClusterSet::start(0);
+    for node in &set.nodes {
+        node.cli(&[&["ACL", "SETUSER"], rule.split_ascii_whitespace().collect::<Vec<_>>().as_slice()].concat());
+        node.cli(&["ACL", "SETUSER", "default", "off"]);
+    }
+    let password = Some(Secret::new("correct-horse".to_owned()));
+    let server = RedisServer { username: Some("portcullis".to_owned()), password, ..by(&set.urls()) };
+    let pool = RedisPool::new(server, Handle::current()).unwrap();
+    assert_eq!(pool.greet().await, Ok(Ok(())));
+    let budgets = RedisBudgets::new(pool.clone(), "portcullis".to_owned(), Box::new(str::to_owned));
+    assert_eq!(budgets.pool().greet().await, Ok(Ok(())));
+    assert_eq!(passed(&budgets, &[ask("a", "3/hour"), ask("b", "9/hour")], 9).await, 3);
+    let memory = RedisMemory::new(pool.clone());
+    memory.put("portcullis:x", b"x".to_vec(), Duration::from_secs(60)).await.unwrap();
+    assert_eq!(memory.get("portcullis:x", 9).await, Ok(Some(b"x".to_vec())));
+    RedisBus::new(pool, "portcullis:channel").publish(b"hello".to_vec()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_cluster_or_wants_a_password_is_said_at_once() {
     let set = ClusterSet::with(0, "correct-horse");
     let secret = |text: &str| Some(Secret::new(text.to_owned()));

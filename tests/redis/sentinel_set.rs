@@ -59,7 +59,7 @@ impl SentinelSet {
         self.sentinels.iter().map(|sentinel| format!("redis://127.0.0.1:{}", sentinel.port)).collect()
     }
 
-    /// For the configuration.
+    /// For the configuration of a gateway.
     pub fn yaml(&self) -> String {
         format!("sentinels: {:?}, master: {MASTER}", self.urls())
     }

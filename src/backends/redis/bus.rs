@@ -94,8 +94,10 @@ impl RedisBus {
 impl Bus for RedisBus {
     async fn publish(&self, message: Vec<u8>) -> Result<(), Silence> {
         let channel = Arc::clone(&self.channel);
-        let publish = self.pool.call(move |mut connection| async move {
-            redis::cmd("PUBLISH").arg(&*channel).arg(message).exec_async(&mut connection).await
+        let publish = self.pool.call(move |connection| async move {
+            let mut command = redis::cmd("PUBLISH");
+            command.arg(&*channel).arg(message);
+            connection.anywhere(command).await
         });
         Ok(publish.await?)
     }

@@ -9,12 +9,16 @@ use portcullis::server::run::Running;
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::cluster_set::ClusterSet;
 use crate::harness::asker::ONE_FACTOR;
 use crate::harness::{Client, Plan, Reply, World, eventually};
 use crate::sentinel_set::SentinelSet;
 
 /// Nothing but a message makes a node forget in time.
 const CACHE: &str = "max_age: 1h, poll_interval: 60s";
+
+/// Until what is revoked at one node is refused at the other.
+const PROMISED: Duration = Duration::from_secs(1);
 
 /// What one request may take meanwhile: a few questions to Redis of a tenth of a second each, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -25,11 +29,10 @@ struct Fleet {
 }
 
 impl Fleet {
-    fn start(set: &SentinelSet) -> Self {
-        let extra = format!(
-            "{ONE_FACTOR}\ncache: {{ redis: {{ {} }}, {CACHE} }}\nlimits: {{ per_principal: 8/hour }}",
-            set.yaml()
-        );
+    /// `settings` are what leads to Redis.
+    fn start(settings: &str) -> Self {
+        let extra =
+            format!("{ONE_FACTOR}\ncache: {{ redis: {{ {settings} }}, {CACHE} }}\nlimits: {{ per_principal: 8/hour }}");
         let world = World::plan(Plan { extra, ..Plan::default() });
         let other = Running::start(&world.settings).unwrap_or_else(|error| panic!("{error}"));
         Self { world, other }
@@ -65,6 +68,19 @@ impl Fleet {
         let reason = json!({ "reason": "lost" });
         self.world.by_scopes("keys:read keys:write").post(&format!("keys/{id}/revoke/"), &reason).done();
     }
+
+    /// What one node revokes the other refuses in time.
+    fn tells(&self, name: &str) {
+        let (id, key) = self.key(name);
+        for node in self.nodes() {
+            assert_eq!(ask(node, &key).status, 200);
+        }
+        self.revoke(&id);
+        let since = Instant::now();
+        while ask(self.other.http(), &key).status == 200 {
+            assert!(since.elapsed() < PROMISED, "still let in after {:?}", since.elapsed());
+        }
+    }
 }
 
 /// Whoever is asked answers in time.
@@ -75,34 +91,27 @@ fn ask(node: SocketAddr, key: &str) -> Reply {
     reply
 }
 
-#[test]
-fn what_is_shared_follows_the_master() {
-    let mut set = SentinelSet::start();
-    let fleet = Fleet::start(&set);
-    fleet.all_say("portcullis_bus_connected 1");
-    fleet.all_say("portcullis_redis_up 1");
-    let told = |(id, key): (String, String), within: Duration| {
-        for node in fleet.nodes() {
-            assert_eq!(ask(node, &key).status, 200);
-        }
-        fleet.revoke(&id);
-        let since = Instant::now();
-        while ask(fleet.other.http(), &key).status == 200 {
-            assert!(since.elapsed() < within, "still let in after {:?}", since.elapsed());
-        }
+/// `kill` ends a master, and `replaced` returns when there is another.
+fn goes_on(settings: &str, kill: impl FnOnce(), replaced: impl FnOnce()) {
+    let fleet = Fleet::start(settings);
+    let all_well = || {
+        fleet.all_say("portcullis_bus_connected 1");
+        fleet.all_say("portcullis_redis_up 1");
+        fleet.all_say("portcullis_redis_circuit_open 0");
     };
-    told(fleet.key("before"), Duration::from_secs(1));
+    all_well();
+    fleet.tells("before");
     let (_, spent) = fleet.key("spent");
     assert_eq!(fleet.through(12, &spent), 8);
     let (revoked_id, revoked) = fleet.key("revoked");
     assert_eq!(fleet.through(2, &revoked), 2);
 
-    set.servers[0].kill();
+    kill();
     fleet.revoke(&revoked_id);
+    // Who loses the bus reads the log, so nobody has to wait for the next master to hear of it.
+    eventually("the revocation", || (ask(fleet.other.http(), &revoked).status == 401).then_some(()));
     let begun = Instant::now();
     let mut number = 0;
-    // The log is read on every loss of the bus, so nobody has to wait for the next master to hear of it.
-    eventually("the revocation", || (ask(fleet.other.http(), &revoked).status == 401).then_some(()));
     while begun.elapsed() < Duration::from_secs(3) {
         number += 1;
         let (_, other) = fleet.key(&format!("meanwhile {number}"));
@@ -112,16 +121,31 @@ fn what_is_shared_follows_the_master() {
             assert_eq!(ask(node, &revoked).status, 401);
         }
     }
-    set.until_master(1);
-    fleet.all_say("portcullis_bus_connected 1");
-    fleet.all_say("portcullis_redis_up 1");
-    fleet.all_say("portcullis_redis_circuit_open 0");
+    replaced();
+    all_well();
 
     for number in 0..3 {
-        told(fleet.key(&format!("after {number}")), Duration::from_secs(1));
+        fleet.tells(&format!("after {number}"));
     }
     let (_, shared) = fleet.key("shared");
     assert_eq!(fleet.through(12, &shared), 8);
-    assert!(!set.servers[1].cli(&["KEYS", "portcullis:limit:*"]).is_empty());
     fleet.all_say("portcullis_limits_local 0");
+}
+
+#[test]
+fn what_is_shared_follows_the_master_that_sentinels_name() {
+    let mut set = SentinelSet::start();
+    let settings = set.yaml();
+    let (mut master, replica) = (set.servers.remove(0), &set);
+    goes_on(&settings, move || master.kill(), || replica.until_master(0));
+}
+
+#[test]
+fn what_is_shared_follows_the_masters_of_a_cluster() {
+    let mut set = ClusterSet::start(1);
+    // Any of the others may be asked where everything is.
+    let settings = format!("cluster: {:?}", set.urls());
+    let counting = set.master_of("portcullis:{limits}:limit:");
+    let mut master = set.nodes.remove(counting);
+    goes_on(&settings, move || master.kill(), || set.until_well());
 }
