@@ -1,5 +1,6 @@
 //! A master that changes, and sentinels that refuse.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::certificates::Certificates;
 use crate::pool::settings;
 use crate::sentinel_set::{MASTER, SentinelSet};
 use crate::server::Redis;
@@ -137,8 +139,37 @@ async fn passwords_of_both_kinds_of_server_are_told_apart() {
         assert_eq!(*place == master, at_master, "{refusal}");
         assert!(!refusal.to_string().contains("pony"), "{refusal}");
     }
+    for sentinel in &set.sentinels {
+        // What the documentation says to allow.
+        let rule = ["on", ">watching", "+auth", "+sentinel|get-master-addr-by-name"];
+        assert_eq!(sentinel.cli(&[&["ACL", "SETUSER", "watcher"], rule.as_slice()].concat()).trim_end(), "OK");
+    }
+    let watcher = SentinelDeployment {
+        username: Some("watcher".to_owned()),
+        password: secret("watching"),
+        ..deployment(&set.urls())
+    };
+    let server = RedisServer { password: secret("correct-horse"), ..by(watcher) };
+    assert_eq!(greet(server).await, Ok(Ok(())));
     let beyond = RedisServer { database: Some(99), ..signing_in("correct-horse", "battery-staple") };
     assert!(matches!(greet(beyond).await, Err(RefusedByRedis::Database { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_of_sentinel_and_master_are_checked() {
+    let certificates = Certificates::make();
+    let set = SentinelSet::with_tls(&certificates.ca().with_file_name("server.pem"), &certificates.ca());
+    let by_tls = |ca: PathBuf, tls| {
+        let urls =
+            set.urls().iter().map(|url| url.replace("redis://127.0.0.1", "rediss://localhost")).collect::<Vec<_>>();
+        RedisServer { ca: Some(ca), ..by(SentinelDeployment { tls, ..deployment(&urls) }) }
+    };
+    // A sentinel that has just begun may not have found its master yet.
+    eventually("the master", async || greet(by_tls(certificates.ca(), true)).await == Ok(Ok(()))).await;
+    for wrong in [by_tls(certificates.other_ca(), true), by_tls(certificates.ca(), false)] {
+        let answer = greet(wrong).await;
+        assert!(matches!(&answer, Ok(Err(_))), "{answer:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

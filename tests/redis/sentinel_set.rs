@@ -1,6 +1,7 @@
 //! A master, a replica, and three sentinels over them, on loopback.
 
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -15,10 +16,10 @@ pub const MASTER: &str = "mymaster";
 pub struct SentinelSet {
     /// The first is the master until it is killed.
     pub servers: Vec<Redis>,
-    sentinels: Vec<Sentinel>,
+    pub sentinels: Vec<Sentinel>,
 }
 
-struct Sentinel {
+pub struct Sentinel {
     child: Child,
     port: u16,
     password: String,
@@ -39,12 +40,39 @@ impl SentinelSet {
         };
         let master = secured(&[]);
         let replica = secured(&["--replicaof", "127.0.0.1", &master.address().port().to_string()]);
-        let sentinels = (0..3).map(|_| Sentinel::start(&master, password, sentinel_password)).collect();
+        let mut lines = vec![format!("sentinel monitor {MASTER} 127.0.0.1 {} 2", master.address().port())];
+        if !password.is_empty() {
+            lines.push(format!("sentinel auth-pass {MASTER} {password}"));
+        }
+        if !sentinel_password.is_empty() {
+            lines.push(format!("requirepass {sentinel_password}"));
+        }
+        let sentinels = (0..3).map(|_| Sentinel::start("port", &lines, sentinel_password)).collect();
         let set = Self { servers: vec![master, replica], sentinels };
         set.until("sentinels that know each other and the replica", |said| {
             said.contains("num-slaves\n1\n") && said.contains("num-other-sentinels\n2\n")
         });
         set
+    }
+
+    /// A master and one sentinel that speak TLS only, known as `localhost`. `server` holds a certificate and its key.
+    pub fn with_tls(server: &Path, ca: &Path) -> Self {
+        let (server, ca) = (server.display().to_string(), ca.display().to_string());
+        let tls = [
+            ("tls-cert-file", server.as_str()),
+            ("tls-key-file", &server),
+            ("tls-ca-cert-file", &ca),
+            ("tls-auth-clients", "no"),
+            ("tls-replication", "yes"),
+        ];
+        let options = tls.iter().flat_map(|(name, value)| [format!("--{name}"), (*value).to_owned()]);
+        let options: Vec<String> =
+            ["--port", "0", "--tls-port", "{port}"].map(str::to_owned).into_iter().chain(options).collect();
+        let master = Redis::with(&options.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut lines: Vec<String> = tls.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        lines.extend(["sentinel resolve-hostnames yes", "sentinel announce-hostnames yes"].map(str::to_owned));
+        lines.push(format!("sentinel monitor {MASTER} localhost {} 1", master.address().port()));
+        Self { servers: vec![master], sentinels: vec![Sentinel::start("tls-port", &lines, "")] }
     }
 
     fn until(&self, what: &str, is_so: impl Fn(&str) -> bool) {
@@ -57,11 +85,6 @@ impl SentinelSet {
 
     pub fn urls(&self) -> Vec<String> {
         self.sentinels.iter().map(|sentinel| format!("redis://127.0.0.1:{}", sentinel.port)).collect()
-    }
-
-    /// For the configuration of a gateway.
-    pub fn yaml(&self) -> String {
-        format!("sentinels: {:?}, master: {MASTER}", self.urls())
     }
 
     /// Whether the server with this number is the master for all sentinels from now on.
@@ -80,26 +103,24 @@ impl SentinelSet {
 }
 
 impl Sentinel {
-    fn start(master: &Redis, password: &str, own_password: &str) -> Self {
+    /// `port` is the setting that says where it listens, and `lines` are what else it is told; `password` is its own.
+    fn start(port_setting: &str, told: &[String], password: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("sentinel.conf");
         for _ in 0..5 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let mut lines = vec![
-                format!("port {port}"),
+                "port 0".to_owned(),
+                format!("{port_setting} {port}"),
                 "bind 127.0.0.1".to_owned(),
                 format!("dir {}", directory.path().display()),
                 format!("logfile {}", directory.path().join("sentinel.log").display()),
-                format!("sentinel monitor {MASTER} 127.0.0.1 {} 2", master.address().port()),
+            ];
+            lines.extend_from_slice(told);
+            lines.extend([
                 format!("sentinel down-after-milliseconds {MASTER} 1000"),
                 format!("sentinel failover-timeout {MASTER} 5000"),
-            ];
-            if !password.is_empty() {
-                lines.push(format!("sentinel auth-pass {MASTER} {password}"));
-            }
-            if !own_password.is_empty() {
-                lines.push(format!("requirepass {own_password}"));
-            }
+            ]);
             std::fs::write(&file, lines.join("\n") + "\n").unwrap();
             let mut child = Command::new("redis-server")
                 .arg(&file)
@@ -111,7 +132,7 @@ impl Sentinel {
                 .unwrap_or_else(|error| panic!("redis-server: {error}"));
             for _ in 0..1000 {
                 if TcpStream::connect(("127.0.0.1", port)).is_ok() && child.try_wait().unwrap().is_none() {
-                    return Self { child, port, password: own_password.to_owned(), _directory: directory };
+                    return Self { child, port, password: password.to_owned(), _directory: directory };
                 }
                 if child.try_wait().unwrap().is_some() {
                     break;
@@ -124,7 +145,7 @@ impl Sentinel {
         panic!("no sentinel starts");
     }
 
-    fn cli(&self, arguments: &[&str]) -> String {
+    pub fn cli(&self, arguments: &[&str]) -> String {
         let mut command = Command::new("redis-cli");
         command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "--raw"]).args(arguments);
         if !self.password.is_empty() {
