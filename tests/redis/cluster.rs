@@ -18,6 +18,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::certificates::Certificates;
 use crate::cluster_set::ClusterSet;
 use crate::pool::settings;
 use crate::sentinel::{Ear, eventually};
@@ -164,6 +165,22 @@ async fn a_user_of_the_acl_may_do_what_is_needed() {
     memory.put("portcullis:x", b"x".to_vec(), Duration::from_secs(60)).await.unwrap();
     assert_eq!(memory.get("portcullis:x", 9).await, Ok(Some(b"x".to_vec())));
     RedisBus::new(pool, "portcullis:channel").publish(b"hello".to_vec()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_of_all_nodes_are_checked() {
+    let certificates = Certificates::make();
+    let (_set, ports) = ClusterSet::with_tls(&certificates.ca().with_file_name("server.pem"), &certificates.ca());
+    // The others are found through it, and spoken to in the same way.
+    let by_tls = |ca| RedisServer { ca: Some(ca), ..by(&[format!("rediss://localhost:{}", ports[0])]) };
+    let pool = RedisPool::new(by_tls(certificates.ca()), Handle::current()).unwrap();
+    assert_eq!(pool.greet().await, Ok(Ok(())));
+    let memory = RedisMemory::new(pool);
+    for n in 0..20 {
+        memory.put(&format!("p:{n}"), b"x".to_vec(), Duration::from_secs(60)).await.unwrap();
+    }
+    let answer = greet(by_tls(certificates.other_ca())).await;
+    assert!(matches!(answer, Ok(Err(Unavailable::Failed(_)))), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! A cluster of three masters, with a replica of each where that is asked for, on loopback.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -21,11 +22,40 @@ impl ClusterSet {
 
     /// Nodes that ask for a password, where it is not empty.
     pub fn with(replicas: usize, password: &str) -> Self {
-        let nodes: Vec<Redis> = (0..3 * (1 + replicas)).map(|_| node(password)).collect();
+        let signing_in = ["--requirepass", password, "--masterauth", password];
+        let options = if password.is_empty() { &[] } else { signing_in.as_slice() };
+        let nodes: Vec<Redis> = (0..3 * (1 + replicas)).map(|_| node(options)).collect();
+        let addresses: Vec<String> = nodes.iter().map(|node| node.address().to_string()).collect();
+        let replicas = ["--cluster-replicas", &replicas.to_string()];
+        Self::of(
+            nodes,
+            &[addresses.iter().map(String::as_str).collect::<Vec<_>>().as_slice(), &replicas].concat(),
+            password,
+        )
+    }
+
+    /// Three masters, known as `localhost`, and the ports at which they speak TLS. `server` holds a certificate and its key.
+    pub fn with_tls(server: &Path, ca: &Path) -> (Self, Vec<u16>) {
+        let (server, ca) = (server.display().to_string(), ca.display().to_string());
+        let files = ["--tls-cert-file", &server, "--tls-key-file", &server, "--tls-ca-cert-file", &ca];
+        let known = ["--cluster-announce-hostname", "localhost", "--cluster-preferred-endpoint-type", "hostname"];
+        let started = (0..3).map(|_| {
+            let port = free_port();
+            let tls = ["--tls-port", &port.to_string(), "--tls-auth-clients", "no", "--tls-cluster", "yes"];
+            (node(&[tls.as_slice(), &files, &known].concat()), port)
+        });
+        let (nodes, ports): (Vec<Redis>, Vec<u16>) = started.unzip();
+        let addresses: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        // The certificate is for another name of the same machine.
+        let told = [addresses.iter().map(String::as_str).collect(), vec!["--tls", "--insecure"]].concat();
+        (Self::of(nodes, &told, ""), ports)
+    }
+
+    /// `told` is what `redis-cli` needs to make them a cluster.
+    fn of(nodes: Vec<Redis>, told: &[&str], password: &str) -> Self {
         let set = Self { nodes, password: password.to_owned() };
         let mut create = Command::new("redis-cli");
-        create.args(["--cluster", "create"]).args(set.nodes.iter().map(|node| node.address().to_string()));
-        create.args(["--cluster-replicas", &replicas.to_string(), "--cluster-yes"]);
+        create.args(["--cluster", "create"]).args(told).arg("--cluster-yes");
         if !password.is_empty() {
             create.env("REDISCLI_AUTH", password);
         }
@@ -85,12 +115,14 @@ impl ClusterSet {
     }
 }
 
-fn node(password: &str) -> Redis {
-    let bus = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+fn node(further: &[&str]) -> Redis {
+    let bus = free_port().to_string();
     let mut options = vec!["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-node-timeout", "1000"];
     options.extend(["--repl-diskless-sync-delay", "0"]);
-    if !password.is_empty() {
-        options.extend(["--requirepass", password, "--masterauth", password]);
-    }
+    options.extend(further);
     Redis::with(&options)
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
