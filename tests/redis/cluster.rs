@@ -92,6 +92,15 @@ async fn what_is_remembered_is_spread_and_what_is_counted_adds_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_a_master_is_killed_its_replica_goes_on_counting() {
+    a_replica_goes_on(Redis::kill).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_a_master_hangs_its_replica_goes_on_counting() {
+    a_replica_goes_on(|node| node.hang()).await;
+}
+
+async fn a_replica_goes_on(end: impl FnOnce(&mut Redis)) {
     let mut set = ClusterSet::start(1);
     let pool = RedisPool::new(by(&set.urls()), Handle::current()).unwrap();
     assert_eq!(pool.greet().await, Ok(Ok(())));
@@ -105,7 +114,7 @@ async fn when_a_master_is_killed_its_replica_goes_on_counting() {
     tokio::spawn(bus.clone().listen(Arc::clone(&ear) as _, Arc::new(OsRandom::new()), ended));
 
     let counting = set.master_of("p:{limits}:limit:x");
-    set.nodes[counting].kill();
+    end(&mut set.nodes[counting]);
     let begun = Instant::now();
     let mut asked = 0;
     while budgets.take(&limit).await.is_err() {
@@ -117,6 +126,7 @@ async fn when_a_master_is_killed_its_replica_goes_on_counting() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(asked > 0, "it was never gone");
+    set.nodes[counting].kill();
     set.until_well();
     assert_ne!(set.master_of("p:{limits}:limit:x"), counting);
     let left = passed(&budgets, &limit, 12).await;

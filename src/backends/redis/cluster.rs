@@ -13,6 +13,8 @@ use super::server::{is_final, place_of};
 
 /// To connect to one node. Nodes that are named and gone must not keep the others waiting.
 const CONNECTING: Duration = Duration::from_millis(500);
+/// Longer than any call waits: it is for the questions that the library asks by itself.
+const ANSWERING: Duration = Duration::from_secs(1);
 /// A question that went to the wrong node follows the keys; more than that is no use within any deadline.
 const RETRIES: u32 = 3;
 
@@ -27,6 +29,7 @@ impl Cluster {
         let infos = || nodes.iter().map(|node| node.get_connection_info().clone());
         let mut builder = ClusterClient::builder(infos())
             .connection_timeout(CONNECTING)
+            .response_timeout(ANSWERING)
             .retries(RETRIES)
             // In milliseconds.
             .min_retry_wait(5)

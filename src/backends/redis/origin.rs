@@ -12,7 +12,7 @@ use super::sentinels::Sentinels;
 pub(super) enum Origin {
     Standalone { client: Client, place: String },
     Sentinel(Sentinels),
-    Cluster(Cluster),
+    Cluster(Box<Cluster>),
 }
 
 /// Why there is no connection. Never holds a URL or a password.

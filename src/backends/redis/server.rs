@@ -81,7 +81,7 @@ impl RedisServer {
             }
             RedisDeployment::Cluster { nodes } => {
                 let nodes = nodes.iter().map(|url| made(self.server_info(url))).collect::<Result<_, _>>()?;
-                Cluster::new(nodes, certificates).map(Origin::Cluster).map_err(|_| RefusedByRedis::Url)
+                Cluster::new(nodes, certificates).map(Box::new).map(Origin::Cluster).map_err(|_| RefusedByRedis::Url)
             }
         }
     }
