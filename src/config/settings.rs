@@ -16,6 +16,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::lockout::LockoutPolicy;
 use crate::domain::password_policy::PasswordPolicy;
 use crate::domain::rate_limit::RateLimit;
+use crate::domain::redis_deployment::RedisDeployment;
 use crate::domain::reset_link::ResetLink;
 use crate::domain::role::Roles;
 use crate::domain::secret::Secret;
@@ -139,9 +140,8 @@ pub struct Cache {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Redis {
-    /// May hold a password, so it is never printed whole.
-    pub url: Secret<String>,
-    /// These three come before what the URL says.
+    pub deployment: RedisDeployment,
+    /// These three come before what a URL says. With sentinels they are for the master.
     pub username: Option<String>,
     pub password: Option<Secret<String>>,
     pub database: Option<u32>,

@@ -38,6 +38,7 @@ pub mod random;
 pub mod rate;
 pub mod rate_limit;
 pub mod recovery_code;
+pub mod redis_deployment;
 pub mod reset_link;
 pub mod role;
 pub mod scope;

@@ -45,7 +45,7 @@ impl SharedGround {
         runtime: &Handle,
     ) -> Result<Self, StartError> {
         let server = RedisServer {
-            url: settings.url.clone(),
+            deployment: settings.deployment.clone(),
             username: settings.username.clone(),
             password: settings.password.clone(),
             database: settings.database,
@@ -63,11 +63,16 @@ impl SharedGround {
         let seal = SharedSeal::new(Arc::clone(master_keys), Arc::clone(&nature.random));
         let node = hex(&random::bytes::<8>(nature.random.as_ref()));
         let channel = Channel::new(&settings.prefix, seal.clone(), &node, Arc::clone(&metrics));
+        let budgets = RedisBudgets::new(pool.clone(), settings.prefix.clone(), {
+            let seal = seal.clone();
+            Box::new(move |of| seal.name(of))
+        });
+        if pool.is_spread() {
+            // All counts are at one node, which may be gone while the others are there.
+            drop(budgets.pool().greet().await?);
+        }
         Ok(Self {
-            budgets: Arc::new(RedisBudgets::new(pool.clone(), settings.prefix.clone(), {
-                let seal = seal.clone();
-                Box::new(move |of| seal.name(of))
-            })),
+            budgets: Arc::new(budgets),
             bus: RedisBus::new(pool.clone(), channel.name()),
             pool,
             seal,
@@ -119,8 +124,9 @@ impl SharedGround {
 
     /// Brings the gauges up to date.
     pub fn refresh(&self) {
-        self.metrics.redis_up.set(i64::from(self.pool.answers()));
-        self.metrics.circuit_open.set(i64::from(!self.pool.is_asked()));
+        let both = [&self.pool, self.budgets.pool()];
+        self.metrics.redis_up.set(i64::from(both.iter().all(|pool| pool.answers())));
+        self.metrics.circuit_open.set(i64::from(!both.iter().all(|pool| pool.is_asked())));
         let rejected = &self.metrics.limit_values_rejected;
         rejected.inc_by(self.budgets.foreign().saturating_sub(rejected.get()));
     }

@@ -29,6 +29,9 @@ mod redis;
 mod redis_server;
 mod reloading;
 mod second_factors;
+#[path = "../redis/sentinel_set.rs"]
+#[allow(dead_code, reason = "what only the tests of Redis itself need")]
+mod sentinel_set;
 mod signals;
 mod third_party;
 mod tls;

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::harness::{CONFIGURATION, Place, Server, Upstream, configuration, eventually, unused};
 use crate::redis_server::Redis;
+use crate::sentinel_set::{MASTER, SentinelSet};
 
 fn cache(url: &str) -> String {
     format!(
@@ -64,6 +65,26 @@ fn a_redis_that_refuses_is_named_at_start_without_the_password() {
         assert_eq!((said.code, said.stdout.as_str()), (Some(1), ""), "{said:?}");
         assert!(last.contains("cache.redis: ") && last.contains(part), "{last}");
         assert!(!said.stderr.contains("pony") && !said.stderr.contains("horse"), "{said:?}");
+    }
+}
+
+#[test]
+fn sentinels_and_nodes_that_do_not_fit_are_named_at_start() {
+    let (set, redis) = (SentinelSet::start(), Redis::start());
+    let (sentinels, one) = (set.urls(), redis.url());
+    let place = Place::prepared(unused(), "");
+    for (settings, part) in [
+        (format!("sentinels: {sentinels:?}, master: another"), "knows a master another"),
+        (format!("sentinels: [\"{one}\"], master: {MASTER}"), "is no sentinel"),
+        (format!("url: \"{}\"", sentinels[0]), "is a sentinel"),
+        (format!("cluster: [\"{one}\"]"), "is no node of a cluster"),
+    ] {
+        let cache = format!("cache: {{ redis: {{ {settings} }} }}");
+        place.write(CONFIGURATION, &configuration("127.0.0.1:0", "127.0.0.1:0", unused(), &cache));
+        let said = place.run(&["serve"]);
+        let last = said.stderr.lines().last().unwrap();
+        assert_eq!((said.code, said.stdout.as_str()), (Some(1), ""), "{said:?}");
+        assert!(last.contains("cache.redis: ") && last.contains(part), "{last}");
     }
 }
 

@@ -120,6 +120,82 @@ const ONE_FAULT: &[(&str, &str)] = &[
         "5: cache.redis.connections: \"0\" is less than 1; write at least 1",
     ),
     (
+        "cache: { redis: { url: \"redis://r\", sentinels: [\"redis://s:26379\"], master: m } }",
+        "5: cache.redis.sentinels: Redis is reached in one way, and here are url and sentinels; keep one of url, sentinels and cluster",
+    ),
+    (
+        "cache: { redis: { sentinels: [\"redis://s:26379\"], master: m, cluster: [\"redis://c\"] } }",
+        "5: cache.redis.cluster: Redis is reached in one way, and here are sentinels and cluster; keep one of url, sentinels and cluster",
+    ),
+    (
+        "cache: { redis: { cluster: [] } }",
+        "5: cache.redis.cluster: no node is named; write a list of redis://HOST:PORT",
+    ),
+    (
+        "cache: { redis: { cluster: [\"redis://:hunter2@c:port\"] } }",
+        "5: cache.redis.cluster[0]: this is not the URL of a node; write redis://HOST:PORT, or rediss:// for TLS",
+    ),
+    (
+        "cache: { redis: { cluster: [\"redis://c/1\"] } }",
+        "5: cache.redis.cluster[0]: a cluster has one database only; remove the number",
+    ),
+    (
+        "cache: { redis: { cluster: [\"redis://c\"], database: 1 } }",
+        "5: cache.redis.database: a cluster has one database only; remove it",
+    ),
+    (
+        "cache: { redis: { cluster: [\"redis://c\", \"rediss://d\"] } }",
+        "5: cache.redis.cluster[1]: the nodes of a cluster are spoken to in one way: all with TLS or none, by one user; write it as the first",
+    ),
+    (
+        "cache: { redis: { cluster: [\"redis://c\"], master: m } }",
+        "5: cache.redis.master: this is for sentinels, and there are none; remove it, or name sentinels",
+    ),
+    (
+        "cache: { redis: { sentinels: [\"redis://s:26379\"] } }",
+        "5: cache.redis.master: this is required; write what `sentinel monitor` calls it, such as mymaster",
+    ),
+    (
+        "cache: { redis: { sentinels: [\"redis://s:26379\"], master: my master } }",
+        "5: cache.redis.master: \"my master\" is not the name of a master; write what `sentinel monitor` calls it, such as mymaster",
+    ),
+    (
+        "cache: { redis: { url: \"redis://r\", master: m } }",
+        "5: cache.redis.master: this is for sentinels, and there are none; remove it, or name sentinels",
+    ),
+    (
+        "cache: { redis: { url: \"redis://r\", tls: true } }",
+        "5: cache.redis.tls: this is for sentinels, and there are none; remove it: rediss:// in the URL says so",
+    ),
+    (
+        "cache: { redis: { sentinels: [], master: m } }",
+        "5: cache.redis.sentinels: no sentinel is named; write a list of redis://HOST:26379",
+    ),
+    (
+        "cache: { redis: { sentinels: [\"s:26379\"], master: m } }",
+        "5: cache.redis.sentinels[0]: this is not the URL of a sentinel; write redis://HOST:26379, or rediss:// for TLS",
+    ),
+    (
+        "cache: { redis: { sentinels: [\"redis://s:26379/3\"], master: m } }",
+        "5: cache.redis.sentinels[0]: a sentinel has no databases; write the number in `database`, which is for the master",
+    ),
+    (
+        "cache: { redis: { sentinels: [\"redis://s:26379\", \"rediss://t:26379\"], master: m } }",
+        "5: cache.redis.tls: some sentinels speak TLS and some do not, so it is not clear whether the master does; write tls: true or tls: false",
+    ),
+    (
+        "cache: { redis: { sentinels: [\"redis://s:26379\"], master: m, sentinel_username: gate } }",
+        "5: cache.redis.sentinel_password: a user name without a password; write sentinel_password: { file: PATH }",
+    ),
+    (
+        "cache: { redis: { sentinels: [\"redis://s:26379\"], master: m, sentinel_password: hunter2 } }",
+        "5: cache.redis.sentinel_password: a secret does not stand in the configuration itself; write { file: PATH }, or \"${NAME}\" for an environment variable",
+    ),
+    (
+        "cache: { redis: { sentinels: [\"redis://s:26379\"], master: m, ca: /etc/passwd } }",
+        "5: cache.redis.ca: without TLS there is no certificate to check; remove it, or write rediss:// in the URL",
+    ),
+    (
         "cache: { size: 64MB }",
         "5: cache.size: \"64MB\" is not a size; write a whole number and KiB, MiB or GiB, such as 64MiB, or plain bytes",
     ),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use portcullis::config;
 use portcullis::config::fault::Faults;
 use portcullis::config::settings::{MailTransport, MasterKeySource, Settings, Signing};
+use portcullis::domain::redis_deployment::RedisDeployment;
 use tempfile::TempDir;
 
 use crate::{environment, refused, warnings, with};
@@ -228,7 +229,7 @@ fn the_password_of_redis_comes_from_elsewhere_and_is_not_shown() {
         assert_eq!((redis.username.as_deref(), redis.password.unwrap().expose().as_str()), (Some("gate"), "hunter2"));
         assert_eq!(
             (redis.prefix.as_str(), redis.timeout, redis.connections),
-            ("portcullis", Duration::from_millis(100), 16)
+            ("portcullis", Duration::from_millis(100), 4)
         );
         assert!(warnings.is_empty());
     }
@@ -243,8 +244,46 @@ fn the_password_of_redis_comes_from_elsewhere_and_is_not_shown() {
         assert_eq!(read(&format!("\"{url}\"")).1, vec!["5: cache.redis"; warned], "{url}");
     }
     let (redis, warnings) = read("{ url: { file: redis.url }, database: 5 }");
-    assert_eq!((redis.url.expose().as_str(), redis.database), ("rediss://:hunter2@r", Some(5)));
+    let RedisDeployment::Standalone { url } = redis.deployment else { panic!() };
+    assert_eq!((url.expose().as_str(), redis.database), ("rediss://:hunter2@r", Some(5)));
     assert!(warnings.is_empty());
+}
+
+#[test]
+fn passwords_of_sentinels_and_of_their_master_come_from_elsewhere_and_are_not_shown() {
+    let read = |redis: &str| {
+        let text = format!("cache: {{ redis: {{ {redis}, master: mymaster }} }}");
+        let settings = read_in(Path::new(""), &text, &[("PW", "hunter2")]).unwrap();
+        assert!(!format!("{settings:?}").contains("hunter2"));
+        for warning in &settings.warnings {
+            assert!(!warning.to_string().contains("hunter2"), "{warning}");
+        }
+        let RedisDeployment::Sentinel(sentinels) = settings.cache.redis.clone().unwrap().deployment else { panic!() };
+        (sentinels, warnings(&settings))
+    };
+    let (sentinels, warned) = read(
+        "sentinels: [\"rediss://a:26379\", \"rediss://b:26379\"], username: gate, password: \"${PW}\", \
+         sentinel_username: watch, sentinel_password: \"${PW}\"",
+    );
+    assert_eq!((sentinels.master.as_str(), sentinels.tls, sentinels.sentinels.len()), ("mymaster", true, 2));
+    assert_eq!(sentinels.username.as_deref(), Some("watch"));
+    assert_eq!(sentinels.password.unwrap().expose(), "hunter2");
+    assert!(warned.is_empty());
+    for (redis, tls, warned) in [
+        ("sentinels: [\"redis://127.0.0.1:26379\"], password: \"${PW}\"", false, &[][..]),
+        ("sentinels: [\"redis://a\"], tls: true, password: \"${PW}\"", true, &[]),
+        ("sentinels: [\"redis://a\"], password: \"${PW}\"", false, &["5: cache.redis"]),
+        ("sentinels: [\"redis://a\"], sentinel_password: \"${PW}\"", false, &["5: cache.redis.sentinel_password"]),
+        ("sentinels: [\"redis://:${PW}@a\"]", false, &["5: cache.redis.sentinels[0]"]),
+        ("sentinels: [\"rediss://:hunter2@a\"], tls: false", false, &["5: cache.redis.sentinels[0]"]),
+    ] {
+        let (sentinels, told) = read(redis);
+        assert_eq!(
+            (sentinels.tls, told.as_slice()),
+            (tls, warned.iter().map(|at| (*at).to_owned()).collect::<Vec<_>>().as_slice()),
+            "{redis}"
+        );
+    }
 }
 
 #[test]

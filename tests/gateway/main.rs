@@ -11,11 +11,16 @@ mod administration_users;
 mod api_keys;
 mod audit;
 mod bad_input;
+#[path = "../redis/cluster_set.rs"]
+#[allow(dead_code, reason = "what only the tests of Redis itself need")]
+mod cluster_set;
 mod contract_bodies;
 mod contract_common;
 mod contract_tokens;
 mod contract_validation;
 mod credentials;
+#[path = "../redis/distance.rs"]
+mod distance;
 mod draining;
 mod forwarding;
 mod grants;
@@ -52,9 +57,13 @@ mod second_factor_imported;
 mod second_factor_required;
 mod second_factor_setup;
 mod second_factor_sign_in;
+#[path = "../redis/sentinel_set.rs"]
+#[allow(dead_code, reason = "what only the tests of Redis itself need")]
+mod sentinel_set;
 mod session_management;
 mod sessions;
 mod shared;
+mod shared_failover;
 mod shared_limits;
 mod signing;
 #[path = "../mail/server.rs"]

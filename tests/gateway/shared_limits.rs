@@ -10,6 +10,7 @@ use portcullis::domain::key_terms::KeyTerms;
 use portcullis::domain::rate::{Quota, Rate};
 use portcullis::server::run::Running;
 
+use crate::distance::distance;
 use crate::harness::{Client, Plan, Reply, World, eventually};
 use crate::redis_server::Redis;
 
@@ -25,7 +26,13 @@ struct Fleet {
 impl Fleet {
     fn start(limits: &str) -> Self {
         let redis = Redis::start();
-        let extra = format!("cache: {{ redis: \"{}\" }}\nlimits: {{ {limits} }}", redis.url());
+        let url = format!("\"{}\"", redis.url());
+        Self::on(redis, &url, limits)
+    }
+
+    /// `settings` are what leads to it.
+    fn on(redis: Redis, settings: &str, limits: &str) -> Self {
+        let extra = format!("cache: {{ redis: {settings} }}\nlimits: {{ {limits} }}");
         let world = World::plan(Plan { extra, routes: Some(ROUTES.to_owned()), ..Plan::default() });
         let other = Running::start(&world.settings).unwrap_or_else(|error| panic!("{error}"));
         Self { redis, world, other }
@@ -142,6 +149,34 @@ fn while_redis_is_killed_or_hangs_each_node_counts_alone_and_nobody_waits() {
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     hung.alone(true);
     hung.redis.go_on();
+}
+
+#[test]
+fn a_flood_of_requests_does_not_turn_off_what_counts_them() {
+    let redis = Redis::start();
+    let near = distance(redis.address(), Duration::from_millis(100));
+    // One connection alone, which would carry five questions in a second, one after the other.
+    let settings = format!("{{ url: \"redis://{near}\", connections: 1, timeout: 1s }}");
+    let fleet = Fleet::on(redis, &settings, "per_principal: 50/hour");
+    let key = fleet.world.key_of(service("robot"), "", None).1;
+    for node in fleet.nodes() {
+        eventually("Redis", || {
+            let key = fleet.world.key("").1;
+            (ask(node, "/open", &[("X-API-Key", &key)]).status == 200).then_some(())
+        });
+        assert_eq!(ask(node, "/", &[("X-API-Key", &key)]).status, 200);
+    }
+    let through: usize = std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..200)
+            .map(|n| {
+                let (node, key) = (fleet.nodes()[n % 2], &key);
+                scope.spawn(move || usize::from(ask(node, "/", &[("X-API-Key", key)]).status == 200))
+            })
+            .collect();
+        asked.into_iter().map(|asked| asked.join().unwrap()).sum()
+    });
+    assert_eq!(through, 48, "of fifty, two were used before");
+    fleet.alone(false);
 }
 
 fn service(name: &str) -> KeyOwner {

@@ -54,7 +54,8 @@ server = certificate(
     ca_key,
     (x509.BasicConstraints(ca=False, path_length=None), True),
     (x509.SubjectAlternativeName([x509.DNSName("localhost")]), False),
-    (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
+    # Servers of a cluster show it to each other from both sides.
+    (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), False),
 )
 private = key.private_bytes(
     serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -8,10 +8,10 @@ use portcullis::backends::redis::{RedisBudgets, RedisPool, RedisServer};
 use portcullis::domain::clock::Timestamp;
 use portcullis::domain::gcra::Gcra;
 use portcullis::domain::rate::Rate;
-use portcullis::domain::secret::Secret;
 use portcullis::storage::budgets::{Ask, Count, NoAnswer, SharedBudgets};
 use tokio::runtime::Handle;
 
+use crate::pool::settings;
 use crate::server::Redis;
 
 /// As one node has them.
@@ -20,15 +20,7 @@ fn budgets(redis: &Redis) -> RedisBudgets {
 }
 
 fn budgets_at(url: &str) -> RedisBudgets {
-    let server = RedisServer {
-        url: Secret::new(url.to_owned()),
-        username: None,
-        password: None,
-        database: None,
-        ca: None,
-        deadline: Duration::from_millis(500),
-        connections: 4,
-    };
+    let server = RedisServer { deadline: Duration::from_millis(500), ..settings(url) };
     RedisBudgets::new(RedisPool::new(server, Handle::current()).unwrap(), "p".to_owned(), Box::new(str::to_owned))
 }
 

@@ -5,16 +5,19 @@ use tokio::time::Instant;
 
 use deadpool_redis::redis;
 use portcullis::backends::redis::{RedisPool, RedisServer, RefusedByRedis, Unavailable};
+use portcullis::domain::redis_deployment::RedisDeployment;
 use portcullis::domain::secret::Secret;
 use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 
+use crate::distance::distance;
 use crate::server::Redis;
 
 const DEADLINE: Duration = Duration::from_millis(100);
 
 pub fn settings(url: &str) -> RedisServer {
     RedisServer {
-        url: Secret::new(url.to_owned()),
+        deployment: RedisDeployment::Standalone { url: Secret::new(url.to_owned()) },
         username: None,
         password: None,
         database: None,
@@ -167,4 +170,92 @@ async fn what_no_waiting_mends_is_said_at_once_and_without_the_password() {
     assert_eq!(greet(settings("redis://")).await, Err(RefusedByRedis::Url));
     let gone = greet(settings("redis://127.0.0.1:1")).await;
     assert!(matches!(gone, Ok(Err(Unavailable::Failed(_)))), "{gone:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_many_ask_at_once_a_few_connections_carry_them() {
+    let redis = Redis::start();
+    let near = distance(redis.address(), Duration::from_millis(20));
+    let url = format!("redis://{near}");
+    let server = RedisServer { connections: 2, deadline: Duration::from_secs(1), ..settings(&url) };
+    let pool = RedisPool::new(server, Handle::current()).unwrap();
+    assert_eq!(pool.greet().await, Ok(Ok(())));
+    // One after the other on each connection, they would take twenty seconds.
+    let mut calls = JoinSet::new();
+    for number in 0..1000 {
+        let pool = pool.clone();
+        calls.spawn(async move {
+            let text = number.to_string();
+            assert_eq!(echo(&pool, &text).await, Ok(text));
+        });
+    }
+    while let Some(call) = calls.join_next().await {
+        call.unwrap();
+    }
+    let clients = redis.cli(&["CLIENT", "LIST", "TYPE", "normal"]).lines().count();
+    assert!(clients <= 3, "{clients} with the one that asks");
+}
+
+/// Keeps a connection busy for longer than a call may take.
+async fn block(pool: &RedisPool) -> Result<redis::Value, Unavailable> {
+    pool.call(|mut connection| async move { redis::cmd("BLPOP").arg("none").arg(5).query_async(&mut connection).await })
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_late_while_others_are_answered_is_no_failure_of_redis() {
+    let redis = Redis::start();
+    let pool = pool(&redis.url());
+    answers_within(&pool, Duration::from_secs(5)).await;
+    while redis.cli(&["CLIENT", "LIST", "TYPE", "normal"]).lines().count() < 5 {
+        answers_within(&pool, Duration::from_secs(5)).await;
+    }
+    for _ in 0..10 {
+        // Three of the four connections are of no use to anybody for a while.
+        let blocked = async { tokio::join!(block(&pool), block(&pool), block(&pool)) };
+        let answered = async {
+            let mut answered = 0;
+            let begun = Instant::now();
+            while begun.elapsed() < DEADLINE * 2 {
+                answered += usize::from(echo(&pool, "?").await.is_ok());
+            }
+            answered
+        };
+        let (blocked, answered) = tokio::join!(blocked, answered);
+        assert_eq!(blocked, (Err(Unavailable::Late), Err(Unavailable::Late), Err(Unavailable::Late)));
+        assert!(answered > 0 && pool.is_asked() && pool.answers());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_find_one_silence_together_are_one_failure() {
+    let redis = Redis::start();
+    let server = RedisServer { deadline: Duration::from_millis(500), ..settings(&redis.url()) };
+    let pool = RedisPool::new(server, Handle::current()).unwrap();
+    answers_within(&pool, Duration::from_secs(5)).await;
+    redis.hang();
+    let mut calls = JoinSet::new();
+    for _ in 0..200 {
+        let pool = pool.clone();
+        calls.spawn(async move { echo(&pool, "?").await });
+    }
+    while let Some(call) = calls.join_next().await {
+        assert_eq!(call.unwrap(), Err(Unavailable::Late));
+    }
+    assert!(pool.is_asked(), "two hundred calls, and one silence");
+    redis.go_on();
+    answers_within(&pool, Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_redis_closes_while_idle_costs_no_call() {
+    let redis = Redis::start();
+    let pool = pool(&redis.url());
+    answers_within(&pool, Duration::from_secs(5)).await;
+    for _ in 0..20 {
+        redis.cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        // It has to arrive first.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(echo(&pool, "?").await, Ok("?".to_owned()));
+    }
 }

@@ -93,6 +93,10 @@ impl Redis {
         kill_process(Pid::from_child(self.child.as_ref().unwrap()), signal).unwrap();
     }
 
+    pub fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
@@ -109,11 +113,17 @@ impl Redis {
 
     /// What `redis-cli` prints for a command.
     pub fn cli(&self, arguments: &[&str]) -> String {
-        let output = Command::new("redis-cli")
-            .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "--raw"])
-            .args(arguments)
-            .output()
-            .unwrap_or_else(|error| panic!("redis-cli: {error}"));
+        self.signed_in_cli("", arguments)
+    }
+
+    /// The same, with a password where it is not empty.
+    pub fn signed_in_cli(&self, password: &str, arguments: &[&str]) -> String {
+        let mut command = Command::new("redis-cli");
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "--raw"]).args(arguments);
+        if !password.is_empty() {
+            command.env("REDISCLI_AUTH", password);
+        }
+        let output = command.output().unwrap_or_else(|error| panic!("redis-cli: {error}"));
         assert!(output.status.success(), "{output:?}");
         let answer = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
         assert!(!answer.starts_with("ERR "), "{answer}");

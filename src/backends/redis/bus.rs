@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::{
-    self, AsyncConnectionConfig, Client, ErrorKind, ProtocolVersion, PushInfo, PushKind, RedisError, RedisResult, Value,
-};
+use deadpool_redis::redis::{self, AsyncConnectionConfig, ErrorKind, PushInfo, PushKind, RedisError, Value};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
+use super::miss::Miss;
 use super::pool::RedisPool;
 use crate::domain::backoff::Backoff;
 use crate::domain::random::{self, Random};
@@ -43,7 +42,7 @@ impl RedisBus {
                 if let Ok(Ok(connection)) = timeout(DEADLINE, self.subscribe(&hear, &gone)).await {
                     hear.connected();
                     failures = 0;
-                    while_alive(connection, &gone).await;
+                    self.while_alive(connection, &gone).await;
                 }
                 hear.disconnected();
                 failures = failures.saturating_add(1);
@@ -56,10 +55,7 @@ impl RedisBus {
         }
     }
 
-    async fn subscribe(&self, hear: &Arc<dyn Hear>, gone: &Arc<Notify>) -> RedisResult<MultiplexedConnection> {
-        let info = self.pool.client().get_connection_info();
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let client = Client::open(info.clone().set_redis_settings(settings))?;
+    async fn subscribe(&self, hear: &Arc<dyn Hear>, gone: &Arc<Notify>) -> Result<MultiplexedConnection, Miss> {
         let (hear, gone) = (Arc::clone(hear), Arc::clone(gone));
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(DEADLINE))
@@ -73,23 +69,23 @@ impl RedisBus {
                 }
                 Ok(())
             });
-        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-        connection.subscribe(&*self.channel).await?;
+        let mut connection = self.pool.origin().connect(&config).await.map_err(Miss::Unreachable)?;
+        connection.subscribe(&*self.channel).await.map_err(Miss::Error)?;
         Ok(connection)
     }
-}
 
-/// Returns when the connection is of no more use.
-async fn while_alive(mut connection: MultiplexedConnection, gone: &Notify) {
-    while timeout(ASK_EVERY, gone.notified()).await.is_err() {
-        let answer = timeout(DEADLINE, redis::cmd("PING").exec_async(&mut connection)).await;
-        let alive = match answer {
-            Ok(Ok(())) => true,
-            Ok(Err(error)) => matches!(error.kind(), ErrorKind::Server(_)),
-            Err(_) => false,
-        };
-        if !alive {
-            return;
+    /// Returns when the connection is of no more use.
+    async fn while_alive(&self, mut connection: MultiplexedConnection, gone: &Notify) {
+        while timeout(ASK_EVERY, gone.notified()).await.is_err() {
+            let answer = timeout(DEADLINE, self.pool.origin().is_there(&mut connection)).await;
+            let alive = match answer {
+                Ok(Ok(is_there)) => is_there,
+                Ok(Err(error)) => matches!(error.kind(), ErrorKind::Server(_)),
+                Err(_) => false,
+            };
+            if !alive {
+                return;
+            }
         }
     }
 }
@@ -98,8 +94,10 @@ async fn while_alive(mut connection: MultiplexedConnection, gone: &Notify) {
 impl Bus for RedisBus {
     async fn publish(&self, message: Vec<u8>) -> Result<(), Silence> {
         let channel = Arc::clone(&self.channel);
-        let publish = self.pool.call(move |mut connection| async move {
-            redis::cmd("PUBLISH").arg(&*channel).arg(message).exec_async(&mut connection).await
+        let publish = self.pool.call(move |connection| async move {
+            let mut command = redis::cmd("PUBLISH");
+            command.arg(&*channel).arg(message);
+            connection.anywhere(command).await
         });
         Ok(publish.await?)
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_redis::redis::Script;
 
-use super::pool::{RedisPool, Unavailable};
+use super::miss::Unavailable;
+use super::pool::RedisPool;
 use crate::domain::gcra::{Level, Spent};
 use crate::storage::budgets::{Ask, Count, Counted, NoAnswer, SharedBudgets};
 
@@ -22,15 +23,27 @@ pub type Naming = Box<dyn Fn(&str) -> String + Send + Sync>;
 
 pub struct RedisBudgets {
     pool: RedisPool,
-    /// What every key begins with, before a colon.
-    prefix: String,
+    /// What every key of a limit, and of a quota, begins with.
+    limits: String,
+    quotas: String,
     name: Naming,
     foreign: AtomicU64,
 }
 
 impl RedisBudgets {
     pub fn new(pool: RedisPool, prefix: String, name: Naming) -> Self {
-        Self { pool, prefix, name, foreign: AtomicU64::new(0) }
+        // One request takes from several buckets at once. A cluster keeps together what has the same text in braces.
+        let (limits, quotas) = match pool.is_spread() {
+            true => (format!("{prefix}:{{limits}}:limit:"), format!("{prefix}:{{limits}}:quota:")),
+            false => (format!("{prefix}:limit:"), format!("{prefix}:quota:")),
+        };
+        let pool = if pool.is_spread() { pool.beside(&limits) } else { pool };
+        Self { pool, limits, quotas, name, foreign: AtomicU64::new(0) }
+    }
+
+    /// What is asked for them.
+    pub const fn pool(&self) -> &RedisPool {
+        &self.pool
     }
 
     /// Values under our names that we have not written, and have thrown away.
@@ -73,7 +86,7 @@ impl RedisBudgets {
 #[async_trait]
 impl SharedBudgets for RedisBudgets {
     async fn take(&self, asks: &[Ask]) -> Result<Vec<Result<Level, Spent>>, NoAnswer> {
-        let keys = asks.iter().map(|ask| format!("{}:limit:{}", self.prefix, (self.name)(&ask.name))).collect();
+        let keys = asks.iter().map(|ask| format!("{}{}", self.limits, (self.name)(&ask.name))).collect();
         let arguments = asks.iter().flat_map(|ask| {
             let interval = ticks(ask.gcra.interval());
             // Of whole intervals: a burst that is rounded otherwise would be one too few.
@@ -94,8 +107,7 @@ impl SharedBudgets for RedisBudgets {
             count.owed.to_string(),
             ttl.as_millis().to_string(),
         ];
-        let answer =
-            self.run(&QUOTA, vec![format!("{}:quota:{}", self.prefix, (self.name)(&count.name))], arguments).await?;
+        let answer = self.run(&QUOTA, vec![format!("{}{}", self.quotas, (self.name)(&count.name))], arguments).await?;
         let [_, admitted, total] = answer.as_slice() else { return Err(NoAnswer) };
         Ok(Counted { admitted: *admitted == 1, total: u64::try_from(*total).map_err(|_| NoAnswer)? })
     }

@@ -4,13 +4,21 @@
 //! the background has succeeded.
 
 mod bus;
+mod cluster;
+mod connection;
 mod limits;
+mod lines;
 mod memory;
+mod miss;
+mod origin;
 mod pool;
+mod sentinels;
 mod server;
 
 pub use bus::RedisBus;
+pub use connection::Connection;
 pub use limits::RedisBudgets;
 pub use memory::RedisMemory;
-pub use pool::{Connection, RedisPool, Unavailable};
+pub use miss::Unavailable;
+pub use pool::RedisPool;
 pub use server::{RedisServer, RefusedByRedis};

@@ -17,6 +17,8 @@ mod network;
 mod passwords;
 mod rate_limit;
 mod redis;
+mod redis_sentinels;
+mod redis_url;
 mod roles;
 mod route_name;
 mod routes;
