@@ -116,9 +116,7 @@ fn add(
     let new_session = algorithm == SigningAlgorithm::Es256 && wants(NEW_SESSION);
     let count = load.rounds * load.count;
     let folder = stage.folder(&format!("first-sight-{algorithm}"))?;
-    // All keys are looked up, and none of them is unknown.
-    let limits = json!({ "unknown_keys_burst": 1000 });
-    let Issuer { signer, gateway } = Issuer::prepare(stage, &folder, algorithm, &[("limits", limits)])?;
+    let Issuer { signer, gateway } = Issuer::prepare(stage, &folder, algorithm, &[])?;
     let keys = if with_keys { store::fill_with_keys(&gateway.database, count + 1, count)? } else { Vec::new() };
     let process = stage.serve(&gateway, &request("/public/hello", ""))?;
     let token = gateway.sign_in()?;

@@ -16,7 +16,7 @@ use crate::subject::{Load, Subject, alternate};
 const SECTION: &str = "idle";
 const CONNECTIONS: u64 = 10_000;
 /// Files that whoever holds them may need beside.
-const FILES_BESIDE: u64 = 1_024;
+const FILES_BESIDE: u64 = 256;
 const AIM: f64 = 1.05;
 
 pub fn measure(stage: &Stage) -> Result<bool> {

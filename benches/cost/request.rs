@@ -1,13 +1,15 @@
 //! One request, seen before: the bare proxy, Portcullis with each kind of credential, and HAProxy.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use portcullis::domain::signing_key::SigningAlgorithm;
 
 use crate::haproxy::{self, Haproxy};
+use crate::harness::Result;
+use crate::harness::connection::Connection;
 use crate::harness::load::{self, Requests};
 use crate::harness::process::Process;
-use crate::harness::{Result, connection};
 use crate::issuer::Issuer;
 use crate::report::{self, Row, verdict};
 use crate::signer::ALGORITHMS;
@@ -20,10 +22,12 @@ const PUBLIC: &str = "Portcullis, public route";
 const KEY: &str = "Portcullis, API key";
 const UNCHECKED: &str = "HAProxy, nothing checked";
 const LATENCY_SECONDS: u64 = 2;
+/// Whose tokens the bare proxy carries: the usual one, and the longest.
+const CARRIED: [SigningAlgorithm; 2] = [SigningAlgorithm::Es256, SigningAlgorithm::Rs256];
 /// An authenticated request, in bare ones.
 const AIM: f64 = 1.10;
 
-fn with_token_row(algorithm: SigningAlgorithm) -> String {
+fn carried_row(algorithm: SigningAlgorithm) -> String {
     format!("bare proxy, with a token of {algorithm}")
 }
 
@@ -35,19 +39,19 @@ fn haproxy_row(algorithm: SigningAlgorithm) -> String {
     format!("HAProxy, JWT {algorithm}")
 }
 
-/// Everything that runs, ended when this is dropped.
-struct Line<'a> {
+/// Whoever takes part. The processes end when this is dropped.
+struct Field<'a> {
     stage: &'a Stage,
     subjects: Vec<Subject>,
     processes: Vec<(String, Process)>,
 }
 
-impl Line<'_> {
+impl Field<'_> {
     fn wants(&self, row: &str) -> bool {
         self.stage.arguments.wants(SECTION, row)
     }
 
-    fn add(&mut self, name: &str, (address, pid): (std::net::SocketAddr, u32), request: Vec<u8>) {
+    fn add(&mut self, name: &str, (address, pid): (SocketAddr, u32), request: Vec<u8>) {
         if self.wants(name) {
             self.subjects.push(Subject { name: name.to_owned(), address, pid, requests: Requests::same(request) });
         }
@@ -57,15 +61,16 @@ impl Line<'_> {
     fn add_algorithm(
         &mut self,
         algorithm: SigningAlgorithm,
-        bare: (std::net::SocketAddr, u32),
+        bare: (SocketAddr, u32),
         version: Option<&str>,
     ) -> Result<()> {
-        let (carried, own, rival) = (with_token_row(algorithm), portcullis_row(algorithm), haproxy_row(algorithm));
+        let (carried, own, rival) = (carried_row(algorithm), portcullis_row(algorithm), haproxy_row(algorithm));
+        let carried_wanted = CARRIED.contains(&algorithm) && self.wants(&carried);
         // What needs no token is asked of the one with the default algorithm.
         let default = algorithm == SigningAlgorithm::Es256;
         let others = default && [PUBLIC, KEY].iter().any(|row| self.wants(row));
         let rival_wanted = version.is_some() && self.wants(&rival);
-        if ![&carried, &own].iter().any(|row| self.wants(row)) && !others && !rival_wanted {
+        if !(self.wants(&own) || carried_wanted || others || rival_wanted) {
             return Ok(());
         }
         let stage = self.stage;
@@ -82,7 +87,9 @@ impl Line<'_> {
         gateway.refuses(&with_token(&format!("{token}x")))?;
         let portcullis = (gateway.address, process.id());
         self.processes.push((own.clone(), process));
-        self.add(&carried, bare, with_token(&token));
+        if carried_wanted {
+            self.add(&carried, bare, with_token(&token));
+        }
         if default {
             self.add(PUBLIC, portcullis, first);
             self.add(KEY, portcullis, with_key("/guarded/hello", &gateway.key));
@@ -107,13 +114,11 @@ impl Line<'_> {
 
 pub fn measure(stage: &Stage) -> Result<bool> {
     let wants = |row: &str| stage.arguments.wants(SECTION, row);
-    let algorithms = ALGORITHMS.map(|algorithm| [with_token_row(algorithm), portcullis_row(algorithm)]);
-    let rivals = ALGORITHMS.map(haproxy_row);
-    let wants_rivals = wants(UNCHECKED) || rivals.iter().any(|row| wants(row));
-    if ![SECOND, PUBLIC, KEY].iter().any(|row| wants(row))
-        && !algorithms.iter().flatten().any(|row| wants(row))
-        && !wants_rivals
-    {
+    let own: Vec<String> =
+        CARRIED.into_iter().map(carried_row).chain(ALGORITHMS.into_iter().map(portcullis_row)).collect();
+    let wants_rivals = wants(UNCHECKED) || ALGORITHMS.map(haproxy_row).iter().any(|row| wants(row));
+    let wants_own = [SECOND, PUBLIC, KEY].into_iter().any(wants) || own.iter().any(|row| wants(row));
+    if !wants_own && !wants_rivals {
         return Ok(false);
     }
     let version = if wants_rivals { haproxy::version()? } else { None };
@@ -129,25 +134,25 @@ pub fn measure(stage: &Stage) -> Result<bool> {
     let bare_place = (address, bare.id());
     let base =
         Subject { name: "bare proxy".to_owned(), address, pid: bare.id(), requests: Requests::same(plain.clone()) };
-    let mut line = Line { stage, subjects: vec![base], processes: Vec::new() };
+    let mut field = Field { stage, subjects: vec![base], processes: Vec::new() };
     if wants(SECOND) {
         let (again, address) = stage.bare_proxy()?;
-        line.add(SECOND, (address, again.id()), plain.clone());
-        line.processes.push((SECOND.to_owned(), again));
+        field.add(SECOND, (address, again.id()), plain.clone());
+        field.processes.push((SECOND.to_owned(), again));
     }
     for algorithm in ALGORITHMS {
-        line.add_algorithm(algorithm, bare_place, version.as_deref())?;
+        field.add_algorithm(algorithm, bare_place, version.as_deref())?;
     }
     if wants(UNCHECKED) && version.is_some() {
         let haproxy = Haproxy::start(stage, &stage.folder("request-haproxy")?, None)?;
-        connection::Connection::open(haproxy.address)?.fetch(&plain)?;
-        line.add(UNCHECKED, (haproxy.address, haproxy.process.id()), plain);
-        line.processes.push((UNCHECKED.to_owned(), haproxy.process));
+        Connection::open(haproxy.address)?.fetch(&plain)?;
+        field.add(UNCHECKED, (haproxy.address, haproxy.process.id()), plain);
+        field.processes.push((UNCHECKED.to_owned(), haproxy.process));
     }
 
     let load = Load::new(&stage.arguments, stage.arguments.rounds, stage.arguments.requests);
-    let mut rows = alternate(&line.subjects, load)?;
-    for (subject, row) in line.subjects.iter().zip(&mut rows) {
+    let mut rows = alternate(&field.subjects, load)?;
+    for (subject, row) in field.subjects.iter().zip(&mut rows) {
         let lasting = Duration::from_secs(LATENCY_SECONDS);
         let steady = load::steady(subject.address, subject.requests.first(), stage.arguments.rate, lasting)
             .map_err(|problem| format!("{}: {problem}", subject.name))?;
@@ -159,7 +164,7 @@ pub fn measure(stage: &Stage) -> Result<bool> {
     report::print(&rows, load);
     println!("latency at {} requests per second", stage.arguments.rate);
     judge(&rows);
-    for (name, process) in &line.processes {
+    for (name, process) in &field.processes {
         println!("{name}, after the load: {} KiB resident", process.resident_kib()?);
     }
     Ok(true)

@@ -75,9 +75,10 @@ impl Gateway {
         let (address, ops) = (free_address()?, free_address()?);
         let at = |name: &str| self.config.with_file_name(name).display().to_string();
         let mut settings = self.settings.clone();
+        let (access, audit) = (at("twin-access.log"), at("twin-audit.log"));
         let own = [
             ("listen", json!({ "http": address.to_string(), "ops": ops.to_string(), "control": at("twin.sock") })),
-            ("log", json!({ "access": { "file": at("twin.log") }, "audit": { "file": at("twin-audit.log") } })),
+            ("log", json!({ "access": { "file": access }, "audit": { "file": audit }, "level": "warn" })),
         ];
         if let Some(settings) = settings.as_object_mut() {
             settings.extend(own.map(|(section, value)| (section.to_owned(), value)));
