@@ -4,7 +4,7 @@ use std::path::Path;
 
 use portcullis::crypto::key_digest::digest_of;
 use portcullis::crypto::random::OsRandom;
-use portcullis::domain::api_key::PresentedKey;
+use portcullis::domain::presented_key::PresentedKey;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
 
 use crate::harness::Result;

@@ -14,5 +14,4 @@ pub struct Arrival {
     pub credentials: Credentials,
     /// Found through trusted proxies only.
     pub client: IpAddr,
-    pub request_id: String,
 }

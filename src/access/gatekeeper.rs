@@ -52,11 +52,11 @@ impl Gatekeeper {
     }
 
     /// May this request use this route? A store that does not answer is a denial too, and never the client's fault.
-    pub async fn admit(&self, arrival: &Arrival, route: &Arc<Route>) -> Result<Permit, Denial> {
+    pub async fn admit(&self, arrival: &Arrival, route: &Arc<Route>, now: Timestamp) -> Result<Permit, Denial> {
         let caller = match &route.access {
             AccessPolicy::Public => Caller::Anonymous,
             AccessPolicy::Requires(requirement) => {
-                let principal = self.authenticate(arrival, route, requirement).await?;
+                let principal = self.authenticate(arrival, route, requirement, now).await?;
                 if principal.owes_second_factor && !requirement.open_to_unenrolled {
                     return Err(Denial::SecondFactorRequired);
                 }
@@ -64,26 +64,11 @@ impl Gatekeeper {
                 if !principal.scopes.contains_all(&requirement.scopes) {
                     return Err(Denial::ScopeMissing);
                 }
-                self.judge_proof(&principal, requirement)?;
+                judge_proof(&principal, requirement, now)?;
                 Caller::Known(principal)
             }
         };
         Ok(Permit::new(Arc::clone(route), caller))
-    }
-
-    /// How strongly, and how recently, it was proven who it is.
-    fn judge_proof(&self, principal: &Principal, requirement: &Requirement) -> Result<(), Denial> {
-        let demanded = match requirement.second_factor {
-            SecondFactorDemand::Nobody => false,
-            SecondFactorDemand::Tokens => principal.method != Method::ApiKey,
-            SecondFactorDemand::Everybody => true,
-        };
-        if demanded && principal.assurance < Assurance::TwoFactors {
-            return Err(Denial::SecondFactorRequired);
-        }
-        let Some(most) = requirement.max_auth_age else { return Ok(()) };
-        let fresh = principal.authenticated_at.is_some_and(|at| self.clock.now().since(at) <= most);
-        if fresh { Ok(()) } else { Err(Denial::AuthenticationTooOld) }
     }
 
     async fn authenticate(
@@ -91,8 +76,8 @@ impl Gatekeeper {
         arrival: &Arrival,
         route: &Route,
         requirement: &Requirement,
+        now: Timestamp,
     ) -> Result<Arc<Principal>, Denial> {
-        let now = self.clock.now();
         let bearer = self.bearer(arrival, now).await?;
         let key = match self.rule {
             CredentialRule::AllPresented => self.api_key(arrival, route, now).await?,
@@ -216,16 +201,6 @@ impl Gatekeeper {
         if may { Ok(()) } else { Err(Denial::ScopeMissing) }
     }
 
-    /// With all the tokens that it remembers.
-    pub const fn tokens(&self) -> &Arc<TokenCheck> {
-        &self.tokens
-    }
-
-    /// With all the keys that it remembers.
-    pub const fn keys(&self) -> &Arc<KeyCheck> {
-        &self.keys
-    }
-
     /// After signing keys changed.
     pub fn forget_tokens(&self) {
         self.tokens.forget_all();
@@ -234,6 +209,21 @@ impl Gatekeeper {
     pub fn token_bytes_held(&self) -> u64 {
         self.tokens.bytes_held()
     }
+}
+
+/// How strongly, and how recently, it was proven who it is.
+fn judge_proof(principal: &Principal, requirement: &Requirement, now: Timestamp) -> Result<(), Denial> {
+    let demanded = match requirement.second_factor {
+        SecondFactorDemand::Nobody => false,
+        SecondFactorDemand::Tokens => principal.method != Method::ApiKey,
+        SecondFactorDemand::Everybody => true,
+    };
+    if demanded && principal.assurance < Assurance::TwoFactors {
+        return Err(Denial::SecondFactorRequired);
+    }
+    let Some(most) = requirement.max_auth_age else { return Ok(()) };
+    let fresh = principal.authenticated_at.is_some_and(|at| now.since(at) <= most);
+    if fresh { Ok(()) } else { Err(Denial::AuthenticationTooOld) }
 }
 
 const fn bearer_denial(fault: MalformedCredential) -> Denial {

@@ -16,11 +16,11 @@ use super::miss_budget::network;
 use crate::crypto::hashing_threads::HashingThreads;
 use crate::crypto::password::{Cost, Verdict};
 use crate::crypto::stored_password;
-use crate::domain::api_key::PresentedKey;
 use crate::domain::clock::Timestamp;
 use crate::domain::denial::Denial;
 use crate::domain::digest::Digest;
 use crate::domain::lockout::{Lockout, LockoutPolicy};
+use crate::domain::presented_key::PresentedKey;
 use crate::domain::secret::Secret;
 use crate::storage::slow_keys::{SlowKey, SlowKeys};
 

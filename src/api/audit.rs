@@ -2,22 +2,20 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Response, StatusCode, Uri};
+use axum::http::{StatusCode, Uri};
 use serde_json::{Value, json};
 
 use super::answer;
 use super::context::Services;
 use super::fields::Fields;
 use super::paging::{self, Page};
-use super::refusal::{refuse, refuse_with};
+use super::refusal::{Answer, invalid};
 use super::schema;
-use crate::domain::api_key::ApiKeyId;
-use crate::domain::audit::{Actor, AuditAction, AuditEvent, AuditId, AuditQuery, StoredOutcome};
+use crate::domain::audit::{Actor, AuditAction, AuditEvent, AuditId, AuditQuery};
 use crate::domain::denial::Denial;
-use crate::domain::session::SessionId;
 use crate::domain::user::UserId;
+use crate::identity::audit_view::AuditView;
 
 /// Tells the cursors of this list.
 const LIST: &str = "audit";
@@ -43,7 +41,7 @@ const NAME: usize = 300;
     ),
     responses((status = 200, description = "A page of the audit", body = schema::audit::AuditPage)),
 )]
-pub async fn list(State(services): State<Arc<Services>>, uri: Uri) -> Response<Body> {
+pub async fn list(State(services): State<Arc<Services>>, uri: Uri) -> Answer {
     let mut fields = paging::query(&uri);
     let page = Page::read(&mut fields, LIST);
     let query = AuditQuery {
@@ -58,15 +56,9 @@ pub async fn list(State(services): State<Arc<Services>>, uri: Uri) -> Response<B
         until: fields.time("until"),
         limit: page.ask(),
     };
-    if let Err(faults) = fields.finish() {
-        return refuse_with(Denial::InvalidFields, &faults);
-    }
-    match services.auditor.list(&query).await {
-        Ok(events) => {
-            answer::secret_json(StatusCode::OK, &page.answer(LIST, &events, to_json, |event| event.id.0.clone()))
-        }
-        Err(_) => refuse(Denial::Unavailable),
-    }
+    fields.finish().map_err(invalid)?;
+    let events = services.auditor.list(&query).await.map_err(|_| Denial::Unavailable)?;
+    Ok(answer::secret_json(StatusCode::OK, &page.answer(LIST, &events, to_json, |event| event.id.0.clone())))
 }
 
 /// One of the values that there are.
@@ -87,27 +79,6 @@ fn outcome(text: &str) -> Option<bool> {
     }
 }
 
-/// In the words of the line in the log.
 fn to_json(event: &AuditEvent) -> Value {
-    let (outcome, reason) = match &event.outcome {
-        StoredOutcome::Done => ("done", None),
-        StoredOutcome::Refused(reason) => ("refused", Some(reason.as_str())),
-    };
-    let initiator = &event.initiator;
-    json!({
-        "id": event.id.0,
-        "time": event.at.rfc3339(),
-        "action": event.action.as_str(),
-        "outcome": outcome,
-        "reason": reason,
-        "actor": initiator.actor.as_text(),
-        "key_id": initiator.key_id.as_ref().map(ApiKeyId::as_str),
-        "session_id": initiator.session_id.as_ref().map(SessionId::as_str),
-        "user_id": event.user.as_ref().map(UserId::as_str),
-        "object": Some(event.object.as_str()).filter(|object| !object.is_empty()),
-        "detail": event.detail,
-        "client": initiator.address,
-        "user_agent": initiator.user_agent,
-        "request_id": initiator.request_id,
-    })
+    json!(AuditView::from(event))
 }

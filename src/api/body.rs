@@ -4,34 +4,19 @@ use std::ops::Deref;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Multipart, Request};
+use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use axum::http::{HeaderMap, Response};
 use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
 use super::charset;
 use super::fields::{Fields, SURROGATE_MARK};
-use super::refusal::refuse_with;
+use super::refusal::{Refusal, invalid, refuse_saying};
 use crate::domain::denial::Denial;
 use crate::domain::strict_json::MAX_DEPTH;
 
-/// Why a body could not be read, as the answer to it.
-#[derive(Debug)]
-pub struct Unreadable(pub Box<Response<Body>>);
-
-impl Unreadable {
-    fn new(denial: Denial, body: &Value) -> Self {
-        Self(Box::new(refuse_with(denial, body)))
-    }
-
-    fn parse(format: &str, words: &str) -> Self {
-        let detail = format!("{format} parse error - {words}");
-        Self::new(Denial::ParseError, &json!({ "detail": detail, "code": Denial::ParseError.code() }))
-    }
-}
-
 /// Reads the fields of a request, in any form.
-pub async fn read(headers: &HeaderMap, bytes: Bytes) -> Result<Fields, Unreadable> {
+pub async fn read(headers: &HeaderMap, bytes: Bytes) -> Result<Fields, Refusal> {
     if bytes.is_empty() {
         return Ok(Fields::default());
     }
@@ -46,7 +31,7 @@ pub async fn read(headers: &HeaderMap, bytes: Bytes) -> Result<Fields, Unreadabl
 
 /// As [`read`], for administration: JSON only. No client there expects forms, and a page elsewhere can make a browser send
 /// one without asking.
-pub fn read_json(headers: &HeaderMap, bytes: &Bytes) -> Result<Fields, Unreadable> {
+pub fn read_json(headers: &HeaderMap, bytes: &Bytes) -> Result<Fields, Refusal> {
     if bytes.is_empty() {
         return Ok(Fields::default());
     }
@@ -61,7 +46,7 @@ struct Media {
     essence: String,
 }
 
-fn media(headers: &HeaderMap) -> Result<Media, Unreadable> {
+fn media(headers: &HeaderMap) -> Result<Media, Refusal> {
     let sent = headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let sent = sent.unwrap_or_default();
     let essence = sent.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -71,28 +56,32 @@ fn media(headers: &HeaderMap) -> Result<Media, Unreadable> {
     Ok(Media { sent, essence })
 }
 
-fn unsupported(sent: &str) -> Unreadable {
+fn unsupported(sent: &str) -> Refusal {
     let sent: String = sent.chars().take(100).collect();
     let detail = format!("Unsupported media type \"{sent}\" in request.");
-    let denial = Denial::UnsupportedMediaType;
-    Unreadable::new(denial, &json!({ "detail": detail, "code": denial.code() }))
+    refuse_saying(Denial::UnsupportedMediaType, &detail).into()
 }
 
-fn json_fields(content_type: &str, bytes: &[u8]) -> Result<Fields, Unreadable> {
+fn unparsed(format: &str, words: &str) -> Refusal {
+    let detail = format!("{format} parse error - {words}");
+    refuse_saying(Denial::ParseError, &detail).into()
+}
+
+fn json_fields(content_type: &str, bytes: &[u8]) -> Result<Fields, Refusal> {
     let text = charset::decode(content_type, bytes);
-    let text = text.ok_or_else(|| Unreadable::parse("JSON", "the body is not in its charset"))?;
+    let text = text.ok_or_else(|| unparsed("JSON", "the body is not in its charset"))?;
     if depth(&text) > MAX_DEPTH {
-        return Err(Unreadable::parse("JSON", "nested too deeply"));
+        return Err(unparsed("JSON", "nested too deeply"));
     }
     let marked = mark_lone_surrogates(&text);
     let mut reader = serde_json::Deserializer::from_str(&marked);
     // Of a repeated field the last one counts: these bodies are read by one reader only, so nobody can be misled.
     let value = Value::deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
-    let value = value.map_err(|error| Unreadable::parse("JSON", &sentence(&error)))?;
+    let value = value.map_err(|error| unparsed("JSON", &sentence(&error)))?;
     let word = match value {
         Value::Object(map) => return Ok(Fields::new(map)),
         Value::Null => {
-            return Err(Unreadable::new(Denial::InvalidFields, &json!({ "non_field_errors": ["No data provided"] })));
+            return Err(invalid(json!({ "non_field_errors": ["No data provided"] })));
         }
         Value::Array(_) => "list",
         Value::String(_) => "str",
@@ -101,7 +90,7 @@ fn json_fields(content_type: &str, bytes: &[u8]) -> Result<Fields, Unreadable> {
         Value::Number(_) => "int",
     };
     let message = format!("Invalid data. Expected a dictionary, but got {word}.");
-    Err(Unreadable::new(Denial::InvalidFields, &json!({ "non_field_errors": [message] })))
+    Err(invalid(json!({ "non_field_errors": [message] })))
 }
 
 /// Where the reader stopped, without a word of what it read.
@@ -172,8 +161,8 @@ pub fn form_fields(bytes: &[u8]) -> Fields {
     Fields::of_texts(map)
 }
 
-async fn multipart_fields(headers: &HeaderMap, bytes: Bytes) -> Result<Fields, Unreadable> {
-    let faulty = |words: &str| Unreadable::parse("Multipart form", words);
+async fn multipart_fields(headers: &HeaderMap, bytes: Bytes) -> Result<Fields, Refusal> {
+    let faulty = |words: &str| unparsed("Multipart form", words);
     let mut request = Request::new(Body::from(bytes));
     if let Some(content_type) = headers.get(CONTENT_TYPE) {
         request.headers_mut().insert(CONTENT_TYPE, content_type.clone());

@@ -10,40 +10,26 @@ use axum::http::{HeaderMap, Response, StatusCode, Uri};
 use serde_json::{Value, json};
 
 use super::answer;
-use super::body::{self, Unreadable};
+use super::body;
 use super::context::{RequestContext, Services};
 use super::fields::Fields;
 use super::fields::typed::sentence;
+use super::key_fields::{NAME, changes, label, new_key, owner};
 use super::object_id::ObjectId;
 use super::paging::{self, Page};
-use super::refusal::{refuse, refuse_saying, refuse_scopes, refuse_with};
+use super::refusal::{Answer, Refusal, invalid, refuse_saying, refuse_scopes};
 use super::schema;
-use crate::domain::api_key::{ApiKey, ApiKeyId, IdleDays, KeyChanges, KeyOwner, KeyQuery, KeyTerms, PresentedKey};
-use crate::domain::audit::{Actor, Initiator};
+use crate::domain::api_key::{ApiKey, ApiKeyId, KeyQuery};
 use crate::domain::clock::Timestamp;
 use crate::domain::denial::Denial;
-use crate::domain::key_reach::{KeyReach, MOST_METHODS, MOST_ROUTES, MethodName, MethodNames, RouteName, RouteNames};
-use crate::domain::labels::{Label, Labels};
-use crate::domain::network_set::{MOST_NETWORKS, NetworkSet, parse_network};
-use crate::domain::rate::{Quota, Rate};
-use crate::domain::scope::{Scope, ScopeSet};
-use crate::identity::api_keys::{Expiry, KeyError, NewKey};
+use crate::domain::presented_key::PresentedKey;
+use crate::identity::api_keys::KeyError;
 use crate::identity::key_view::KeyView;
 
 /// Tells the cursors of this list.
 const LIST: &str = "keys";
-/// Scopes of one key.
-const MOST: usize = 100;
-const NAME: usize = 100;
-const OWNER: usize = 200;
 const REASON: usize = 200;
-/// The text of a rate, a quota, and of a label's name and value in one.
-const LIMIT: usize = 60;
-const LABEL: usize = 200;
-/// A hundred years.
-const LONGEST: u64 = 3_155_760_000;
 const DAY: u64 = 86_400;
-const EITHER: &str = "Give either expires_in or expires_at.";
 
 /// List keys
 ///
@@ -60,7 +46,7 @@ const EITHER: &str = "Give either expires_in or expires_at.";
     ),
     responses((status = 200, description = "A page of keys", body = schema::api_keys::ApiKeyPage)),
 )]
-pub async fn list(State(services): State<Arc<Services>>, uri: Uri) -> Response<Body> {
+pub async fn list(State(services): State<Arc<Services>>, uri: Uri) -> Answer {
     let mut fields = paging::query(&uri);
     let page = Page::read(&mut fields, LIST);
     let before = page.after.as_deref().and_then(|place| read_place(&mut fields, place));
@@ -72,13 +58,9 @@ pub async fn list(State(services): State<Arc<Services>>, uri: Uri) -> Response<B
         revoked: fields.flag("revoked").unwrap_or_default(),
         limit: page.ask(),
     };
-    if let Err(faults) = fields.finish() {
-        return refuse_with(Denial::InvalidFields, &faults);
-    }
-    match services.keys.page(&query).await {
-        Ok(keys) => answer::secret_json(StatusCode::OK, &page.answer(LIST, &keys, to_json, place)),
-        Err(error) => refused(error),
-    }
+    fields.finish().map_err(invalid)?;
+    let keys = services.keys.page(&query).await?;
+    Ok(answer::secret_json(StatusCode::OK, &page.answer(LIST, &keys, to_json, place)))
 }
 
 /// Create key
@@ -100,20 +82,12 @@ pub async fn create(
     Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let fields = match body::read_json(&headers, &bytes) {
-        Ok(fields) => fields,
-        Err(Unreadable(response)) => return *response,
-    };
+) -> Answer {
+    let fields = body::read_json(&headers, &bytes)?;
     let who = context.administrator(&headers);
-    let new = match new_key(fields, &who.by) {
-        Ok(new) => new,
-        Err(faults) => return refuse_with(Denial::InvalidFields, &faults),
-    };
-    match services.keys.create(new, &who).await {
-        Ok((key, secret)) => answer::secret_json(StatusCode::CREATED, &with_secret(&key, &secret)),
-        Err(error) => refused(error),
-    }
+    let new = new_key(fields, &who.by).map_err(invalid)?;
+    let (key, secret) = services.keys.create(new, &who).await?;
+    Ok(answer::secret_json(StatusCode::CREATED, &with_secret(&key, &secret)))
 }
 
 /// Show key
@@ -121,15 +95,14 @@ pub async fn create(
 /// One API key, without the key itself.
 #[utoipa::path(
     get, path = "keys/{id}/", operation_id = "show_api_key", tag = "API keys",
-    params(("id" = String, Path, description = "The key's id", example = "5b3a1c9e-2d4f-4b6a-8c0d-1e2f3a4b5c6d")),
+    params(schema::paths::KeyPath),
     responses(
         (status = 200, description = "The key", body = schema::api_keys::ApiKey),
-        (status = 404, description = "There is no such key", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchKey,
     ),
 )]
-pub async fn show(State(services): State<Arc<Services>>, ObjectId(id): ObjectId) -> Response<Body> {
-    answered(services.keys.show(&ApiKeyId(id)).await)
+pub async fn show(State(services): State<Arc<Services>>, ObjectId(id): ObjectId) -> Answer {
+    Ok(shown(&services.keys.show(&ApiKeyId(id)).await?))
 }
 
 /// Change key
@@ -141,12 +114,11 @@ pub async fn show(State(services): State<Arc<Services>>, ObjectId(id): ObjectId)
 /// Nobody changes a key that may do more than they may, nor makes one of which that is true. A revoked key stays as it is.
 #[utoipa::path(
     patch, path = "keys/{id}/", operation_id = "change_api_key", tag = "API keys",
-    params(("id" = String, Path, description = "The key's id", example = "5b3a1c9e-2d4f-4b6a-8c0d-1e2f3a4b5c6d")),
+    params(schema::paths::KeyPath),
     request_body = schema::api_keys::ApiKeyChange,
     responses(
         (status = 200, description = "The key as it is now", body = schema::api_keys::ApiKey),
-        (status = 404, description = "There is no such key", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchKey,
     ),
 )]
 pub async fn change(
@@ -155,15 +127,10 @@ pub async fn change(
     ObjectId(id): ObjectId,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let fields = match body::read_json(&headers, &bytes) {
-        Ok(fields) => fields,
-        Err(Unreadable(response)) => return *response,
-    };
-    match changes(fields, services.auditor.now()) {
-        Ok(changes) => answered(services.keys.change(&ApiKeyId(id), changes, &context.administrator(&headers)).await),
-        Err(faults) => refuse_with(Denial::InvalidFields, &faults),
-    }
+) -> Answer {
+    let fields = body::read_json(&headers, &bytes)?;
+    let changes = changes(fields, services.auditor.now()).map_err(invalid)?;
+    Ok(shown(&services.keys.change(&ApiKeyId(id), changes, &context.administrator(&headers)).await?))
 }
 
 /// Rotate key
@@ -177,12 +144,11 @@ pub async fn change(
 /// What is made by a key that expires, expires with it at the latest. A later time takes a change of the new key.
 #[utoipa::path(
     post, path = "keys/{id}/rotate/", operation_id = "rotate_api_key", tag = "API keys",
-    params(("id" = String, Path, description = "The key's id", example = "5b3a1c9e-2d4f-4b6a-8c0d-1e2f3a4b5c6d")),
+    params(schema::paths::KeyPath),
     request_body = schema::api_keys::Rotation,
     responses(
         (status = 200, description = "The old key as it is now, and the new one", body = schema::api_keys::RotatedApiKey),
-        (status = 404, description = "There is no such key", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchKey,
     ),
 )]
 pub async fn rotate(
@@ -191,22 +157,13 @@ pub async fn rotate(
     ObjectId(id): ObjectId,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let mut fields = match body::read_json(&headers, &bytes) {
-        Ok(fields) => fields,
-        Err(Unreadable(response)) => return *response,
-    };
+) -> Answer {
+    let mut fields = body::read_json(&headers, &bytes)?;
     let overlap = Duration::from_secs(fields.number("overlap", 0..=30 * DAY).unwrap_or(DAY));
-    if let Err(faults) = fields.finish() {
-        return refuse_with(Denial::InvalidFields, &faults);
-    }
-    match services.keys.rotate(&ApiKeyId(id), overlap, &context.administrator(&headers)).await {
-        Ok(rotated) => {
-            let body = json!({ "old": to_json(&rotated.old), "new": with_secret(&rotated.new, &rotated.secret) });
-            answer::secret_json(StatusCode::OK, &body)
-        }
-        Err(error) => refused(error),
-    }
+    fields.finish().map_err(invalid)?;
+    let rotated = services.keys.rotate(&ApiKeyId(id), overlap, &context.administrator(&headers)).await?;
+    let body = json!({ "old": to_json(&rotated.old), "new": with_secret(&rotated.new, &rotated.secret) });
+    Ok(answer::secret_json(StatusCode::OK, &body))
 }
 
 /// Revoke key
@@ -214,12 +171,11 @@ pub async fn rotate(
 /// Revokes an API key, at once and for good. Of a key that was revoked before, the first reason is kept.
 #[utoipa::path(
     post, path = "keys/{id}/revoke/", operation_id = "revoke_api_key", tag = "API keys",
-    params(("id" = String, Path, description = "The key's id", example = "5b3a1c9e-2d4f-4b6a-8c0d-1e2f3a4b5c6d")),
+    params(schema::paths::KeyPath),
     request_body = schema::api_keys::Revocation,
     responses(
         (status = 200, description = "The key as it is now", body = schema::api_keys::ApiKey),
-        (status = 404, description = "There is no such key", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchKey,
     ),
 )]
 pub async fn revoke(
@@ -228,128 +184,12 @@ pub async fn revoke(
     ObjectId(id): ObjectId,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let mut fields = match body::read_json(&headers, &bytes) {
-        Ok(fields) => fields,
-        Err(Unreadable(response)) => return *response,
-    };
+) -> Answer {
+    let mut fields = body::read_json(&headers, &bytes)?;
     let reason = fields.line("reason", REASON).filter(|reason| !reason.is_empty());
-    if let Err(faults) = fields.finish() {
-        return refuse_with(Denial::InvalidFields, &faults);
-    }
+    fields.finish().map_err(invalid)?;
     let reason = reason.unwrap_or_else(|| "revoked".to_owned());
-    answered(services.keys.revoke(&ApiKeyId(id), &reason, &context.administrator(&headers)).await)
-}
-
-fn new_key(mut fields: Fields, by: &Initiator) -> Result<NewKey, Value> {
-    fields.require("name");
-    let name = fields.filled_line("name", NAME);
-    let owner = owner(&mut fields);
-    let scopes = scopes(&mut fields);
-    let expiry = expiry(&mut fields);
-    let limits = limits(&mut fields);
-    let terms = KeyTerms {
-        reach: KeyReach {
-            networks: limits.networks.unwrap_or_default(),
-            routes: limits.routes.unwrap_or_default(),
-            methods: limits.methods.unwrap_or_default(),
-        },
-        idle: limits.idle.flatten(),
-        rate: limits.rate.flatten(),
-        quota: limits.quota.flatten(),
-        labels: limits.labels.unwrap_or_default(),
-    };
-    fields.finish()?;
-    let Some(name) = name else { return Err(json!({ "name": ["This field is required."] })) };
-    let caller = || match &by.actor {
-        Actor::User(id) => Some(KeyOwner::User(id.clone())),
-        Actor::Service(name) => Some(KeyOwner::Service(name.clone())),
-        Actor::Anonymous | Actor::Operator | Actor::Gateway => None,
-    };
-    let Some(owner) = owner.or_else(caller) else { return Err(json!({ "owner": ["This field is required."] })) };
-    Ok(NewKey { name, owner, scopes: scopes.unwrap_or_default(), expiry, terms })
-}
-
-/// Once, or never; `null` is as if it were not there.
-fn expiry(fields: &mut Fields) -> Expiry {
-    let lifetime = if fields.is_given("expires_in") { fields.number("expires_in", 1..=LONGEST) } else { None };
-    let time = if fields.is_given("expires_at") { fields.time("expires_at") } else { None };
-    match (lifetime, time) {
-        (None, None) => Expiry::Never,
-        (Some(secs), None) => Expiry::In(Duration::from_secs(secs)),
-        (None, Some(time)) => Expiry::At(time),
-        (Some(_), Some(_)) => {
-            fields.fault("expires_at", EITHER);
-            Expiry::Never
-        }
-    }
-}
-
-fn changes(mut fields: Fields, now: Timestamp) -> Result<KeyChanges, Value> {
-    let never = fields.is_null("expires_at");
-    let changes = KeyChanges {
-        name: fields.filled_line("name", NAME),
-        scopes: scopes(&mut fields),
-        expires_at: match expiry(&mut fields) {
-            Expiry::Never => never.then_some(None),
-            expiry => Some(expiry.from_now(now)),
-        },
-        ..limits(&mut fields)
-    };
-    if never && changes.expires_at.is_some_and(|at| at.is_some()) {
-        fields.fault("expires_at", EITHER);
-    }
-    fields.finish()?;
-    Ok(changes)
-}
-
-/// What is said of limits and labels, and nothing else of a change.
-fn limits(fields: &mut Fields) -> KeyChanges {
-    KeyChanges {
-        networks: fields.list("networks", MOST_NETWORKS, parse_network).map(NetworkSet::from_iter),
-        routes: fields.list("routes", MOST_ROUTES, RouteName::parse).map(RouteNames::from_iter),
-        methods: fields.list("methods", MOST_METHODS, MethodName::parse).map(MethodNames::from_iter),
-        idle: or_null(fields, "idle_days", |fields| {
-            fields.number("idle_days", 1..=u64::from(IdleDays::MOST)).and_then(IdleDays::new)
-        }),
-        rate: or_null(fields, "rate", |fields| parsed(fields, "rate", LIMIT, Rate::parse)),
-        quota: or_null(fields, "quota", |fields| parsed(fields, "quota", LIMIT, Quota::parse)),
-        labels: labels(fields),
-        ..KeyChanges::default()
-    }
-}
-
-/// `null` lifts a limit.
-fn or_null<T>(fields: &mut Fields, name: &str, read: impl FnOnce(&mut Fields) -> Option<T>) -> Option<Option<T>> {
-    if fields.is_null(name) { Some(None) } else { read(fields).map(Some) }
-}
-
-fn parsed<T, E: std::fmt::Display>(
-    fields: &mut Fields,
-    name: &str,
-    most: usize,
-    parse: impl FnOnce(&str) -> Result<T, E>,
-) -> Option<T> {
-    let text = fields.filled_line(name, most)?;
-    parse(&text).inspect_err(|fault| fields.fault(name, &sentence(&fault.to_string()))).ok()
-}
-
-fn labels(fields: &mut Fields) -> Option<Labels> {
-    let pairs = fields.pairs("labels")?;
-    let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    Labels::new(pairs).inspect_err(|fault| fields.fault("labels", &sentence(&fault.to_string()))).ok()
-}
-
-fn label(fields: &mut Fields) -> Option<Label> {
-    parsed(fields, "label", LABEL, Label::parse)
-}
-
-fn scopes(fields: &mut Fields) -> Option<ScopeSet> {
-    fields.list("scopes", MOST, Scope::parse).map(ScopeSet::from_iter)
-}
-
-fn owner(fields: &mut Fields) -> Option<KeyOwner> {
-    parsed(fields, "owner", OWNER, KeyOwner::parse)
+    Ok(shown(&services.keys.revoke(&ApiKeyId(id), &reason, &context.administrator(&headers)).await?))
 }
 
 /// The place of a key in the list: its time in microseconds, and its id.
@@ -379,25 +219,24 @@ fn with_secret(key: &ApiKey, secret: &PresentedKey) -> Value {
     body
 }
 
-fn answered(done: Result<ApiKey, KeyError>) -> Response<Body> {
-    match done {
-        Ok(key) => answer::secret_json(StatusCode::OK, &to_json(&key)),
-        Err(error) => refused(error),
-    }
+fn shown(key: &ApiKey) -> Response<Body> {
+    answer::secret_json(StatusCode::OK, &to_json(key))
 }
 
-fn refused(error: KeyError) -> Response<Body> {
-    let invalid = |field: &str, fault: &str| refuse_with(Denial::InvalidFields, &json!({ field: [fault] }));
-    match error {
-        KeyError::Name => invalid("name", &sentence(&error.to_string())),
-        KeyError::Expiry => invalid("expires_at", "A key expires in the future, or never."),
-        KeyError::UnknownOwner(_) => invalid("owner", "There is no such user."),
-        KeyError::Unknown(_) => refuse(Denial::ObjectNotFound),
-        KeyError::AlreadyRevoked(_) | KeyError::NotRotatable(_) => {
-            refuse_saying(Denial::InvalidFields, &sentence(&error.to_string()))
+impl From<KeyError> for Refusal {
+    fn from(error: KeyError) -> Self {
+        let faulty = |field: &str, fault: &str| invalid(json!({ field: [fault] }));
+        match error {
+            KeyError::Name => faulty("name", &sentence(&error.to_string())),
+            KeyError::Expiry => faulty("expires_at", "A key expires in the future, or never."),
+            KeyError::UnknownOwner(_) => faulty("owner", "There is no such user."),
+            KeyError::Unknown(_) => Denial::ObjectNotFound.into(),
+            KeyError::AlreadyRevoked(_) | KeyError::NotRotatable(_) => {
+                refuse_saying(Denial::InvalidFields, &sentence(&error.to_string())).into()
+            }
+            KeyError::Beyond(beyond) => refuse_scopes(&beyond.asked).into(),
+            KeyError::Exhausted => Denial::Internal.into(),
+            KeyError::Store(_) => Denial::Unavailable.into(),
         }
-        KeyError::Beyond(beyond) => refuse_scopes(&beyond.asked),
-        KeyError::Exhausted => refuse(Denial::Internal),
-        KeyError::Store(_) => refuse(Denial::Unavailable),
     }
 }

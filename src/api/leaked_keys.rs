@@ -3,21 +3,21 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, Response, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::answer;
-use super::body::{self, Unreadable};
+use super::body;
 use super::context::{RequestContext, Services};
 use super::fields::Fields;
-use super::refusal::{refuse, refuse_with};
+use super::refusal::{Answer, invalid};
 use super::schema;
 use crate::access::miss_budget::Reserved;
-use crate::domain::api_key::PresentedKey;
 use crate::domain::audit::Initiator;
 use crate::domain::denial::Denial;
+use crate::domain::presented_key::PresentedKey;
 use crate::domain::secret::Secret;
 use crate::identity::api_keys::KeyError;
 
@@ -43,20 +43,13 @@ pub async fn report(
     Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let shown = match body::read_json(&headers, &bytes) {
-        Ok(fields) => found_keys(fields),
-        Err(Unreadable(response)) => return *response,
-    };
-    let shown = match shown {
-        Ok(shown) => shown,
-        Err(faults) => return refuse_with(Denial::InvalidFields, &faults),
-    };
+) -> Answer {
+    let shown = found_keys(body::read_json(&headers, &bytes)?).map_err(invalid)?;
     // What is no key is never looked up.
     let keys: Vec<Option<PresentedKey>> =
         shown.iter().map(|text| PresentedKey::parse(text.expose().trim()).ok()).collect();
     let Some(reserved) = reserve(&services, &context, keys.iter().flatten().count()) else {
-        return refuse(Denial::TooManyUnknownKeys);
+        return Err(Denial::TooManyUnknownKeys.into());
     };
     // Nobody but the key itself speaks here, whatever else the request shows.
     let by = context.initiator(&headers);
@@ -75,12 +68,12 @@ pub async fn report(
             }
             Err(_) => {
                 reserved.for_each(Reserved::give_back);
-                return refuse(Denial::Unavailable);
+                return Err(Denial::Unavailable.into());
             }
         }
     }
     let results: Vec<Value> = outcomes.into_iter().map(|outcome| json!({ "outcome": outcome })).collect();
-    answer::secret_json(StatusCode::OK, &json!({ "results": results }))
+    Ok(answer::secret_json(StatusCode::OK, &json!({ "results": results })))
 }
 
 enum Outcome {

@@ -3,18 +3,17 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, Response, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use serde_json::{Value, json};
 
 use super::answer;
-use super::body::{self, Unreadable};
+use super::body;
 use super::context::{RequestContext, Services};
 use super::paging;
-use super::refusal::{refuse, refuse_with};
+use super::refusal::{Answer, invalid};
 use super::schema;
-use super::users::refused;
 use crate::domain::audit::AuditAction;
 use crate::domain::clock::Timestamp;
 use crate::domain::denial::Denial;
@@ -36,19 +35,13 @@ const SUBJECT: usize = 300;
     ),
     responses((status = 200, description = "Who is kept waiting", body = schema::lockouts::Lockouts)),
 )]
-pub async fn list(State(services): State<Arc<Services>>, uri: Uri) -> Response<Body> {
+pub async fn list(State(services): State<Arc<Services>>, uri: Uri) -> Answer {
     let mut fields = paging::query(&uri);
     let limit = paging::limit(&mut fields);
-    if let Err(faults) = fields.finish() {
-        return refuse_with(Denial::InvalidFields, &faults);
-    }
-    match services.lockouts.list(limit).await {
-        Ok(lockouts) => {
-            let results: Vec<Value> = lockouts.iter().map(|(subject, lockout)| to_json(subject, lockout)).collect();
-            answer::secret_json(StatusCode::OK, &json!({ "results": results }))
-        }
-        Err(_) => refuse(Denial::Unavailable),
-    }
+    fields.finish().map_err(invalid)?;
+    let lockouts = services.lockouts.list(limit).await.map_err(|_| Denial::Unavailable)?;
+    let results: Vec<Value> = lockouts.iter().map(|(subject, lockout)| to_json(subject, lockout)).collect();
+    Ok(answer::secret_json(StatusCode::OK, &json!({ "results": results })))
 }
 
 /// Clear lockout
@@ -64,11 +57,8 @@ pub async fn clear(
     Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let mut fields = match body::read_json(&headers, &bytes) {
-        Ok(fields) => fields,
-        Err(Unreadable(response)) => return *response,
-    };
+) -> Answer {
+    let mut fields = body::read_json(&headers, &bytes)?;
     fields.require("subject");
     let subject = fields.filled_line("subject", SUBJECT).and_then(|text| {
         let subject = GuessSubject::parse(&text);
@@ -77,22 +67,18 @@ pub async fn clear(
         }
         subject
     });
-    if let Err(faults) = fields.finish() {
-        return refuse_with(Denial::InvalidFields, &faults);
-    }
-    let Some(subject) = subject else { return refuse(Denial::InvalidFields) };
+    fields.finish().map_err(invalid)?;
+    let subject = subject.ok_or(Denial::InvalidFields)?;
     let who = context.administrator(&headers);
     if let Some(user) = subject.user() {
         match services.users.reach(user, &who, AuditAction::Unlock).await {
             // Of a user who is gone, nothing is worth protecting.
             Ok(_) | Err(UserError::Unknown(_)) => {}
-            Err(error) => return refused(error),
+            Err(error) => return Err(error.into()),
         }
     }
-    match services.lockouts.clear(&subject, &who.by).await {
-        Ok(cleared) => answer::json(StatusCode::OK, &json!({ "cleared": cleared })),
-        Err(_) => refuse(Denial::Unavailable),
-    }
+    let cleared = services.lockouts.clear(&subject, &who.by).await.map_err(|_| Denial::Unavailable)?;
+    Ok(answer::json(StatusCode::OK, &json!({ "cleared": cleared })))
 }
 
 fn to_json(subject: &GuessSubject, lockout: &Lockout) -> Value {

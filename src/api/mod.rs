@@ -14,6 +14,7 @@ pub mod endpoint;
 pub mod endpoints;
 pub mod factor_fields;
 pub mod fields;
+pub mod key_fields;
 pub mod keys;
 pub mod leaked_keys;
 pub mod lockouts;

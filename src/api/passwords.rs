@@ -9,9 +9,9 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::answer::{self, about};
-use super::body::{self, Unreadable};
+use super::body;
 use super::context::{RequestContext, Services};
-use super::refusal::{self, refuse, refuse_throttled, refuse_with};
+use super::refusal::{self, Answer, Refusal, invalid, refuse_throttled, refuse_with};
 use super::schema;
 use crate::domain::audit::Actor;
 use crate::domain::denial::Denial;
@@ -37,27 +37,28 @@ pub async fn change(
     Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let mut fields = match body::read(&headers, bytes).await {
-        Ok(fields) => fields,
-        Err(Unreadable(response)) => return *response,
-    };
+) -> Answer {
+    let mut fields = body::read(&headers, bytes).await?;
     let old = fields.password("old_password", services.strips_passwords);
     let new = fields.password("new_password", services.strips_passwords);
-    if let Err(faults) = fields.finish() {
-        return refuse_with(Denial::InvalidFields, &faults);
-    }
+    fields.finish().map_err(invalid)?;
     let by = context.initiator(&headers);
     let (Actor::User(user), Some(principal)) = (&by.actor, context.permit.principal()) else {
-        return refuse(Denial::CredentialKindNotAccepted);
+        return Err(Denial::CredentialKindNotAccepted.into());
     };
-    match services.password_change.change(user, old, new, &principal.kept(), &by).await {
-        Ok(()) => answer::json(StatusCode::OK, &json!({ "message": "Password changed successfully" })),
-        Err(PasswordChangeError::Faulty(faults)) => faulty(&faults),
-        Err(PasswordChangeError::Inactive) => refuse(Denial::UserInactive),
-        Err(PasswordChangeError::Blocked(wait)) => refuse_throttled(wait),
-        Err(PasswordChangeError::Busy) => refuse(Denial::Busy),
-        Err(PasswordChangeError::Store(_)) => refuse(Denial::Unavailable),
+    services.password_change.change(user, old, new, &principal.kept(), &by).await?;
+    Ok(answer::json(StatusCode::OK, &json!({ "message": "Password changed successfully" })))
+}
+
+impl From<PasswordChangeError> for Refusal {
+    fn from(error: PasswordChangeError) -> Self {
+        match error {
+            PasswordChangeError::Faulty(faults) => faulty(&faults).into(),
+            PasswordChangeError::Inactive => Denial::UserInactive.into(),
+            PasswordChangeError::Blocked(wait) => refuse_throttled(wait).into(),
+            PasswordChangeError::Busy => Denial::Busy.into(),
+            PasswordChangeError::Store(_) => Denial::Unavailable.into(),
+        }
     }
 }
 
@@ -96,26 +97,25 @@ pub async fn request_reset(
     Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let mut fields = match body::read(&headers, bytes).await {
-        Ok(fields) => fields,
-        Err(Unreadable(response)) => return *response,
-    };
+) -> Answer {
+    let mut fields = body::read(&headers, bytes).await?;
     let typed = fields.text("email");
-    if let Err(faults) = fields.finish() {
-        return refuse_with(Denial::InvalidFields, &faults);
-    }
+    fields.finish().map_err(invalid)?;
     let Ok(email) = Email::parse(&typed) else {
-        return refuse_with(Denial::InvalidFields, &json!({ "email": ["Enter a valid email address."] }));
+        return Err(invalid(json!({ "email": ["Enter a valid email address."] })));
     };
-    match services.reset_requests.ask(&email, &context.initiator(&headers)).await {
-        Ok(()) => {
-            let detail = "If this address belongs to an account, a link to set a new password is sent to it.";
-            answer::json(StatusCode::OK, &json!({ "detail": detail }))
+    services.reset_requests.ask(&email, &context.initiator(&headers)).await?;
+    let detail = "If this address belongs to an account, a link to set a new password is sent to it.";
+    Ok(answer::json(StatusCode::OK, &json!({ "detail": detail })))
+}
+
+impl From<NotNow> for Refusal {
+    fn from(why: NotNow) -> Self {
+        match why {
+            NotNow::Blocked(wait) => refuse_throttled(wait).into(),
+            NotNow::Crowded => Denial::Busy.into(),
+            NotNow::Store(_) => Denial::Unavailable.into(),
         }
-        Err(NotNow::Blocked(wait)) => refuse_throttled(wait),
-        Err(NotNow::Crowded) => refuse(Denial::Busy),
-        Err(NotNow::Store(_)) => refuse(Denial::Unavailable),
     }
 }
 
@@ -135,28 +135,25 @@ pub async fn confirm_reset(
     Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let mut fields = match body::read(&headers, bytes).await {
-        Ok(fields) => fields,
-        Err(Unreadable(response)) => return *response,
-    };
+) -> Answer {
+    let mut fields = body::read(&headers, bytes).await?;
     let token = Secret::new(fields.text("token"));
     let password = fields.password("new_password", services.strips_passwords);
-    if let Err(faults) = fields.finish() {
-        return refuse_with(Denial::InvalidFields, &faults);
-    }
-    match services.password_reset.confirm(token, password, &context.initiator(&headers)).await {
-        Ok(user) => {
-            let done = answer::json(StatusCode::OK, &json!({ "message": "Password reset successfully" }));
-            about(done, user.as_str())
+    fields.finish().map_err(invalid)?;
+    let user = services.password_reset.confirm(token, password, &context.initiator(&headers)).await?;
+    let done = answer::json(StatusCode::OK, &json!({ "message": "Password reset successfully" }));
+    Ok(about(done, user.as_str()))
+}
+
+impl From<ResetError> for Refusal {
+    fn from(error: ResetError) -> Self {
+        match error {
+            ResetError::Token => token_invalid().into(),
+            ResetError::Unfit(unfit) => invalid(json!({ "new_password": unfit.sentences() })),
+            ResetError::Blocked(wait) => refuse_throttled(wait).into(),
+            ResetError::Busy => Denial::Busy.into(),
+            ResetError::Store(_) => Denial::Unavailable.into(),
         }
-        Err(ResetError::Token) => token_invalid(),
-        Err(ResetError::Unfit(unfit)) => {
-            refuse_with(Denial::InvalidFields, &json!({ "new_password": unfit.sentences() }))
-        }
-        Err(ResetError::Blocked(wait)) => refuse_throttled(wait),
-        Err(ResetError::Busy) => refuse(Denial::Busy),
-        Err(ResetError::Store(_)) => refuse(Denial::Unavailable),
     }
 }
 

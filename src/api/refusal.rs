@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Response, StatusCode};
+use axum::response::IntoResponse;
 use serde_json::{Value, json};
 
 use super::answer::{self, Refused};
@@ -168,6 +169,36 @@ pub fn body(denial: Denial) -> Value {
         body.insert("messages".to_owned(), json!([message]));
     }
     body
+}
+
+/// What ends a handler early: a refusal, ready to be sent.
+#[derive(Debug)]
+pub struct Refusal(pub Box<Response<Body>>);
+
+/// What a handler comes to.
+pub type Answer = Result<Response<Body>, Refusal>;
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response<Body> {
+        *self.0
+    }
+}
+
+impl From<Response<Body>> for Refusal {
+    fn from(response: Response<Body>) -> Self {
+        Self(Box::new(response))
+    }
+}
+
+impl From<Denial> for Refusal {
+    fn from(denial: Denial) -> Self {
+        refuse(denial).into()
+    }
+}
+
+/// Fields that do not fit: their faults by name.
+pub fn invalid(faults: Value) -> Refusal {
+    refuse_with(Denial::InvalidFields, &faults).into()
 }
 
 /// A refusal on any route.

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, Response, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::answer;
-use super::body::{self, Unreadable};
+use super::body;
 use super::context::{RequestContext, Services};
 use super::fields::Fields;
 use super::qr_code::QrCode;
-use super::refusal::{refuse, refuse_as, refuse_change, refuse_throttled, refuse_with};
+use super::refusal::{Answer, Refusal, invalid, refuse_as, refuse_change, refuse_throttled};
 use super::{factor_fields, schema};
 use crate::domain::denial::Denial;
 use crate::domain::digest::hex;
@@ -37,18 +37,15 @@ use crate::identity::second_factors::{ConfirmError, Enrolment, SetUpError};
     get, path = "2fa/", operation_id = "show_second_factor", tag = "Second factor",
     responses((status = 200, description = "What there is", body = schema::second_factors::SecondFactors)),
 )]
-pub async fn show(
-    State(services): State<Arc<Services>>,
-    Extension(context): Extension<RequestContext>,
-) -> Response<Body> {
-    let Some(caller) = caller(&context) else { return refuse(Denial::CredentialKindNotAccepted) };
-    let Ok(overview) = services.second_factors.overview(caller.id).await else { return refuse(Denial::Unavailable) };
+pub async fn show(State(services): State<Arc<Services>>, Extension(context): Extension<RequestContext>) -> Answer {
+    let caller = caller(&context)?;
+    let overview = services.second_factors.overview(caller.id).await.map_err(|_| Denial::Unavailable)?;
     let body = json!({
         "enabled": overview.is_enabled(),
         "devices": overview.devices.iter().map(to_json).collect::<Vec<_>>(),
         "recovery_codes_left": overview.recovery_codes_left,
     });
-    answer::secret_json(StatusCode::OK, &body)
+    Ok(answer::secret_json(StatusCode::OK, &body))
 }
 
 fn to_json(device: &SecondFactor) -> Value {
@@ -81,32 +78,30 @@ pub async fn set_up(
     Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let Some(caller) = caller(&context) else { return refuse(Denial::CredentialKindNotAccepted) };
-    let Ok(overview) = services.second_factors.overview(caller.id).await else { return refuse(Denial::Unavailable) };
-    let shown = if overview.is_enabled() {
-        match both_factors(&services, &headers, bytes).await {
-            Ok(shown) => Some(shown),
-            Err(response) => return *response,
-        }
-    } else {
-        None
-    };
+) -> Answer {
+    let caller = caller(&context)?;
+    let overview = services.second_factors.overview(caller.id).await.map_err(|_| Denial::Unavailable)?;
+    let shown = if overview.is_enabled() { Some(both_factors(&services, &headers, bytes).await?) } else { None };
     let by = context.initiator(&headers);
-    match services.second_factors.set_up(caller.id, caller.username, shown, &by).await {
-        Ok(enrolment) => enrolled(&enrolment),
-        Err(SetUpError::ProofMissing) => {
-            let required = json!(["This field is required."]);
-            refuse_with(Denial::InvalidFields, &json!({ "password": required, "otp": required }))
+    enrolled(&services.second_factors.set_up(caller.id, caller.username, shown, &by).await?)
+}
+
+impl From<SetUpError> for Refusal {
+    fn from(error: SetUpError) -> Self {
+        match error {
+            SetUpError::ProofMissing => {
+                let required = json!(["This field is required."]);
+                invalid(json!({ "password": required, "otp": required }))
+            }
+            SetUpError::NotOwner(why) => why.into(),
+            SetUpError::Sealing => Denial::Internal.into(),
         }
-        Err(SetUpError::NotOwner(why)) => not_owner(why),
-        Err(SetUpError::Sealing) => refuse(Denial::Internal),
     }
 }
 
-fn enrolled(enrolment: &Enrolment) -> Response<Body> {
+fn enrolled(enrolment: &Enrolment) -> Answer {
     let pictures = QrCode::of(&enrolment.uri).and_then(|code| Ok((code.svg(), code.png_data_uri()?)));
-    let Ok((svg, png)) = pictures else { return refuse(Denial::Internal) };
+    let (svg, png) = pictures.map_err(|_| Denial::Internal)?;
     let secret = enrolment.secret.expose();
     let body = json!({
         "secret": hex(secret),
@@ -115,7 +110,7 @@ fn enrolled(enrolment: &Enrolment) -> Response<Body> {
         "secret_base32": otpauth::base32(&enrolment.secret).expose(),
         "qr_png": png.expose(),
     });
-    answer::secret_json(StatusCode::OK, &body)
+    Ok(answer::secret_json(StatusCode::OK, &body))
 }
 
 /// Verify second factor
@@ -134,35 +129,33 @@ pub async fn verify(
     Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let Some(caller) = caller(&context) else { return refuse(Denial::CredentialKindNotAccepted) };
-    let mut fields = match body::read(&headers, bytes).await {
-        Ok(fields) => fields,
-        Err(Unreadable(response)) => return *response,
-    };
+) -> Answer {
+    let caller = caller(&context)?;
+    let mut fields = body::read(&headers, bytes).await?;
     let token = fields.code("token", services.code_form);
     check_length(&mut fields, &token);
-    if let Err(faults) = fields.finish() {
-        return refuse_with(Denial::InvalidFields, &faults);
-    }
+    fields.finish().map_err(invalid)?;
     let by = context.initiator(&headers);
-    match services.second_factors.confirm(caller.id, &token, &caller.kept, &by).await {
-        Ok(codes) => {
-            let mut body = json!({ "message": "2FA enabled successfully" });
-            if let (Some(codes), Some(map)) = (&codes, body.as_object_mut()) {
-                map.insert("recovery_codes".to_owned(), texts(codes));
+    let codes = services.second_factors.confirm(caller.id, &token, &caller.kept, &by).await?;
+    let mut body = json!({ "message": "2FA enabled successfully" });
+    if let (Some(codes), Some(map)) = (&codes, body.as_object_mut()) {
+        map.insert("recovery_codes".to_owned(), texts(codes));
+    }
+    Ok(answer::secret_json(StatusCode::OK, &body))
+}
+
+impl From<ConfirmError> for Refusal {
+    fn from(error: ConfirmError) -> Self {
+        match error {
+            ConfirmError::NothingToConfirm => {
+                invalid(json!({ "non_field_errors": ["No unconfirmed TOTP device found."] }))
             }
-            answer::secret_json(StatusCode::OK, &body)
+            ConfirmError::NotShown(NotShown::Wrong) => {
+                let body = json!({ "non_field_errors": ["Invalid token."] });
+                refuse_as(StatusCode::BAD_REQUEST, Denial::SecondFactorWrong, &body).into()
+            }
+            ConfirmError::NotShown(why) => why.into(),
         }
-        Err(ConfirmError::NothingToConfirm) => {
-            let body = json!({ "non_field_errors": ["No unconfirmed TOTP device found."] });
-            refuse_with(Denial::InvalidFields, &body)
-        }
-        Err(ConfirmError::NotShown(NotShown::Wrong)) => {
-            let body = json!({ "non_field_errors": ["Invalid token."] });
-            refuse_as(StatusCode::BAD_REQUEST, Denial::SecondFactorWrong, &body)
-        }
-        Err(ConfirmError::NotShown(why)) => not_shown(&why),
     }
 }
 
@@ -198,24 +191,17 @@ pub async fn disable(
     Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let Some(caller) = caller(&context) else { return refuse(Denial::CredentialKindNotAccepted) };
-    let mut fields = match body::read(&headers, bytes).await {
-        Ok(fields) => fields,
-        Err(Unreadable(response)) => return *response,
-    };
+) -> Answer {
+    let caller = caller(&context)?;
+    let mut fields = body::read(&headers, bytes).await?;
     // As it is typed, in either profile: this is the one password that the Django stack does not strip.
     let password = fields.unjudged("password");
     let factor = factor_fields::optional(&mut fields, services.code_form);
-    if let Err(faults) = fields.finish() {
-        return refuse_with(Denial::InvalidFields, &faults);
-    }
-    let Some(password) = password else { return refuse_change(Denial::PasswordMissing) };
+    fields.finish().map_err(invalid)?;
+    let password = password.ok_or_else(|| refuse_change(Denial::PasswordMissing))?;
     let by = context.initiator(&headers);
-    match services.second_factors.disable(caller.id, BothFactors { password, factor }, &caller.kept, &by).await {
-        Ok(()) => answer::json(StatusCode::OK, &json!({ "message": "2FA disabled successfully" })),
-        Err(why) => not_owner(why),
-    }
+    services.second_factors.disable(caller.id, BothFactors { password, factor }, &caller.kept, &by).await?;
+    Ok(answer::json(StatusCode::OK, &json!({ "message": "2FA disabled successfully" })))
 }
 
 /// New recovery codes
@@ -238,16 +224,11 @@ pub async fn renew_recovery_codes(
     Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let Some(caller) = caller(&context) else { return refuse(Denial::CredentialKindNotAccepted) };
-    let shown = match both_factors(&services, &headers, bytes).await {
-        Ok(shown) => shown,
-        Err(response) => return *response,
-    };
-    match services.recovery_codes.renew(caller.id, shown, &context.initiator(&headers)).await {
-        Ok(codes) => answer::secret_json(StatusCode::OK, &json!({ "recovery_codes": texts(&codes) })),
-        Err(why) => not_owner(why),
-    }
+) -> Answer {
+    let caller = caller(&context)?;
+    let shown = both_factors(&services, &headers, bytes).await?;
+    let codes = services.recovery_codes.renew(caller.id, shown, &context.initiator(&headers)).await?;
+    Ok(answer::secret_json(StatusCode::OK, &json!({ "recovery_codes": texts(&codes) })))
 }
 
 /// The user who asks, and what of theirs goes on when other sessions end.
@@ -257,52 +238,52 @@ struct Caller<'a> {
     kept: Kept,
 }
 
-fn caller(context: &RequestContext) -> Option<Caller<'_>> {
-    let principal = context.permit.principal()?;
+fn caller(context: &RequestContext) -> Result<Caller<'_>, Denial> {
+    let principal = context.permit.principal().ok_or(Denial::CredentialKindNotAccepted)?;
     match &principal.subject {
-        Subject::User { id, username, .. } => Some(Caller { id, username, kept: principal.kept() }),
-        Subject::Service { .. } => None,
+        Subject::User { id, username, .. } => Ok(Caller { id, username, kept: principal.kept() }),
+        Subject::Service { .. } => Err(Denial::CredentialKindNotAccepted),
     }
 }
 
 /// Password and code, both of which must be there.
-async fn both_factors(
-    services: &Services,
-    headers: &HeaderMap,
-    bytes: Bytes,
-) -> Result<BothFactors, Box<Response<Body>>> {
-    let mut fields = body::read(headers, bytes).await.map_err(|Unreadable(response)| response)?;
+async fn both_factors(services: &Services, headers: &HeaderMap, bytes: Bytes) -> Result<BothFactors, Refusal> {
+    let mut fields = body::read(headers, bytes).await?;
     let password = fields.password("password", services.strips_passwords);
     let factor = factor_fields::required(&mut fields, services.code_form);
-    match fields.finish() {
-        Ok(()) => Ok(BothFactors { password, factor }),
-        Err(faults) => Err(Box::new(refuse_with(Denial::InvalidFields, &faults))),
-    }
+    fields.finish().map_err(invalid)?;
+    Ok(BothFactors { password, factor })
 }
 
 fn texts(codes: &[Secret<String>]) -> Value {
     codes.iter().map(|code| code.expose().as_str()).collect()
 }
 
-fn not_owner(why: NotOwner) -> Response<Body> {
-    match why {
-        // No password is as long, so it is a wrong one.
-        NotOwner::Password(NotConfirmed::Wrong | NotConfirmed::Unfit(_)) => refuse_change(Denial::PasswordWrong),
-        NotOwner::Password(NotConfirmed::Inactive) => refuse(Denial::UserInactive),
-        NotOwner::Password(NotConfirmed::Blocked(wait)) => refuse_throttled(wait),
-        NotOwner::Password(NotConfirmed::Busy) => refuse(Denial::Busy),
-        NotOwner::NotEnabled => refuse_change(Denial::SecondFactorNotEnabled),
-        NotOwner::FactorMissing => refuse_change(Denial::SecondFactorMissing),
-        NotOwner::Factor(why) => not_shown(&why),
-        NotOwner::Password(NotConfirmed::Store(_)) | NotOwner::Store(_) => refuse(Denial::Unavailable),
+impl From<NotOwner> for Refusal {
+    fn from(why: NotOwner) -> Self {
+        match why {
+            // No password is as long, so it is a wrong one.
+            NotOwner::Password(NotConfirmed::Wrong | NotConfirmed::Unfit(_)) => {
+                refuse_change(Denial::PasswordWrong).into()
+            }
+            NotOwner::Password(NotConfirmed::Inactive) => Denial::UserInactive.into(),
+            NotOwner::Password(NotConfirmed::Blocked(wait)) => refuse_throttled(wait).into(),
+            NotOwner::Password(NotConfirmed::Busy) => Denial::Busy.into(),
+            NotOwner::NotEnabled => refuse_change(Denial::SecondFactorNotEnabled).into(),
+            NotOwner::FactorMissing => refuse_change(Denial::SecondFactorMissing).into(),
+            NotOwner::Factor(why) => why.into(),
+            NotOwner::Password(NotConfirmed::Store(_)) | NotOwner::Store(_) => Denial::Unavailable.into(),
+        }
     }
 }
 
-fn not_shown(why: &NotShown) -> Response<Body> {
-    match why {
-        NotShown::Wrong => refuse_change(Denial::SecondFactorWrong),
-        NotShown::Blocked(wait) => refuse_throttled(*wait),
-        NotShown::Crowded => refuse(Denial::Busy),
-        NotShown::Store(_) => refuse(Denial::Unavailable),
+impl From<NotShown> for Refusal {
+    fn from(why: NotShown) -> Self {
+        match why {
+            NotShown::Wrong => refuse_change(Denial::SecondFactorWrong).into(),
+            NotShown::Blocked(wait) => refuse_throttled(wait).into(),
+            NotShown::Crowded => Denial::Busy.into(),
+            NotShown::Store(_) => Denial::Unavailable.into(),
+        }
     }
 }

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Response, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::answer;
 use super::context::{RequestContext, Services};
-use super::refusal::refuse;
+use super::refusal::Answer;
 use super::schema;
-use crate::domain::audit::Actor;
+use crate::domain::audit::{Actor, Initiator};
 use crate::domain::denial::Denial;
 use crate::domain::session::{Session, SessionId};
+use crate::domain::user::UserId;
 
 /// Logout
 ///
@@ -27,15 +27,13 @@ pub async fn logout(
     State(services): State<Arc<Services>>,
     Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
-) -> Response<Body> {
+) -> Answer {
     let by = context.initiator(&headers);
     // A token from before this gateway belongs to no session; it ends by itself.
-    if let (Some(session), Actor::User(user)) = (&by.session_id, &by.actor)
-        && services.sessions.sign_out(user, session, &by).await.is_err()
-    {
-        return refuse(Denial::Unavailable);
+    if let (Some(session), Actor::User(user)) = (&by.session_id, &by.actor) {
+        services.sessions.sign_out(user, session, &by).await.map_err(|_| Denial::Unavailable)?;
     }
-    answer::json(StatusCode::OK, &json!({}))
+    Ok(answer::json(StatusCode::OK, &json!({})))
 }
 
 /// Logout everywhere
@@ -49,13 +47,11 @@ pub async fn logout_everywhere(
     State(services): State<Arc<Services>>,
     Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
-) -> Response<Body> {
+) -> Answer {
     let by = context.initiator(&headers);
-    let Actor::User(user) = &by.actor else { return refuse(Denial::CredentialKindNotAccepted) };
-    match services.sessions.sign_out_everywhere(user, &by).await {
-        Ok(()) => answer::json(StatusCode::OK, &json!({})),
-        Err(_) => refuse(Denial::Unavailable),
-    }
+    let Actor::User(user) = &by.actor else { return Err(Denial::CredentialKindNotAccepted.into()) };
+    services.sessions.sign_out_everywhere(user, &by).await.map_err(|_| Denial::Unavailable)?;
+    Ok(answer::json(StatusCode::OK, &json!({})))
 }
 
 /// List sessions
@@ -69,16 +65,10 @@ pub async fn list(
     State(services): State<Arc<Services>>,
     Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
-) -> Response<Body> {
+) -> Answer {
     let by = context.initiator(&headers);
-    let Actor::User(user) = &by.actor else { return refuse(Denial::CredentialKindNotAccepted) };
-    match services.sessions.list(user).await {
-        Ok(sessions) => {
-            let results: Vec<Value> = sessions.iter().map(|one| to_json(one, by.session_id.as_ref())).collect();
-            answer::secret_json(StatusCode::OK, &json!({ "results": results }))
-        }
-        Err(_) => refuse(Denial::Unavailable),
-    }
+    let Actor::User(user) = &by.actor else { return Err(Denial::CredentialKindNotAccepted.into()) };
+    list_of(&services, user, by.session_id.as_ref()).await
 }
 
 /// End session
@@ -98,18 +88,30 @@ pub async fn end(
     Extension(context): Extension<RequestContext>,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Response<Body> {
+) -> Answer {
     let by = context.initiator(&headers);
-    let Actor::User(user) = &by.actor else { return refuse(Denial::CredentialKindNotAccepted) };
-    match services.sessions.end_one(user, &SessionId(id), &by).await {
-        Ok(true) => answer::json(StatusCode::OK, &json!({})),
-        Ok(false) => refuse(Denial::ObjectNotFound),
-        Err(_) => refuse(Denial::Unavailable),
+    let Actor::User(user) = &by.actor else { return Err(Denial::CredentialKindNotAccepted.into()) };
+    end_of(&services, user, &SessionId(id), &by).await
+}
+
+/// Whoever asks: the user's live sessions.
+pub async fn list_of(services: &Services, user: &UserId, current: Option<&SessionId>) -> Answer {
+    let sessions = services.sessions.list(user).await.map_err(|_| Denial::Unavailable)?;
+    let results: Vec<Value> = sessions.iter().map(|one| to_json(one, current)).collect();
+    Ok(answer::secret_json(StatusCode::OK, &json!({ "results": results })))
+}
+
+/// Whoever ends it: one of the user's live sessions.
+pub async fn end_of(services: &Services, user: &UserId, session: &SessionId, by: &Initiator) -> Answer {
+    match services.sessions.end_one(user, session, by).await {
+        Ok(true) => Ok(answer::json(StatusCode::OK, &json!({}))),
+        Ok(false) => Err(Denial::ObjectNotFound.into()),
+        Err(_) => Err(Denial::Unavailable.into()),
     }
 }
 
 /// A session as its owner and administrators see it.
-pub fn to_json(session: &Session, current: Option<&SessionId>) -> Value {
+fn to_json(session: &Session, current: Option<&SessionId>) -> Value {
     json!({
         "id": session.id.as_str(),
         "created_at": session.created_at.rfc3339(),

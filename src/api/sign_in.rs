@@ -9,9 +9,9 @@ use axum::http::{HeaderMap, Response};
 use serde_json::json;
 
 use super::answer::about;
-use super::body::{self, Unreadable};
+use super::body;
 use super::context::{RequestContext, Services};
-use super::refusal::{self, refuse, refuse_throttled, refuse_with};
+use super::refusal::{self, Answer, Refusal, invalid, refuse, refuse_throttled, refuse_with};
 use super::tokens::pair_answer;
 use super::{factor_fields, schema};
 use crate::domain::denial::Denial;
@@ -39,19 +39,14 @@ pub async fn obtain(
     Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let mut fields = match body::read(&headers, bytes).await {
-        Ok(fields) => fields,
-        Err(Unreadable(response)) => return *response,
-    };
+) -> Answer {
+    let mut fields = body::read(&headers, bytes).await?;
     let username = fields.text("username");
     let password = fields.password("password", services.strips_passwords);
     let otp = fields.optional_code("otp", services.code_form);
-    if let Err(faults) = fields.finish() {
-        return refuse_with(Denial::InvalidFields, &faults);
-    }
+    fields.finish().map_err(invalid)?;
     let by = context.initiator(&headers);
-    signed_in(services.sign_in.sign_in(&username, password, otp, &by).await)
+    Ok(signed_in(services.sign_in.sign_in(&username, password, otp, &by).await?))
 }
 
 /// Token Challenge
@@ -74,33 +69,35 @@ pub async fn challenge(
     Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let mut fields = match body::read(&headers, bytes).await {
-        Ok(fields) => fields,
-        Err(Unreadable(response)) => return *response,
-    };
+) -> Answer {
+    let mut fields = body::read(&headers, bytes).await?;
     let ticket = Secret::new(fields.text("challenge"));
     let shown = factor_fields::required(&mut fields, services.code_form);
-    if let Err(faults) = fields.finish() {
-        return refuse_with(Denial::InvalidFields, &faults);
-    }
-    let Some(shown) = shown else { return refuse(Denial::InvalidFields) };
+    fields.finish().map_err(invalid)?;
+    let shown = shown.ok_or(Denial::InvalidFields)?;
     let by = context.initiator(&headers);
-    signed_in(services.sign_in.answer(&ticket, &shown, &by).await)
+    Ok(signed_in(services.sign_in.answer(&ticket, &shown, &by).await?))
 }
 
-fn signed_in(outcome: Result<SignedIn, SignInError>) -> Response<Body> {
+fn signed_in(outcome: SignedIn) -> Response<Body> {
     match outcome {
-        Ok(SignedIn::Pair(user_id, pair)) => about(pair_answer(&pair), user_id.as_str()),
-        Ok(SignedIn::Challenged(user_id, ticket)) => about(challenged(&ticket), user_id.as_str()),
-        Err(SignInError::Refused) => refuse(Denial::SignInRefused),
-        Err(SignInError::Unfit(unfit)) => refuse_with(Denial::InvalidFields, &json!({ "password": unfit.sentences() })),
-        Err(SignInError::WrongCode(user_id)) => about(refuse(Denial::SecondFactorWrong), user_id.as_str()),
-        Err(SignInError::ChallengeInvalid) => refuse(Denial::ChallengeInvalid),
-        Err(SignInError::Blocked(wait)) => refuse_throttled(wait),
-        Err(SignInError::Busy) => refuse(Denial::Busy),
-        Err(SignInError::Store(_)) => refuse(Denial::Unavailable),
-        Err(SignInError::Signing) => refuse(Denial::Internal),
+        SignedIn::Pair(user_id, pair) => about(pair_answer(&pair), user_id.as_str()),
+        SignedIn::Challenged(user_id, ticket) => about(challenged(&ticket), user_id.as_str()),
+    }
+}
+
+impl From<SignInError> for Refusal {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Refused => Denial::SignInRefused.into(),
+            SignInError::Unfit(unfit) => invalid(json!({ "password": unfit.sentences() })),
+            SignInError::WrongCode(user_id) => about(refuse(Denial::SecondFactorWrong), user_id.as_str()).into(),
+            SignInError::ChallengeInvalid => Denial::ChallengeInvalid.into(),
+            SignInError::Blocked(wait) => refuse_throttled(wait).into(),
+            SignInError::Busy => Denial::Busy.into(),
+            SignInError::Store(_) => Denial::Unavailable.into(),
+            SignInError::Signing => Denial::Internal.into(),
+        }
     }
 }
 

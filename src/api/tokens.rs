@@ -6,13 +6,12 @@ use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::answer::{self, about};
-use super::body::{self, Unreadable};
+use super::body;
 use super::context::{RequestContext, Services};
-use super::fields::Fields;
-use super::refusal::{refuse, refuse_token, refuse_with};
+use super::refusal::{Answer, Refusal, invalid, refuse_token, refuse_with};
 use super::schema;
 use crate::access::token_check::denial_of;
 use crate::domain::denial::Denial;
@@ -38,15 +37,10 @@ pub async fn refresh(
     Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let token = match one_text("refresh", &headers, bytes).await {
-        Ok(token) => token,
-        Err(response) => return *response,
-    };
-    match services.sessions.refresh(token.expose(), &context.initiator(&headers)).await {
-        Ok((user_id, pair)) => about(refreshed(&pair), user_id.as_str()),
-        Err(error) => refused(error),
-    }
+) -> Answer {
+    let token = one_text("refresh", &headers, bytes).await?;
+    let (user_id, pair) = services.sessions.refresh(token.expose(), &context.initiator(&headers)).await?;
+    Ok(about(refreshed(&pair), user_id.as_str()))
 }
 
 /// Token Verify
@@ -62,15 +56,10 @@ pub async fn refresh(
             example = json!({"detail": "Token is expired", "code": "token_not_valid"})),
     ),
 )]
-pub async fn verify(State(services): State<Arc<Services>>, headers: HeaderMap, bytes: Bytes) -> Response<Body> {
-    let token = match one_text("token", &headers, bytes).await {
-        Ok(token) => token,
-        Err(response) => return *response,
-    };
-    match services.sessions.verify(token.expose()).await {
-        Ok(()) => answer::json(StatusCode::OK, &json!({})),
-        Err(error) => refused(error),
-    }
+pub async fn verify(State(services): State<Arc<Services>>, headers: HeaderMap, bytes: Bytes) -> Answer {
+    let token = one_text("token", &headers, bytes).await?;
+    services.sessions.verify(token.expose()).await?;
+    Ok(answer::json(StatusCode::OK, &json!({})))
 }
 
 /// Token Blacklist
@@ -94,39 +83,33 @@ pub async fn blacklist(
     Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let token = match one_text("refresh", &headers, bytes).await {
-        Ok(token) => token,
-        Err(response) => return *response,
-    };
-    match services.sessions.blacklist(token.expose(), &context.initiator(&headers)).await {
-        Ok(()) => answer::json(StatusCode::OK, &json!({})),
-        Err(error) => refused(error),
-    }
+) -> Answer {
+    let token = one_text("refresh", &headers, bytes).await?;
+    services.sessions.blacklist(token.expose(), &context.initiator(&headers)).await?;
+    Ok(answer::json(StatusCode::OK, &json!({})))
 }
 
-async fn one_text(name: &str, headers: &HeaderMap, bytes: Bytes) -> Result<Secret<String>, Box<Response<Body>>> {
-    let mut fields: Fields = body::read(headers, bytes).await.map_err(|Unreadable(response)| response)?;
+async fn one_text(name: &str, headers: &HeaderMap, bytes: Bytes) -> Result<Secret<String>, Refusal> {
+    let mut fields = body::read(headers, bytes).await?;
     let text = Secret::new(fields.text(name));
-    fields.finish().map_err(|faults| Box::new(invalid(&faults)))?;
+    fields.finish().map_err(invalid)?;
     Ok(text)
 }
 
-fn refused(error: RefreshError) -> Response<Body> {
-    match error {
-        RefreshError::Token(fault) => refuse_token(denial_of(fault)),
-        RefreshError::Reused(_) => refuse_token(Denial::RefreshReused),
-        RefreshError::Inactive => refuse_with(
-            Denial::UserInactive,
-            &json!({ "detail": "No active account found for the given token.", "code": "no_active_account" }),
-        ),
-        RefreshError::Store(_) => refuse(Denial::Unavailable),
-        RefreshError::Signing => refuse(Denial::Internal),
+impl From<RefreshError> for Refusal {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::Token(fault) => refuse_token(denial_of(fault)).into(),
+            RefreshError::Reused(_) => refuse_token(Denial::RefreshReused).into(),
+            RefreshError::Inactive => {
+                let body =
+                    json!({ "detail": "No active account found for the given token.", "code": "no_active_account" });
+                refuse_with(Denial::UserInactive, &body).into()
+            }
+            RefreshError::Store(_) => Denial::Unavailable.into(),
+            RefreshError::Signing => Denial::Internal.into(),
+        }
     }
-}
-
-fn invalid(faults: &Value) -> Response<Body> {
-    refuse_with(Denial::InvalidFields, faults)
 }
 
 /// The answer to a sign-in.

@@ -3,33 +3,31 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, Response, StatusCode};
-use serde_json::{Value, json};
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::json;
 
 use super::answer;
-use super::body::{self, Unreadable};
+use super::body;
 use super::context::{RequestContext, Services};
 use super::object_id::ObjectId;
-use super::refusal::{refuse, refuse_with};
+use super::refusal::{Answer, invalid};
 use super::schema;
-use super::users::{refused, to_json};
+use super::users::to_json;
 use crate::domain::audit::AuditAction;
 use crate::domain::denial::Denial;
 use crate::domain::user::UserId;
-use crate::identity::users::UserError;
 
 /// Disable user
 ///
 /// Switches a user off: all sessions end, and tokens and keys stop working at once.
 #[utoipa::path(
     post, path = "users/{id}/disable/", operation_id = "disable_user", tag = "Users",
-    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    params(schema::paths::UserPath),
     responses(
         (status = 200, description = "The user as it is now", body = schema::users::User),
-        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchUser,
     ),
 )]
 pub async fn disable(
@@ -37,9 +35,9 @@ pub async fn disable(
     Extension(context): Extension<RequestContext>,
     ObjectId(id): ObjectId,
     headers: HeaderMap,
-) -> Response<Body> {
-    let done = services.users.switch(&UserId(id), false, &context.administrator(&headers)).await;
-    answered(done.map(|user| to_json(&user)))
+) -> Answer {
+    let user = services.users.switch(&UserId(id), false, &context.administrator(&headers)).await?;
+    Ok(answer::secret_json(StatusCode::OK, &to_json(&user)))
 }
 
 /// Enable user
@@ -47,11 +45,10 @@ pub async fn disable(
 /// Switches a user on again. What has ended stays ended.
 #[utoipa::path(
     post, path = "users/{id}/enable/", operation_id = "enable_user", tag = "Users",
-    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    params(schema::paths::UserPath),
     responses(
         (status = 200, description = "The user as it is now", body = schema::users::User),
-        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchUser,
     ),
 )]
 pub async fn enable(
@@ -59,9 +56,9 @@ pub async fn enable(
     Extension(context): Extension<RequestContext>,
     ObjectId(id): ObjectId,
     headers: HeaderMap,
-) -> Response<Body> {
-    let done = services.users.switch(&UserId(id), true, &context.administrator(&headers)).await;
-    answered(done.map(|user| to_json(&user)))
+) -> Answer {
+    let user = services.users.switch(&UserId(id), true, &context.administrator(&headers)).await?;
+    Ok(answer::secret_json(StatusCode::OK, &to_json(&user)))
 }
 
 /// Set password of user
@@ -71,12 +68,11 @@ pub async fn enable(
 /// One's own is changed at `password/change/`.
 #[utoipa::path(
     post, path = "users/{id}/set-password/", operation_id = "set_user_password", tag = "Users",
-    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    params(schema::paths::UserPath),
     request_body = schema::users::NewPassword,
     responses(
         (status = 200, description = "The password is set", body = schema::tokens::Done),
-        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchUser,
     ),
 )]
 pub async fn set_password(
@@ -85,17 +81,12 @@ pub async fn set_password(
     ObjectId(id): ObjectId,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let mut fields = match body::read_json(&headers, &bytes) {
-        Ok(fields) => fields,
-        Err(Unreadable(response)) => return *response,
-    };
+) -> Answer {
+    let mut fields = body::read_json(&headers, &bytes)?;
     let password = fields.password("password", services.strips_passwords);
-    if let Err(faults) = fields.finish() {
-        return refuse_with(Denial::InvalidFields, &faults);
-    }
-    let done = services.users.set_password(&UserId(id), password, &context.administrator(&headers)).await;
-    answered(done.map(|_| json!({})))
+    fields.finish().map_err(invalid)?;
+    services.users.set_password(&UserId(id), password, &context.administrator(&headers)).await?;
+    Ok(answer::secret_json(StatusCode::OK, &json!({})))
 }
 
 /// Reset second factor of user
@@ -105,11 +96,10 @@ pub async fn set_password(
 /// For who has lost both. One's own is taken off at `2fa/totp/disable/`.
 #[utoipa::path(
     post, path = "users/{id}/reset-2fa/", operation_id = "reset_user_second_factor", tag = "Users",
-    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    params(schema::paths::UserPath),
     responses(
         (status = 200, description = "There is no second factor any more", body = schema::tokens::Done),
-        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchUser,
     ),
 )]
 pub async fn reset_second_factor(
@@ -117,9 +107,9 @@ pub async fn reset_second_factor(
     Extension(context): Extension<RequestContext>,
     ObjectId(id): ObjectId,
     headers: HeaderMap,
-) -> Response<Body> {
-    let done = services.users.reset_second_factor(&UserId(id), &context.administrator(&headers)).await;
-    answered(done.map(|()| json!({})))
+) -> Answer {
+    services.users.reset_second_factor(&UserId(id), &context.administrator(&headers)).await?;
+    Ok(answer::secret_json(StatusCode::OK, &json!({})))
 }
 
 /// Unlock user
@@ -129,11 +119,10 @@ pub async fn reset_second_factor(
 /// Who was kept waiting for them can go on at once.
 #[utoipa::path(
     post, path = "users/{id}/unlock/", operation_id = "unlock_user", tag = "Users",
-    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    params(schema::paths::UserPath),
     responses(
         (status = 200, description = "Nothing keeps the user waiting", body = schema::tokens::Done),
-        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchUser,
     ),
 )]
 pub async fn unlock(
@@ -141,21 +130,9 @@ pub async fn unlock(
     Extension(context): Extension<RequestContext>,
     ObjectId(id): ObjectId,
     headers: HeaderMap,
-) -> Response<Body> {
+) -> Answer {
     let who = context.administrator(&headers);
-    let user = match services.users.reach(&UserId(id), &who, AuditAction::Unlock).await {
-        Ok(user) => user,
-        Err(error) => return refused(error),
-    };
-    match services.lockouts.unlock(&user.id, &who.by).await {
-        Ok(_) => answer::json(StatusCode::OK, &json!({})),
-        Err(_) => refuse(Denial::Unavailable),
-    }
-}
-
-fn answered(done: Result<Value, UserError>) -> Response<Body> {
-    match done {
-        Ok(body) => answer::secret_json(StatusCode::OK, &body),
-        Err(error) => refused(error),
-    }
+    let user = services.users.reach(&UserId(id), &who, AuditAction::Unlock).await?;
+    services.lockouts.unlock(&user.id, &who.by).await.map_err(|_| Denial::Unavailable)?;
+    Ok(answer::json(StatusCode::OK, &json!({})))
 }

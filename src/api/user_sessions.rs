@@ -3,20 +3,17 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Response, StatusCode};
-use serde_json::{Value, json};
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::json;
 
 use super::answer;
 use super::context::{RequestContext, Services};
 use super::object_id::ObjectId;
-use super::refusal::refuse;
+use super::refusal::Answer;
 use super::schema;
-use super::sessions::to_json;
-use super::users::refused;
+use super::sessions::{end_of, list_of};
 use crate::domain::audit::AuditAction;
-use crate::domain::denial::Denial;
 use crate::domain::session::SessionId;
 use crate::domain::user::UserId;
 
@@ -25,11 +22,10 @@ use crate::domain::user::UserId;
 /// A user's live sessions, the newest first.
 #[utoipa::path(
     get, path = "users/{id}/sessions/", operation_id = "list_user_sessions", tag = "Users",
-    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    params(schema::paths::UserPath),
     responses(
         (status = 200, description = "The sessions", body = schema::users::UserSessions),
-        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchUser,
     ),
 )]
 pub async fn list(
@@ -37,19 +33,9 @@ pub async fn list(
     Extension(context): Extension<RequestContext>,
     ObjectId(id): ObjectId,
     headers: HeaderMap,
-) -> Response<Body> {
-    let user = match services.users.show(&UserId(id)).await {
-        Ok(user) => user,
-        Err(error) => return refused(error),
-    };
-    let current = context.initiator(&headers).session_id;
-    match services.sessions.list(&user.id).await {
-        Ok(sessions) => {
-            let results: Vec<Value> = sessions.iter().map(|one| to_json(one, current.as_ref())).collect();
-            answer::secret_json(StatusCode::OK, &json!({ "results": results }))
-        }
-        Err(_) => refuse(Denial::Unavailable),
-    }
+) -> Answer {
+    let user = services.users.show(&UserId(id)).await?;
+    list_of(&services, &user.id, context.initiator(&headers).session_id.as_ref()).await
 }
 
 /// End session of user
@@ -58,7 +44,7 @@ pub async fn list(
 #[utoipa::path(
     delete, path = "users/{id}/sessions/{session}/", operation_id = "end_user_session", tag = "Users",
     params(
-        ("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b"),
+        schema::paths::UserPath,
         ("session" = String, Path, description = "The session's id", example = "5f0c2b1e-8a57-4f9f-9d0e-3b6f7c1d2e4a"),
     ),
     responses(
@@ -72,17 +58,10 @@ pub async fn end(
     Extension(context): Extension<RequestContext>,
     ObjectId((id, session)): ObjectId<(String, String)>,
     headers: HeaderMap,
-) -> Response<Body> {
+) -> Answer {
     let who = context.administrator(&headers);
-    let user = match services.users.reach(&UserId(id), &who, AuditAction::SessionEnd).await {
-        Ok(user) => user,
-        Err(error) => return refused(error),
-    };
-    match services.sessions.end_one(&user.id, &SessionId(session), &who.by).await {
-        Ok(true) => answer::json(StatusCode::OK, &json!({})),
-        Ok(false) => refuse(Denial::ObjectNotFound),
-        Err(_) => refuse(Denial::Unavailable),
-    }
+    let user = services.users.reach(&UserId(id), &who, AuditAction::SessionEnd).await?;
+    end_of(&services, &user.id, &SessionId(session), &who.by).await
 }
 
 /// End sessions of user
@@ -90,11 +69,10 @@ pub async fn end(
 /// Ends all of a user's sessions; their tokens stop working at once.
 #[utoipa::path(
     post, path = "users/{id}/end-sessions/", operation_id = "end_user_sessions", tag = "Users",
-    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    params(schema::paths::UserPath),
     responses(
         (status = 200, description = "All sessions are over", body = schema::users::EndedSessions),
-        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchUser,
     ),
 )]
 pub async fn end_all(
@@ -102,9 +80,7 @@ pub async fn end_all(
     Extension(context): Extension<RequestContext>,
     ObjectId(id): ObjectId,
     headers: HeaderMap,
-) -> Response<Body> {
-    match services.users.end_sessions(&UserId(id), &context.administrator(&headers)).await {
-        Ok(ended) => answer::json(StatusCode::OK, &json!({ "ended": ended })),
-        Err(error) => refused(error),
-    }
+) -> Answer {
+    let ended = services.users.end_sessions(&UserId(id), &context.administrator(&headers)).await?;
+    Ok(answer::json(StatusCode::OK, &json!({ "ended": ended })))
 }

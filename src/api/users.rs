@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, Response, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use serde_json::{Value, json};
 
 use super::answer;
-use super::body::{self, Unreadable};
+use super::body;
 use super::context::{RequestContext, Services};
 use super::fields::Fields;
 use super::fields::typed::sentence;
 use super::object_id::ObjectId;
 use super::paging::{self, Page};
-use super::refusal::{refuse, refuse_saying, refuse_scopes, refuse_with};
+use super::refusal::{Answer, Refusal, invalid, refuse_saying, refuse_scopes};
 use super::schema;
 use crate::domain::denial::Denial;
 use crate::domain::role::{ADMIN, RoleName, RoleSet};
@@ -45,7 +45,7 @@ const EMAIL: usize = 254;
     ),
     responses((status = 200, description = "A page of users", body = schema::users::UserPage)),
 )]
-pub async fn list(State(services): State<Arc<Services>>, uri: Uri) -> Response<Body> {
+pub async fn list(State(services): State<Arc<Services>>, uri: Uri) -> Answer {
     let mut fields = paging::query(&uri);
     let page = Page::read(&mut fields, LIST);
     let query = UserQuery {
@@ -55,16 +55,10 @@ pub async fn list(State(services): State<Arc<Services>>, uri: Uri) -> Response<B
         is_admin: fields.flag("admin"),
         limit: page.ask(),
     };
-    if let Err(faults) = fields.finish() {
-        return refuse_with(Denial::InvalidFields, &faults);
-    }
-    match services.users.page(&query).await {
-        Ok(users) => {
-            let body = page.answer(LIST, &users, to_json, |user| user.username.clone());
-            answer::secret_json(StatusCode::OK, &body)
-        }
-        Err(error) => refused(error),
-    }
+    fields.finish().map_err(invalid)?;
+    let users = services.users.page(&query).await?;
+    let body = page.answer(LIST, &users, to_json, |user| user.username.clone());
+    Ok(answer::secret_json(StatusCode::OK, &body))
 }
 
 /// Create user
@@ -80,19 +74,11 @@ pub async fn create(
     Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let fields = match body::read_json(&headers, &bytes) {
-        Ok(fields) => fields,
-        Err(Unreadable(response)) => return *response,
-    };
-    let new = match new_user(fields, services.strips_passwords) {
-        Ok(new) => new,
-        Err(faults) => return refuse_with(Denial::InvalidFields, &faults),
-    };
-    match services.users.create(new, &context.administrator(&headers)).await {
-        Ok(user) => answer::secret_json(StatusCode::CREATED, &to_json(&user)),
-        Err(error) => refused(error),
-    }
+) -> Answer {
+    let fields = body::read_json(&headers, &bytes)?;
+    let new = new_user(fields, services.strips_passwords).map_err(invalid)?;
+    let user = services.users.create(new, &context.administrator(&headers)).await?;
+    Ok(answer::secret_json(StatusCode::CREATED, &to_json(&user)))
 }
 
 /// Show user
@@ -100,18 +86,15 @@ pub async fn create(
 /// One user.
 #[utoipa::path(
     get, path = "users/{id}/", operation_id = "show_user", tag = "Users",
-    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    params(schema::paths::UserPath),
     responses(
         (status = 200, description = "The user", body = schema::users::User),
-        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchUser,
     ),
 )]
-pub async fn show(State(services): State<Arc<Services>>, ObjectId(id): ObjectId) -> Response<Body> {
-    match services.users.show(&UserId(id)).await {
-        Ok(user) => answer::secret_json(StatusCode::OK, &to_json(&user)),
-        Err(error) => refused(error),
-    }
+pub async fn show(State(services): State<Arc<Services>>, ObjectId(id): ObjectId) -> Answer {
+    let user = services.users.show(&UserId(id)).await?;
+    Ok(answer::secret_json(StatusCode::OK, &to_json(&user)))
 }
 
 /// Change user
@@ -121,12 +104,11 @@ pub async fn show(State(services): State<Arc<Services>>, ObjectId(id): ObjectId)
 /// Nobody changes a user who may do more than they may, nor makes one of whom that is true.
 #[utoipa::path(
     patch, path = "users/{id}/", operation_id = "change_user", tag = "Users",
-    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    params(schema::paths::UserPath),
     request_body = schema::users::UserChange,
     responses(
         (status = 200, description = "The user as it is now", body = schema::users::User),
-        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchUser,
     ),
 )]
 pub async fn change(
@@ -135,19 +117,11 @@ pub async fn change(
     ObjectId(id): ObjectId,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Response<Body> {
-    let fields = match body::read_json(&headers, &bytes) {
-        Ok(fields) => fields,
-        Err(Unreadable(response)) => return *response,
-    };
-    let changes = match changes(fields) {
-        Ok(changes) => changes,
-        Err(faults) => return refuse_with(Denial::InvalidFields, &faults),
-    };
-    match services.users.change(&UserId(id), &changes, &context.administrator(&headers)).await {
-        Ok(user) => answer::secret_json(StatusCode::OK, &to_json(&user)),
-        Err(error) => refused(error),
-    }
+) -> Answer {
+    let fields = body::read_json(&headers, &bytes)?;
+    let changes = changes(fields).map_err(invalid)?;
+    let user = services.users.change(&UserId(id), &changes, &context.administrator(&headers)).await?;
+    Ok(answer::secret_json(StatusCode::OK, &to_json(&user)))
 }
 
 /// Delete user
@@ -155,11 +129,10 @@ pub async fn change(
 /// Deletes a user and all that is the user's: sessions, keys, second factors. The audit keeps what it tells.
 #[utoipa::path(
     delete, path = "users/{id}/", operation_id = "delete_user", tag = "Users",
-    params(("id" = String, Path, description = "The user's id", example = "0197c1a2-6f5e-7d3c-9b1a-2f4e6d8c0a1b")),
+    params(schema::paths::UserPath),
     responses(
         (status = 200, description = "The user is gone", body = schema::tokens::Done),
-        (status = 404, description = "There is no such user", body = schema::refusals::Refusal,
-            example = json!({"detail": "Not found.", "code": "not_found"})),
+        schema::paths::NoSuchUser,
     ),
 )]
 pub async fn delete(
@@ -167,11 +140,9 @@ pub async fn delete(
     Extension(context): Extension<RequestContext>,
     ObjectId(id): ObjectId,
     headers: HeaderMap,
-) -> Response<Body> {
-    match services.users.delete(&UserId(id), &context.administrator(&headers)).await {
-        Ok(()) => answer::json(StatusCode::OK, &json!({})),
-        Err(error) => refused(error),
-    }
+) -> Answer {
+    services.users.delete(&UserId(id), &context.administrator(&headers)).await?;
+    Ok(answer::json(StatusCode::OK, &json!({})))
 }
 
 fn new_user(mut fields: Fields, strips_passwords: bool) -> Result<NewUser, Value> {
@@ -257,16 +228,18 @@ pub fn to_json(user: &User) -> Value {
     })
 }
 
-pub fn refused(error: UserError) -> Response<Body> {
-    let invalid = |field: &str, faults: Vec<String>| refuse_with(Denial::InvalidFields, &json!({ field: faults }));
-    match error {
-        UserError::Taken => invalid("username", vec!["A user with that username already exists.".to_owned()]),
-        UserError::Unknown(_) | UserError::Ambiguous { .. } => refuse(Denial::ObjectNotFound),
-        UserError::UnknownRole(name) => invalid("roles", vec![format!("\"{name}\" is not a valid choice.")]),
-        UserError::Password(unfit) => invalid("password", unfit.sentences()),
-        UserError::Beyond(beyond) => refuse_scopes(&beyond.asked),
-        UserError::Oneself(_) => refuse_saying(Denial::InvalidFields, &sentence(&error.to_string())),
-        UserError::Busy => refuse(Denial::Busy),
-        UserError::Outdated | UserError::Store(_) => refuse(Denial::Unavailable),
+impl From<UserError> for Refusal {
+    fn from(error: UserError) -> Self {
+        let faulty = |field: &str, faults: Vec<String>| invalid(json!({ field: faults }));
+        match error {
+            UserError::Taken => faulty("username", vec!["A user with that username already exists.".to_owned()]),
+            UserError::Unknown(_) | UserError::Ambiguous { .. } => Denial::ObjectNotFound.into(),
+            UserError::UnknownRole(name) => faulty("roles", vec![format!("\"{name}\" is not a valid choice.")]),
+            UserError::Password(unfit) => faulty("password", unfit.sentences()),
+            UserError::Beyond(beyond) => refuse_scopes(&beyond.asked).into(),
+            UserError::Oneself(_) => refuse_saying(Denial::InvalidFields, &sentence(&error.to_string())).into(),
+            UserError::Busy => Denial::Busy.into(),
+            UserError::Outdated | UserError::Store(_) => Denial::Unavailable.into(),
+        }
     }
 }

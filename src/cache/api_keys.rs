@@ -8,16 +8,17 @@ use ipnet::IpNet;
 use super::Forget;
 use super::remembered::{Bounds, Loaded, Remembered, Surroundings, Weigh};
 use super::second_level::SecondLevel;
-use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery};
+use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyQuery};
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::invalidation::{Epoch, Invalidation, Logged};
+use crate::domain::key_owner::KeyOwner;
 use crate::domain::key_tally::KeyUse;
 use crate::storage::Result;
 use crate::storage::api_keys::ApiKeys;
 use crate::storage::users::Insert;
-use crate::telemetry::metrics::CacheName;
+use crate::telemetry::cache_metrics::CacheName;
 
 pub struct CachedApiKeys {
     inner: Arc<dyn ApiKeys>,

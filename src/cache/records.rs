@@ -6,11 +6,13 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::api_key::{ApiKey, ApiKeyId, IdleDays, KeyOwner, KeyTerms, KeyUsage, Replacement};
+use crate::domain::api_key::{ApiKey, ApiKeyId, KeyUsage, Replacement};
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::invalidation::Invalidation;
+use crate::domain::key_owner::KeyOwner;
 use crate::domain::key_reach::{KeyReach, MethodNames, RouteNames};
+use crate::domain::key_terms::{IdleDays, KeyTerms};
 use crate::domain::labels::Labels;
 use crate::domain::network_set::NetworkSet;
 use crate::domain::rate::{Quota, Rate};
@@ -18,7 +20,7 @@ use crate::domain::role::RoleSet;
 use crate::domain::scope::ScopeSet;
 use crate::domain::session::{Session, SessionEnd, SessionId};
 use crate::domain::user::{PasswordHash, User, UserId};
-use crate::telemetry::metrics::CacheName;
+use crate::telemetry::cache_metrics::CacheName;
 
 pub const FORMAT: u32 = 1;
 

@@ -12,7 +12,8 @@ use tokio::runtime::Handle;
 
 use crate::domain::clock::{Clock, Timestamp};
 use crate::storage::{Result, StoreError};
-use crate::telemetry::metrics::{CacheName, CacheOutcome, Metrics};
+use crate::telemetry::cache_metrics::{CacheName, CacheOutcome};
+use crate::telemetry::metrics::Metrics;
 
 /// After a failed load, how long nobody tries again: a hung store must not hang each request in turn.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -153,7 +154,7 @@ where
                         guard.insert(Entry { known: known.clone(), loaded_at: read_at.unwrap_or(now), retry_at: None });
                 }
                 drop(generation);
-                self.surroundings.metrics.cache_holds(self.name, self.entries.weight());
+                self.surroundings.metrics.caches.holds(self.name, self.entries.weight());
                 Ok(known)
             }
             Err(error) => {
@@ -238,7 +239,7 @@ where
     }
 
     fn count(&self, outcome: CacheOutcome) {
-        self.surroundings.metrics.cache_lookup(self.name, outcome);
+        self.surroundings.metrics.caches.lookup(self.name, outcome);
     }
 }
 

@@ -14,7 +14,7 @@ use crate::domain::session::{Session, SessionEnd, SessionId};
 use crate::domain::user::UserId;
 use crate::storage::Result;
 use crate::storage::sessions::{EndAll, Sessions};
-use crate::telemetry::metrics::CacheName;
+use crate::telemetry::cache_metrics::CacheName;
 
 pub struct CachedSessions {
     inner: Arc<dyn Sessions>,

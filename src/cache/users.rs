@@ -13,7 +13,7 @@ use crate::domain::invalidation::{Epoch, Invalidation, Logged};
 use crate::domain::user::{PasswordHash, User, UserChanges, UserId, UserQuery};
 use crate::storage::Result;
 use crate::storage::users::{Insert, PasswordSetting, Update, Users};
-use crate::telemetry::metrics::CacheName;
+use crate::telemetry::cache_metrics::CacheName;
 
 pub struct CachedUsers {
     inner: Arc<dyn Users>,

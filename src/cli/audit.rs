@@ -6,10 +6,9 @@ use super::arguments::{Audit, AuditFilter, OutputFormat};
 use super::desk::Desk;
 use super::failure::Failure;
 use super::output::{print, table};
-use crate::domain::api_key::ApiKeyId;
-use crate::domain::audit::{Actor, AuditAction, AuditEvent, AuditQuery, StoredOutcome};
-use crate::domain::session::SessionId;
+use crate::domain::audit::{Actor, AuditAction, AuditEvent, AuditQuery};
 use crate::domain::user::UserId;
+use crate::identity::audit_view::AuditView;
 use crate::identity::users::UserError;
 
 pub fn run(desk: &Desk, command: Audit, format: OutputFormat) -> Result<(), Failure> {
@@ -55,15 +54,8 @@ fn choice<T>(text: &str, what: &str, read: impl Fn(&str) -> Option<T>) -> Result
     read(text).ok_or_else(|| Failure::Input(format!("there is no {what} `{text}` in an audit")))
 }
 
-fn outcome(event: &AuditEvent) -> (&'static str, Option<&str>) {
-    match &event.outcome {
-        StoredOutcome::Done => ("done", None),
-        StoredOutcome::Refused(reason) => ("refused", Some(reason)),
-    }
-}
-
 fn to_row(event: &AuditEvent) -> Vec<String> {
-    let (outcome, reason) = outcome(event);
+    let AuditView { outcome, reason, .. } = AuditView::from(event);
     vec![
         event.at.rfc3339(),
         event.action.as_str().to_owned(),
@@ -76,24 +68,6 @@ fn to_row(event: &AuditEvent) -> Vec<String> {
     ]
 }
 
-/// In the words of the line in the log.
 fn to_json(event: &AuditEvent) -> Value {
-    let (outcome, reason) = outcome(event);
-    let initiator = &event.initiator;
-    json!({
-        "id": event.id.0,
-        "time": event.at.rfc3339(),
-        "action": event.action.as_str(),
-        "outcome": outcome,
-        "reason": reason,
-        "actor": initiator.actor.as_text(),
-        "key_id": initiator.key_id.as_ref().map(ApiKeyId::as_str),
-        "session_id": initiator.session_id.as_ref().map(SessionId::as_str),
-        "user_id": event.user.as_ref().map(UserId::as_str),
-        "object": Some(event.object.as_str()).filter(|object| !object.is_empty()),
-        "detail": event.detail,
-        "client": initiator.address,
-        "user_agent": initiator.user_agent,
-        "request_id": initiator.request_id,
-    })
+    json!(AuditView::from(event))
 }

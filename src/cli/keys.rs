@@ -7,12 +7,15 @@ use super::desk::Desk;
 use super::failure::Failure;
 use super::output::{print, table};
 use super::users::read_scopes;
-use crate::domain::api_key::{ApiKey, KeyChanges, KeyOwner, KeyTerms, PresentedKey};
+use crate::domain::api_key::{ApiKey, KeyChanges};
 use crate::domain::audit::Initiator;
 use crate::domain::clock::Timestamp;
+use crate::domain::key_owner::KeyOwner;
 use crate::domain::key_reach::{KeyReach, MOST_METHODS, MOST_ROUTES};
+use crate::domain::key_terms::KeyTerms;
 use crate::domain::labels::{Label, Labels};
 use crate::domain::network_set::MOST_NETWORKS;
+use crate::domain::presented_key::PresentedKey;
 use crate::identity::api_keys::{Expiry, NewKey};
 use crate::identity::key_view::KeyView;
 

@@ -3,8 +3,8 @@
 use aws_lc_rs::digest::{SHA512, digest};
 
 use super::digest::sha256;
-use crate::domain::api_key::PresentedKey;
 use crate::domain::digest::{Digest, hex};
+use crate::domain::presented_key::PresentedKey;
 use crate::domain::secret::Secret;
 
 /// What stands before the hash in `djangorestframework-api-key`'s fast format.

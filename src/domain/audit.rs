@@ -3,123 +3,16 @@
 //! An event of a change is written in the transaction of the change, so that there is never the one without the other.
 //! Nothing in here is a secret, nor what somebody typed into a field that a password may be typed into by mistake.
 
+mod action;
+mod initiator;
+
+pub use self::action::AuditAction;
+pub use self::initiator::{Actor, Initiator};
 use super::api_key::ApiKeyId;
 use super::clock::Timestamp;
 use super::random::{self, Random};
 use super::session::SessionId;
 use super::user::UserId;
-
-/// What was done, or tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AuditAction {
-    SignIn,
-    SecondFactorCheck,
-    RecoveryCodeUse,
-    RefreshReuse,
-    SignOut,
-    SessionEnd,
-    SessionsEnd,
-    PasswordCheck,
-    PasswordChange,
-    PasswordResetRequest,
-    PasswordReset,
-    SecondFactorSetup,
-    SecondFactorEnable,
-    SecondFactorDisable,
-    RecoveryCodesMake,
-    Lock,
-    Unlock,
-    UserCreate,
-    UserChange,
-    UserDisable,
-    UserEnable,
-    UserPasswordSet,
-    UserSecondFactorReset,
-    UserDelete,
-    KeyCreate,
-    KeyChange,
-    KeyRotate,
-    KeyRevoke,
-    SigningKeysRotate,
-    SecretsRotate,
-    Import,
-}
-
-impl AuditAction {
-    pub const ALL: [Self; 31] = [
-        Self::SignIn,
-        Self::SecondFactorCheck,
-        Self::RecoveryCodeUse,
-        Self::RefreshReuse,
-        Self::SignOut,
-        Self::SessionEnd,
-        Self::SessionsEnd,
-        Self::PasswordCheck,
-        Self::PasswordChange,
-        Self::PasswordResetRequest,
-        Self::PasswordReset,
-        Self::SecondFactorSetup,
-        Self::SecondFactorEnable,
-        Self::SecondFactorDisable,
-        Self::RecoveryCodesMake,
-        Self::Lock,
-        Self::Unlock,
-        Self::UserCreate,
-        Self::UserChange,
-        Self::UserDisable,
-        Self::UserEnable,
-        Self::UserPasswordSet,
-        Self::UserSecondFactorReset,
-        Self::UserDelete,
-        Self::KeyCreate,
-        Self::KeyChange,
-        Self::KeyRotate,
-        Self::KeyRevoke,
-        Self::SigningKeysRotate,
-        Self::SecretsRotate,
-        Self::Import,
-    ];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SignIn => "sign_in",
-            Self::SecondFactorCheck => "second_factor_check",
-            Self::RecoveryCodeUse => "recovery_code_use",
-            Self::RefreshReuse => "refresh_reuse",
-            Self::SignOut => "sign_out",
-            Self::SessionEnd => "session_end",
-            Self::SessionsEnd => "sessions_end",
-            Self::PasswordCheck => "password_check",
-            Self::PasswordChange => "password_change",
-            Self::PasswordResetRequest => "password_reset_request",
-            Self::PasswordReset => "password_reset",
-            Self::SecondFactorSetup => "second_factor_setup",
-            Self::SecondFactorEnable => "second_factor_enable",
-            Self::SecondFactorDisable => "second_factor_disable",
-            Self::RecoveryCodesMake => "recovery_codes_make",
-            Self::Lock => "lock",
-            Self::Unlock => "unlock",
-            Self::UserCreate => "user_create",
-            Self::UserChange => "user_change",
-            Self::UserDisable => "user_disable",
-            Self::UserEnable => "user_enable",
-            Self::UserPasswordSet => "user_password_set",
-            Self::UserSecondFactorReset => "user_second_factor_reset",
-            Self::UserDelete => "user_delete",
-            Self::KeyCreate => "key_create",
-            Self::KeyChange => "key_change",
-            Self::KeyRotate => "key_rotate",
-            Self::KeyRevoke => "key_revoke",
-            Self::SigningKeysRotate => "signing_keys_rotate",
-            Self::SecretsRotate => "secrets_rotate",
-            Self::Import => "import",
-        }
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|action| action.as_str() == text)
-    }
-}
 
 /// How it ended. The reason of a refusal is from a closed set, in the words of the access log where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,79 +21,7 @@ pub enum AuditOutcome {
     Refused(&'static str),
 }
 
-/// Who acts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Actor {
-    /// Has shown nothing that held.
-    Anonymous,
-    User(UserId),
-    Service(String),
-    /// Whoever may use the command line.
-    Operator,
-    /// The gateway itself, by the clock.
-    Gateway,
-}
-
-impl Actor {
-    /// `user:45`, `service:reports`, or one of three words that no user or service is told by.
-    pub fn as_text(&self) -> String {
-        match self {
-            Self::Anonymous => "anonymous".to_owned(),
-            Self::User(id) => format!("user:{id}"),
-            Self::Service(name) => format!("service:{name}"),
-            Self::Operator => "operator".to_owned(),
-            Self::Gateway => "gateway".to_owned(),
-        }
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        match text.split_once(':') {
-            Some(("user", id)) => Some(Self::User(UserId(id.to_owned()))),
-            Some(("service", name)) => Some(Self::Service(name.to_owned())),
-            None if text == "anonymous" => Some(Self::Anonymous),
-            None if text == "operator" => Some(Self::Operator),
-            None if text == "gateway" => Some(Self::Gateway),
-            _ => None,
-        }
-    }
-}
-
-/// Who acts, and from where: what every event that comes of one request has in common.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Initiator {
-    pub actor: Actor,
-    /// The API key that the actor showed.
-    pub key_id: Option<ApiKeyId>,
-    /// The session of the token that the actor showed.
-    pub session_id: Option<SessionId>,
-    /// The client's address, found through trusted proxies only; empty for an operator.
-    pub address: String,
-    /// At most 200 characters.
-    pub user_agent: String,
-    pub request_id: String,
-}
-
 impl Initiator {
-    /// Somebody without a request.
-    pub const fn without_request(actor: Actor) -> Self {
-        Self {
-            actor,
-            key_id: None,
-            session_id: None,
-            address: String::new(),
-            user_agent: String::new(),
-            request_id: String::new(),
-        }
-    }
-
-    pub const fn operator() -> Self {
-        Self::without_request(Actor::Operator)
-    }
-
-    pub const fn gateway() -> Self {
-        Self::without_request(Actor::Gateway)
-    }
-
     /// An event of this initiator's. Whom and what it concerns is added by [`AuditEvent::about`], [`AuditEvent::on_key`] and
     /// [`AuditEvent::on_session`].
     pub fn did(&self, action: AuditAction, outcome: AuditOutcome, now: Timestamp, random: &dyn Random) -> AuditEvent {

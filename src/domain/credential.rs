@@ -1,6 +1,6 @@
 //! What a request shows. Nobody believes it yet.
 
-use super::api_key::{MalformedKey, PresentedKey};
+use super::presented_key::{MalformedKey, PresentedKey};
 use super::secret::Secret;
 
 /// How `djangorestframework-api-key` names a key in `Authorization`.
@@ -85,6 +85,14 @@ pub fn read_authorization<'a>(
         } else {
             MalformedCredential::Repeated
         });
+    }
+    // As everybody writes it. The rest of this finds the same, and looks at a token letter by letter.
+    if let Some(token) = value.strip_prefix(b"Bearer ")
+        && (1..=MAX_TOKEN_BYTES).contains(&token.len())
+        && memchr::memchr2(b' ', b'\t', token).is_none()
+        && let Ok(token) = std::str::from_utf8(token)
+    {
+        return Presented::WellFormed(Secret::new(token.to_owned()));
     }
     let Ok(text) = std::str::from_utf8(value) else {
         return if foreign_schemes_are_absent && !value.starts_with(b"Bearer") {

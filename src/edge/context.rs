@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::in_flight::Counted;
+use super::request_id::RequestId;
 use crate::access::arrival::Arrival;
 use crate::access::permit::Permit;
 use crate::domain::clock::Timestamp;
@@ -33,14 +34,14 @@ pub struct Admitted {
 }
 
 /// What the upstream is told about where the request came from.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Forwarded {
-    /// `X-Real-IP`: the client's address as text.
-    pub client: String,
+    /// `X-Real-IP`: the client's address.
+    pub client: HeaderValue,
     /// `X-Forwarded-For`: trusted hops before us, then the peer.
-    pub for_chain: String,
-    pub proto: &'static str,
-    pub host: String,
+    pub for_chain: HeaderValue,
+    pub proto: HeaderValue,
+    pub host: HeaderValue,
 }
 
 /// Pingora's context: one for each request.
@@ -53,9 +54,8 @@ pub struct RequestContext {
     pub allowance: Option<Allowance>,
     /// Of a request that was served here: whom it was about.
     pub about: Option<String>,
-    pub request_id: String,
-    /// The same as a field value: it goes to the upstream and back to the client.
-    pub request_id_value: Option<HeaderValue>,
+    /// Once the head was looked at.
+    pub request_id: Option<RequestId>,
     /// The peer's address until the client's is known.
     pub client: Option<std::net::IpAddr>,
     pub connect_attempts: usize,
@@ -72,13 +72,17 @@ impl RequestContext {
             denial: None,
             allowance: None,
             about: None,
-            request_id: String::new(),
-            request_id_value: None,
+            request_id: None,
             client: None,
             connect_attempts: 0,
             tunnel: None,
             _counted: counted,
         }
+    }
+
+    /// For a log.
+    pub fn request_name(&self) -> &str {
+        self.request_id.as_ref().map_or("", RequestId::as_str)
     }
 
     pub fn arrival(&self) -> Option<&Arrival> {

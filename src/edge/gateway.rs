@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::Response;
 use http::header::{AUTHORIZATION, HOST};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
@@ -18,7 +18,8 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
 use super::body;
-use super::context::{Admitted, Progress, RequestContext};
+use super::context::{Admitted, Forwarded, Progress, RequestContext};
+use super::head_fields::edit;
 use super::in_flight::InFlight;
 use super::rate_headers;
 use super::regime::{InForce, Regime};
@@ -27,9 +28,11 @@ use super::sanitise::Sanitised;
 use super::standing::StandingTunnels;
 use super::upstreams::Upstream;
 use crate::access::request_limits::{Exceeded, Held};
+use crate::access::voucher::NotVouched;
 use crate::api::answer::{About, Refused};
 use crate::api::context::RequestContext as ApiContext;
 use crate::api::refusal;
+use crate::domain::clock::Timestamp;
 use crate::domain::denial::Denial;
 use crate::domain::rate_limit::Allowance;
 use crate::routing::route::{Route, Target};
@@ -98,7 +101,7 @@ impl ProxyHttp for Gateway {
                     rate_headers::put_into_own(allowance, response.headers_mut());
                 }
                 self.close_when_draining(session);
-                respond::write(session, response, &context.request_id).await?;
+                respond::write(session, response, context.request_id.as_ref()).await?;
                 Ok(true)
             }
         }
@@ -124,27 +127,10 @@ impl ProxyHttp for Gateway {
         let admitted = context
             .admitted()
             .ok_or_else(|| Error::explain(ErrorType::InternalError, "forwarding without a permit"))?;
-        aim(request, &context.regime, admitted)?;
-        if !admitted.permit.route().forward_credentials {
-            request.remove_header(&AUTHORIZATION);
-            request.remove_header("x-api-key");
-        }
-        if let Target::Upstream(name) = &admitted.permit.route().target {
-            let now = context.regime.recorder.clock.now();
-            let identity = &context.regime.identity;
-            identity
-                .write(request, &admitted.permit, name, now)
-                .map_err(|_| Error::explain(ErrorType::InternalError, "the identity could not be written"))?;
-        }
-        let forwarded = &admitted.forwarded;
-        request.insert_header("X-Forwarded-For", forwarded.for_chain.as_str())?;
-        request.insert_header("X-Forwarded-Proto", forwarded.proto)?;
-        request.insert_header("X-Forwarded-Host", forwarded.host.as_str())?;
-        request.insert_header("X-Real-IP", forwarded.client.as_str())?;
-        if let Some(value) = &context.request_id_value {
-            request.insert_header("X-Request-Id", value.clone())?;
-        }
-        Ok(())
+        let now = context.started_at;
+        edit(request, |fields| tell(fields, context, admitted, now))
+            .map_err(|_| Error::explain(ErrorType::InternalError, "the identity could not be written"))?;
+        aim(request, admitted)
     }
 
     async fn response_filter(
@@ -153,8 +139,8 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         context: &mut Governed,
     ) -> Result<()> {
-        if let Some(value) = &context.request_id_value {
-            response.insert_header("X-Request-Id", value.clone())?;
+        if let Some(id) = &context.request_id {
+            response.insert_header("X-Request-Id", id.value())?;
         }
         if let Some(allowance) = &context.allowance {
             rate_headers::put_into_proxied(allowance, response)?;
@@ -186,7 +172,7 @@ impl ProxyHttp for Gateway {
         let denial = denial_of(error);
         context.denial = Some(denial);
         if denial == Denial::Internal {
-            tracing::error!(request_id = %context.request_id, error = %error.etype().as_str(), "a request failed inside the gateway");
+            tracing::error!(request_id = context.request_name(), error = %error.etype().as_str(), "a request failed inside the gateway");
         }
         let mut error_code = 0;
         // An answer that has begun cannot be replaced; closing the connection tells the client that it is incomplete.
@@ -194,7 +180,7 @@ impl ProxyHttp for Gateway {
             session.set_keepalive(None);
             let response = refusal::refuse(denial);
             error_code = response.status().as_u16();
-            let _ = respond::write(session, response, &context.request_id).await;
+            let _ = respond::write(session, response, context.request_id.as_ref()).await;
         }
         FailToProxy { error_code, can_reuse_downstream: false }
     }
@@ -250,12 +236,11 @@ impl Gateway {
             Ok(sanitised) => sanitised,
             Err(insane) => {
                 context.client = Some(insane.client);
-                context.request_id = insane.request_id;
+                context.request_id = Some(insane.request_id);
                 return Next::Answer(refusal::refuse(insane.denial));
             }
         };
-        context.request_id.clone_from(&sanitised.arrival.request_id);
-        context.request_id_value = HeaderValue::from_str(&context.request_id).ok();
+        context.request_id = Some(sanitised.request_id.clone());
         context.client = Some(sanitised.arrival.client);
         let arrival = &sanitised.arrival;
         // Before anything is looked up: a flood costs its sender more than it costs here.
@@ -285,7 +270,7 @@ impl Gateway {
                 return refuse(context, sanitised, route, denial);
             }
         }
-        let permit = match regime.gatekeeper.admit(&sanitised.arrival, &route).await {
+        let permit = match regime.gatekeeper.admit(&sanitised.arrival, &route, context.started_at).await {
             Ok(permit) => permit,
             Err(denial) => return refuse(context, sanitised, route, denial),
         };
@@ -310,7 +295,7 @@ async fn pass(context: &mut Governed) -> std::result::Result<(), Response<Body>>
     let regime = Arc::clone(&context.regime);
     let Some(Admitted { permit, .. }) = context.admitted() else { return Err(refusal::refuse(Denial::Internal)) };
     let (route, principal) = (Arc::clone(permit.route()), permit.principal().map(Arc::as_ref));
-    match regime.limits.pass(&route, principal, regime.recorder.clock.now()).await {
+    match regime.limits.pass(&route, principal, context.started_at).await {
         Ok(allowance) => {
             context.allowance = Allowance::tighter(context.allowance, allowance);
             Ok(())
@@ -328,7 +313,7 @@ async fn pass(context: &mut Governed) -> std::result::Result<(), Response<Body>>
 
 /// What is said of a request too many.
 fn hold(context: &mut Governed, exceeded: &Exceeded) -> Response<Body> {
-    context.regime.recorder.metrics.limited(exceeded.limit);
+    context.regime.recorder.metrics.limits.exceeded(exceeded.limit);
     context.allowance = Some(exceeded.allowance);
     refusal::refuse_for(exceeded.denial(), exceeded.retry_in)
 }
@@ -370,7 +355,7 @@ async fn serve_here(session: &mut Session, context: &Governed, place: &str) -> R
     request.extensions_mut().insert(ApiContext {
         permit: admitted.permit.clone(),
         client: admitted.arrival.client,
-        request_id: admitted.arrival.request_id.clone(),
+        request_id: context.request_name().to_owned(),
     });
     context.regime.api.serve(place, request).await
 }
@@ -382,19 +367,46 @@ fn upstream(context: &Governed) -> Option<&Upstream> {
     }
 }
 
-/// What was matched is what is forwarded: the path in normal form, in origin form.
-fn aim(request: &mut RequestHeader, regime: &Regime, admitted: &Admitted) -> Result<()> {
-    if let Some(target) = &admitted.target
-        && request.raw_path() != target.as_bytes()
-    {
-        request.set_raw_path(target.as_bytes())?;
+/// What the upstream is told of whom the request is from.
+fn tell(
+    fields: &mut HeaderMap,
+    context: &Governed,
+    admitted: &Admitted,
+    now: Timestamp,
+) -> std::result::Result<(), NotVouched> {
+    const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+    const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+    const HOST_ASKED: HeaderName = HeaderName::from_static("x-forwarded-host");
+    const CLIENT: HeaderName = HeaderName::from_static("x-real-ip");
+    const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+    let Admitted { permit, forwarded, .. } = admitted;
+    if !permit.route().forward_credentials {
+        fields.remove(AUTHORIZATION);
+        fields.remove("x-api-key");
     }
-    if let Target::Upstream(name) = &admitted.permit.route().target
-        && let Some(host) = regime.upstreams.find(name).and_then(Upstream::host)
-    {
-        request.insert_header(HOST, host)?;
+    if let Target::Upstream(name) = &permit.route().target {
+        if let Some(host) = context.regime.upstreams.find(name).and_then(Upstream::host) {
+            fields.insert(HOST, host.clone());
+        }
+        context.regime.identity.write(fields, permit, name, now)?;
+    }
+    let Forwarded { client, for_chain, proto, host } = forwarded;
+    for (name, value) in [(FOR, for_chain), (PROTO, proto), (HOST_ASKED, host), (CLIENT, client)] {
+        fields.insert(name, value.clone());
+    }
+    if let Some(id) = &context.request_id {
+        fields.insert(REQUEST_ID, id.value());
     }
     Ok(())
+}
+
+/// What was matched is what is forwarded: the path in normal form, in origin form.
+fn aim(request: &mut RequestHeader, admitted: &Admitted) -> Result<()> {
+    match &admitted.target {
+        Some(target) if request.raw_path() != target.as_bytes() => request.set_raw_path(target.as_bytes()),
+        _ => Ok(()),
+    }
 }
 
 fn peer(session: &Session) -> Option<SocketAddr> {

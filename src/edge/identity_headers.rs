@@ -6,8 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
-use pingora_http::RequestHeader;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use quick_cache::sync::Cache;
 
 use crate::access::permit::Permit;
@@ -16,6 +15,8 @@ use crate::domain::clock::Timestamp;
 use crate::domain::principal::{Principal, Subject};
 use crate::domain::scope::Scope;
 
+/// Fields that are written beside these.
+const FORWARDING: usize = 5;
 /// Sets remembered at a time.
 const SETS: usize = 65_536;
 
@@ -37,21 +38,21 @@ pub enum Attribute {
     Assertion,
 }
 
-/// Which attribute goes under which name.
+/// Which attribute goes under which name, in lower case.
 #[derive(Clone, Debug)]
 pub struct HeaderNames(pub &'static [(&'static str, Attribute)]);
 
 impl HeaderNames {
     const OWN: &'static [(&'static str, Attribute)] = &[
-        ("X-Auth-User-Id", Attribute::UserId),
-        ("X-Auth-Username", Attribute::Username),
-        ("X-Auth-Email", Attribute::Email),
-        ("X-Auth-Method", Attribute::Method),
-        ("X-Auth-Scopes", Attribute::Scopes),
-        ("X-Auth-Key-Id", Attribute::KeyId),
-        ("X-Auth-Amr", Attribute::Amr),
-        ("X-Auth-Session-Id", Attribute::SessionId),
-        ("X-Auth-Assertion", Attribute::Assertion),
+        ("x-auth-user-id", Attribute::UserId),
+        ("x-auth-username", Attribute::Username),
+        ("x-auth-email", Attribute::Email),
+        ("x-auth-method", Attribute::Method),
+        ("x-auth-scopes", Attribute::Scopes),
+        ("x-auth-key-id", Attribute::KeyId),
+        ("x-auth-amr", Attribute::Amr),
+        ("x-auth-session-id", Attribute::SessionId),
+        ("x-auth-assertion", Attribute::Assertion),
     ];
 
     pub const fn portcullis() -> Self {
@@ -60,40 +61,40 @@ impl HeaderNames {
 
     pub const fn oauth2_proxy() -> Self {
         Self::of(&[
-            ("X-Forwarded-User", Attribute::UserId),
-            ("X-Forwarded-Preferred-Username", Attribute::Name),
-            ("X-Forwarded-Email", Attribute::Email),
-            ("X-Forwarded-Groups", Attribute::Groups),
-            ("X-Auth-Assertion", Attribute::Assertion),
+            ("x-forwarded-user", Attribute::UserId),
+            ("x-forwarded-preferred-username", Attribute::Name),
+            ("x-forwarded-email", Attribute::Email),
+            ("x-forwarded-groups", Attribute::Groups),
+            ("x-auth-assertion", Attribute::Assertion),
         ])
     }
 
     pub const fn authelia() -> Self {
         Self::of(&[
-            ("Remote-User", Attribute::Name),
-            ("Remote-Name", Attribute::Name),
-            ("Remote-Email", Attribute::Email),
-            ("Remote-Groups", Attribute::Groups),
-            ("X-Auth-Assertion", Attribute::Assertion),
+            ("remote-user", Attribute::Name),
+            ("remote-name", Attribute::Name),
+            ("remote-email", Attribute::Email),
+            ("remote-groups", Attribute::Groups),
+            ("x-auth-assertion", Attribute::Assertion),
         ])
     }
 
     pub const fn kong() -> Self {
         Self::of(&[
-            ("X-Consumer-Id", Attribute::UserId),
-            ("X-Consumer-Custom-Id", Attribute::UserId),
-            ("X-Consumer-Username", Attribute::Name),
-            ("X-Credential-Identifier", Attribute::KeyId),
-            ("X-Authenticated-Scope", Attribute::Scopes),
-            ("X-Auth-Assertion", Attribute::Assertion),
+            ("x-consumer-id", Attribute::UserId),
+            ("x-consumer-custom-id", Attribute::UserId),
+            ("x-consumer-username", Attribute::Name),
+            ("x-credential-identifier", Attribute::KeyId),
+            ("x-authenticated-scope", Attribute::Scopes),
+            ("x-auth-assertion", Attribute::Assertion),
         ])
     }
 
     pub const fn django() -> Self {
         Self::of(&[
-            ("Remote-User", Attribute::Name),
-            ("X-Auth-User-Id", Attribute::UserId),
-            ("X-Auth-Assertion", Attribute::Assertion),
+            ("remote-user", Attribute::Name),
+            ("x-auth-user-id", Attribute::UserId),
+            ("x-auth-assertion", Attribute::Assertion),
         ])
     }
 
@@ -105,7 +106,7 @@ impl HeaderNames {
 /// The headers for one principal and one upstream.
 #[derive(Debug)]
 struct HeaderSet {
-    headers: Vec<(&'static str, HeaderValue)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     renew_at: Timestamp,
 }
 
@@ -120,10 +121,10 @@ impl IdentityHeaders {
         Self { names, voucher, sets: Cache::new(SETS) }
     }
 
-    /// Sets the identity headers on a request to `upstream`. Does the same however often it is called on one request.
+    /// Sets the identity headers of a request to `upstream`. Does the same however often it is called on one request.
     pub fn write(
         &self,
-        request: &mut RequestHeader,
+        fields: &mut HeaderMap,
         permit: &Permit,
         upstream: &Arc<str>,
         now: Timestamp,
@@ -139,8 +140,10 @@ impl IdentityHeaders {
                 set
             }
         };
+        // Once, with room for those that say where the request comes from.
+        fields.reserve(set.headers.len() + FORWARDING);
         for (name, value) in &set.headers {
-            request.insert_header(*name, value.clone()).map_err(|_| NotVouched)?;
+            fields.insert(name, value.clone());
         }
         Ok(())
     }
@@ -157,7 +160,7 @@ impl IdentityHeaders {
             };
             // A value that is empty, or that no header can hold, is left out; the client's was removed in any case.
             if let (false, Ok(value)) = (value.is_empty(), HeaderValue::from_bytes(value.as_bytes())) {
-                headers.push((*name, value));
+                headers.push((HeaderName::from_static(name), value));
             }
         }
         let reuse = self.voucher.as_ref().map_or(Duration::from_secs(30), Voucher::reuse);

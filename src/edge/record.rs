@@ -1,5 +1,6 @@
 //! One line and one count per request, however it ended.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::header::{HOST, USER_AGENT};
@@ -36,8 +37,8 @@ impl Recorder {
         let arrival = context.arrival();
         let principal = context.admitted().and_then(|admitted| admitted.permit.principal());
         let subject = principal.map(|principal| match &principal.subject {
-            Subject::User { id, .. } => id.0.clone(),
-            service @ Subject::Service { .. } => service.id(),
+            Subject::User { id, .. } => Cow::Borrowed(id.as_str()),
+            service @ Subject::Service { .. } => Cow::Owned(service.id()),
         });
         let client = arrival.map(|arrival| arrival.client).or(context.client);
         let text = |name| request.headers.get(name).map(|value| printable(value.as_bytes()));
@@ -46,9 +47,9 @@ impl Recorder {
         let names = request.uri.query().map(query_names).unwrap_or_default();
         self.log.write(&AccessLine {
             time: context.started_at.rfc3339(),
-            request_id: &context.request_id,
+            request_id: context.request_name(),
             client: match context.admitted() {
-                Some(admitted) => admitted.forwarded.client.as_str().into(),
+                Some(admitted) => admitted.forwarded.client.to_str().unwrap_or_default().into(),
                 None => client.map(|client| client.to_string().into()).unwrap_or_default(),
             },
             method: cut(method, 40),

@@ -7,12 +7,14 @@ use pingora_core::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
+use super::request_id::RequestId;
+
 /// The largest answer that is made here.
 const LARGEST: usize = 4 * 1024 * 1024;
 
 /// Writes the whole answer. When the request's body has not been read to its end, the connection is closed after it:
 /// the rest of that body must never be taken for a request.
-pub async fn write(session: &mut Session, response: Response<Body>, request_id: &str) -> Result<()> {
+pub async fn write(session: &mut Session, response: Response<Body>, request_id: Option<&RequestId>) -> Result<()> {
     let (parts, body) = response.into_parts();
     let internal = |what: &'static str| Error::explain(ErrorType::InternalError, what);
     let bytes = axum::body::to_bytes(body, LARGEST).await.map_err(|_| internal("an answer of our own is too large"))?;
@@ -23,8 +25,8 @@ pub async fn write(session: &mut Session, response: Response<Body>, request_id: 
         }
     }
     header.insert_header(CONTENT_LENGTH, bytes.len())?;
-    if !request_id.is_empty() {
-        header.insert_header("X-Request-Id", request_id)?;
+    if let Some(id) = request_id {
+        header.insert_header("X-Request-Id", id.value())?;
     }
     if !session.is_body_done() {
         session.set_keepalive(None);

@@ -5,18 +5,20 @@
 //! normal form of the path is matched and forwarded.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use http::HeaderValue;
 use pingora_http::RequestHeader;
 
 use super::context::Forwarded;
+use super::head_fields::forget_spelling;
+use super::request_id::{RequestId, RequestIds};
 use super::reserved::{ReservedNames, refuse_method};
 use crate::access::arrival::Arrival;
 use crate::domain::credential::{
     AuthorizationRules, Credentials, Presented, read_api_key, read_authorization, read_authorization_key,
 };
 use crate::domain::denial::Denial;
-use crate::domain::random::{self, Random};
+use crate::domain::random::Random;
 use crate::routing::client_address::TrustedProxies;
 use crate::routing::host::Host;
 use crate::routing::normal_path::NormalPath;
@@ -29,17 +31,11 @@ pub struct Sanitiser {
     ids: RequestIds,
 }
 
-/// Makes request ids: unique, and no secret.
-#[derive(Debug)]
-struct RequestIds {
-    process: u64,
-    next: AtomicU64,
-}
-
 /// A request as it arrived, clean.
 #[derive(Debug)]
 pub struct Sanitised {
     pub arrival: Arrival,
+    pub request_id: RequestId,
     pub query: Option<String>,
     pub forwarded: Forwarded,
 }
@@ -49,13 +45,12 @@ pub struct Sanitised {
 pub struct Insane {
     pub denial: Denial,
     pub client: IpAddr,
-    pub request_id: String,
+    pub request_id: RequestId,
 }
 
 impl Sanitiser {
     pub fn new(trusted: TrustedProxies, authorization: AuthorizationRules, random: &dyn Random) -> Self {
-        let ids = RequestIds { process: u64::from_be_bytes(random::bytes(random)), next: AtomicU64::new(0) };
-        Self { trusted, reserved: ReservedNames::default(), authorization, ids }
+        Self { trusted, reserved: ReservedNames::default(), authorization, ids: RequestIds::new(random) }
     }
 
     pub fn sanitise(&self, request: &mut RequestHeader, peer: IpAddr, tls: bool) -> Result<Sanitised, Insane> {
@@ -63,24 +58,32 @@ impl Sanitiser {
         let trusted = self.trusted.contains(peer);
         let client = self.client(request, peer);
         let request_id = self.request_id(request, trusted);
-        let forwarded = forwarded(request, peer, client, trusted, tls);
         let insane = |denial| Insane { denial, client, request_id: request_id.clone() };
+        let from_proxy = trusted.then(|| FromProxy::read(request, peer));
         self.strip(request);
         refuse_method(request.method.as_str()).map_err(insane)?;
-        let host = host(request).map_err(insane)?;
+        let (host, named) = host(request).map_err(insane)?;
         let path = NormalPath::parse(request.uri.path().as_bytes()).map_err(|_| insane(Denial::BadPath))?;
         let query = request.uri.query().map(str::to_owned);
-        let forwarded =
-            Forwarded { host: forwarded.host.clone().unwrap_or_else(|| host.1.clone()), ..forwarded.into() };
+        let here = if tls { HeaderValue::from_static("https") } else { HeaderValue::from_static("http") };
+        let client_text = as_value(client.to_string());
+        let forwarded = match from_proxy {
+            Some(FromProxy { for_chain, proto, host }) => {
+                Forwarded { client: client_text, for_chain, proto: proto.unwrap_or(here), host: host.unwrap_or(named) }
+            }
+            // The client is the peer itself.
+            None => Forwarded { for_chain: client_text.clone(), client: client_text, proto: here, host: named },
+        };
         let arrival = Arrival {
             method: request.method.as_str().to_owned(),
-            host: Some(host.0),
+            host: Some(host),
             path,
             credentials: self.credentials(request),
             client,
-            request_id,
         };
-        Ok(Sanitised { arrival, query, forwarded })
+        // Nothing asks any more what the target looked like, or a name.
+        forget_spelling(request);
+        Ok(Sanitised { arrival, request_id, query, forwarded })
     }
 
     fn client(&self, request: &RequestHeader, peer: IpAddr) -> IpAddr {
@@ -90,12 +93,9 @@ impl Sanitiser {
     }
 
     /// Kept from a trusted proxy when it is a plain word, else made.
-    fn request_id(&self, request: &RequestHeader, trusted: bool) -> String {
-        let given = request.headers.get("x-request-id").filter(|_| trusted).and_then(|value| value.to_str().ok());
-        let plain = |id: &&str| {
-            (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-        };
-        given.filter(plain).map_or_else(|| self.ids.make(), str::to_owned)
+    fn request_id(&self, request: &RequestHeader, trusted: bool) -> RequestId {
+        let given = request.headers.get("x-request-id").filter(|_| trusted).and_then(RequestId::given);
+        given.unwrap_or_else(|| self.ids.make())
     }
 
     fn strip(&self, request: &mut RequestHeader) {
@@ -122,66 +122,45 @@ impl Sanitiser {
     }
 }
 
-impl RequestIds {
-    fn make(&self) -> String {
-        format!("{:016x}{:016x}", self.process, self.next.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
-/// Forwarding facts before the host is known.
+/// What a trusted proxy says of the request. It is passed on, with the proxy's own address added.
 struct FromProxy {
-    for_chain: String,
-    client: String,
-    proto: &'static str,
-    host: Option<String>,
+    for_chain: HeaderValue,
+    proto: Option<HeaderValue>,
+    host: Option<HeaderValue>,
 }
 
-impl From<FromProxy> for Forwarded {
-    fn from(facts: FromProxy) -> Self {
+impl FromProxy {
+    fn read(request: &RequestHeader, peer: IpAddr) -> Self {
+        let mut chain = String::new();
+        for value in request.headers.get_all("x-forwarded-for") {
+            if let Ok(text) = value.to_str() {
+                chain.push_str(text);
+                chain.push_str(", ");
+            }
+        }
+        chain.push_str(&peer.to_string());
+        let get = |name| request.headers.get(name);
         Self {
-            for_chain: facts.for_chain,
-            client: facts.client,
-            proto: facts.proto,
-            host: facts.host.unwrap_or_default(),
+            for_chain: as_value(chain),
+            proto: get("x-forwarded-proto").filter(|proto| *proto == "https" || *proto == "http").cloned(),
+            host: get("x-forwarded-host").filter(|host| Host::parse(host.as_bytes()).is_ok()).cloned(),
         }
     }
 }
 
-/// What a trusted proxy says is passed on with the peer added; from anybody else it is set anew.
-fn forwarded(request: &RequestHeader, peer: IpAddr, client: IpAddr, trusted: bool, tls: bool) -> FromProxy {
-    let here = if tls { "https" } else { "http" };
-    if !trusted {
-        // The client is the peer itself.
-        let client = client.to_string();
-        return FromProxy { for_chain: client.clone(), client, proto: here, host: None };
-    }
-    let mut chain = String::new();
-    for value in request.headers.get_all("x-forwarded-for") {
-        if let Ok(text) = value.to_str() {
-            chain.push_str(text);
-            chain.push_str(", ");
-        }
-    }
-    chain.push_str(&peer.to_string());
-    let proto = match request.headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok()) {
-        Some("https") => "https",
-        Some("http") => "http",
-        _ => here,
-    };
-    let host = request.headers.get("x-forwarded-host").and_then(|value| value.to_str().ok());
-    let host = host.filter(|host| Host::parse(host.as_bytes()).is_ok()).map(str::to_owned);
-    FromProxy { for_chain: chain, client: client.to_string(), proto, host }
+/// Of a text that can be one: addresses, and what was read from a field.
+fn as_value(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// Exactly one `Host`, and the same authority in an absolute-form target. Also gives the field's text.
-fn host(request: &RequestHeader) -> Result<(Host, String), Denial> {
+/// Exactly one `Host`, and the same authority in an absolute-form target. Also gives the field's value.
+fn host(request: &RequestHeader) -> Result<(Host, HeaderValue), Denial> {
     let mut values = request.headers.get_all("host").iter();
     let (Some(value), None) = (values.next(), values.next()) else { return Err(Denial::BadHost) };
     let host = Host::parse(value.as_bytes()).map_err(|_| Denial::BadHost)?;
-    let text = value.to_str().map_err(|_| Denial::BadHost)?.to_owned();
     match target_authority(request.raw_path()) {
-        Some(authority) if !authority.eq_ignore_ascii_case(text.as_bytes()) => Err(Denial::BadHost),
-        _ => Ok((host, text)),
+        Some(authority) if !authority.eq_ignore_ascii_case(value.as_bytes()) => Err(Denial::BadHost),
+        _ => Ok((host, value.clone())),
     }
 }
 

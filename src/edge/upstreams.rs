@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::HeaderValue;
 use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 
 use crate::domain::clock::{Clock, Timestamp};
@@ -43,6 +44,7 @@ pub struct Upstreams {
 
 pub struct Upstream {
     spec: UpstreamSpec,
+    host: Option<HeaderValue>,
     next: AtomicUsize,
     resolved: Mutex<HashMap<usize, (Timestamp, Vec<SocketAddr>)>>,
 }
@@ -118,11 +120,12 @@ impl Upstreams {
 
 impl Upstream {
     fn new(spec: UpstreamSpec) -> Self {
-        Self { spec, next: AtomicUsize::new(0), resolved: Mutex::default() }
+        let host = spec.host.as_deref().and_then(|host| HeaderValue::from_str(host).ok());
+        Self { spec, host, next: AtomicUsize::new(0), resolved: Mutex::default() }
     }
 
-    pub fn host(&self) -> Option<&str> {
-        self.spec.host.as_deref()
+    pub const fn host(&self) -> Option<&HeaderValue> {
+        self.host.as_ref()
     }
 
     /// How many servers there are to try.

@@ -1,20 +1,22 @@
 //! Making, changing and revoking API keys.
 
+mod description;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::description::{described, difference};
 use super::auditor::Auditor;
-use super::difference::Difference;
 use super::grants::Beyond;
 use crate::crypto::digest::sha256;
-use crate::domain::api_key::{
-    ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery, KeyTerms, KeyUsage, PresentedKey, Replacement,
-};
+use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyQuery, KeyUsage, Replacement};
 use crate::domain::audit::{AuditAction, AuditEvent, Initiator};
 use crate::domain::change::Change;
 use crate::domain::clock::{Clock, Timestamp};
-use crate::domain::key_reach::RouteNames;
+use crate::domain::key_owner::KeyOwner;
+use crate::domain::key_terms::KeyTerms;
 use crate::domain::mail::OutboxEntry;
+use crate::domain::presented_key::PresentedKey;
 use crate::domain::random::{self, Random};
 use crate::domain::scope::ScopeSet;
 use crate::storage::StoreError;
@@ -178,17 +180,7 @@ impl KeyAdministration {
         changes.name = changes.name.as_deref().map(checked_name).transpose()?;
         changes.expires_at = changes.expires_at.map(|at| checked_expiry(at, now)).transpose()?;
         let after = changes.applied_to(key);
-        let difference = Difference::default()
-            .field("name", &key.name, &after.name)
-            .values("expires", &expiry_text(key), &expiry_text(&after))
-            .values("scopes", &key.scopes, &after.scopes)
-            .values("networks", &key.terms.reach.networks, &after.terms.reach.networks)
-            .values("routes", &lines(&key.terms.reach.routes), &lines(&after.terms.reach.routes))
-            .values("methods", &key.terms.reach.methods, &after.terms.reach.methods)
-            .values("idle days", &or_none(key.terms.idle.as_ref()), &or_none(after.terms.idle.as_ref()))
-            .values("rate", &or_none(key.terms.rate.as_ref()), &or_none(after.terms.rate.as_ref()))
-            .values("quota", &or_none(key.terms.quota.as_ref()), &or_none(after.terms.quota.as_ref()))
-            .field("labels", &key.terms.labels, &after.terms.labels);
+        let difference = difference(key, &after);
         if difference.is_empty() && key.revoked.is_none() {
             return Ok(after);
         }
@@ -287,40 +279,4 @@ fn change_of(key: &ApiKey, event: AuditEvent) -> Change {
         Some(user) => event.about(user),
         None => event,
     })
-}
-
-/// A name is not told: somebody writes the key itself there sooner or later.
-fn described(key: &ApiKey) -> String {
-    let owner = match key.owner.user() {
-        Some(user) => format!("user:{user}"),
-        None => format!("service:{}", key.owner),
-    };
-    let reach = &key.terms.reach;
-    let mut text = format!("owner {owner}; expires [{}]; scopes [{}]", expiry_text(key), key.scopes);
-    for (name, value) in [
-        ("networks", reach.networks.to_string()),
-        ("routes", lines(&reach.routes)),
-        ("methods", reach.methods.to_string()),
-        ("idle days", key.terms.idle.map(|days| days.to_string()).unwrap_or_default()),
-        ("rate", key.terms.rate.map(|rate| rate.to_string()).unwrap_or_default()),
-        ("quota", key.terms.quota.map(|quota| quota.to_string()).unwrap_or_default()),
-    ] {
-        if !value.is_empty() {
-            text.push_str(&format!("; {name} [{value}]"));
-        }
-    }
-    text
-}
-
-/// On one line.
-fn lines(routes: &RouteNames) -> String {
-    routes.to_string().replace('\n', "; ")
-}
-
-fn or_none(limit: Option<&impl ToString>) -> String {
-    limit.map_or_else(|| "none".to_owned(), ToString::to_string)
-}
-
-fn expiry_text(key: &ApiKey) -> String {
-    key.expires_at.map_or_else(|| "never".to_owned(), Timestamp::rfc3339)
 }

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use super::api_keys::{Expiry, KeyAdministration, KeyError, NewKey, Rotated};
 use super::grants::{Administrator, Beyond};
-use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyOwner, KeyQuery, KeyTerms, PresentedKey};
+use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyQuery};
 use crate::domain::audit::{AuditAction, AuditEvent};
 use crate::domain::denial::Denial;
+use crate::domain::key_owner::KeyOwner;
+use crate::domain::key_terms::KeyTerms;
+use crate::domain::presented_key::PresentedKey;
 use crate::domain::role::Roles;
 use crate::domain::user::{User, UserId};
 use crate::storage::StoreError;

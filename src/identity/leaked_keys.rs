@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::api_keys::{KeyAdministration, KeyError};
 use super::notices::{Notice, Notices};
 use crate::crypto::key_digest::digest_of;
-use crate::domain::api_key::{ApiKey, PresentedKey};
+use crate::domain::api_key::ApiKey;
 use crate::domain::audit::Initiator;
+use crate::domain::presented_key::PresentedKey;
 use crate::storage::api_keys::ApiKeys;
 
 pub struct LeakedKeys {

@@ -1,6 +1,7 @@
 //! Who exists and what do they hold? Issues, changes and revokes; never decides about a request.
 
 pub mod api_keys;
+pub mod audit_view;
 pub mod auditor;
 pub mod code_check;
 pub mod difference;

@@ -9,9 +9,12 @@
 //! Everything is counted before it is judged, costs the same whoever is named, and what a sign-in uses up and makes is
 //! one transaction.
 
+mod challenge;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::challenge::{ChallengeRules, Ticket};
 use super::auditor::Auditor;
 use super::code_check::Shown;
 use super::factor_confirmation::{FactorConfirmation, Matched, NotShown};
@@ -19,7 +22,6 @@ use super::guess_guard::{Counted, GuessGuard, NotNow};
 use super::notices::{Notice, Notices};
 use super::passwords::{Passwords, Unfit};
 use super::token_mint::{TokenMint, TokenPair};
-use crate::crypto::digest::sha256;
 use crate::crypto::keyed_digest::KeyedDigest;
 use crate::crypto::password::Verdict;
 use crate::domain::audit::{AuditAction, Initiator};
@@ -27,7 +29,6 @@ use crate::domain::challenge::Challenge;
 use crate::domain::change::Change;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::denial::Denial;
-use crate::domain::digest::Digest;
 use crate::domain::factor_proof::FactorProof;
 use crate::domain::guess_subject::GuessSubject;
 use crate::domain::mail::OutboxEntry;
@@ -47,13 +48,6 @@ pub enum SignedIn {
     Pair(UserId, TokenPair),
     /// A second factor is asked for.
     Challenged(UserId, Ticket),
-}
-
-/// Shows that a password was right a moment ago.
-#[derive(Debug)]
-pub struct Ticket {
-    pub text: Secret<String>,
-    pub lifetime: Duration,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -96,15 +90,6 @@ impl SignInError {
             NotShown::Store(error) => Self::Store(error),
         }
     }
-}
-
-/// How long a challenge is good for, and for how many codes.
-#[derive(Clone, Copy, Debug)]
-pub struct ChallengeRules {
-    pub lifetime: Duration,
-    pub attempts: u32,
-    /// Whether who has a second factor is asked for it. One that is shown unasked must hold all the same.
-    pub demanded: bool,
 }
 
 /// What a sign-in asks of.
@@ -181,47 +166,6 @@ impl SignInDesk {
         done
     }
 
-    /// The second step: the ticket of the first, and a code.
-    pub async fn answer(
-        &self,
-        ticket: &Secret<String>,
-        shown: &Shown,
-        by: &Initiator,
-    ) -> Result<SignedIn, SignInError> {
-        let digest = ticket_digest(ticket);
-        let most = self.challenge_rules.attempts;
-        let Some(found) = self.challenges.find(&digest, most, self.clock.now()).await? else {
-            // Any that is kept, however old and often tried, tells whose it is.
-            let kept = self.challenges.find(&digest, u32::MAX, Timestamp::from_micros(i64::MIN)).await?;
-            return Err(self.challenge_invalid(kept.as_ref().map(|kept| &kept.user_id), by).await);
-        };
-        let user = self.users.find_fresh(&found.user_id).await?.filter(|user| user.is_active);
-        let Some(user) = user else {
-            return Err(self.challenge_invalid(Some(&found.user_id), by).await);
-        };
-        // Before the attempt is counted against the challenge: whoever is told to wait has not tried.
-        let codes = self.count_code(&user.id, by).await?;
-        match self.challenges.attempt(&digest, most, self.clock.now()).await {
-            Ok(Some(challenge)) => self.past_code(&user, shown, Some(&challenge), codes, by).await,
-            refused => {
-                self.guard.give_back(&codes).await;
-                match refused {
-                    Err(error) => Err(error.into()),
-                    Ok(_) => Err(self.challenge_invalid(Some(&user.id), by).await),
-                }
-            }
-        }
-    }
-
-    /// Tells the audit of a challenge that is good no more. A ticket that nobody was given is told of nobody, and by whoever
-    /// likes: it leaves no trace there.
-    async fn challenge_invalid(&self, user: Option<&UserId>, by: &Initiator) -> SignInError {
-        let Some(user) = user else { return SignInError::ChallengeInvalid };
-        let event = self.auditor.refused(by, AuditAction::SecondFactorCheck, Denial::ChallengeInvalid.reason());
-        let told = self.auditor.append(&event.about(user)).await;
-        told.err().map_or(SignInError::ChallengeInvalid, SignInError::Store)
-    }
-
     async fn count_code(&self, user: &UserId, by: &Initiator) -> Result<Counted, SignInError> {
         self.factor.count(user, by).await.map_err(|why| SignInError::not_shown(user, why))
     }
@@ -251,23 +195,6 @@ impl SignInDesk {
             Some(user) => GuessSubject::Account(user.id.clone()),
             None => GuessSubject::Name(self.names.of(username.as_bytes())),
         }
-    }
-
-    async fn challenge(&self, user: &User, counted: &Counted) -> Result<SignedIn, SignInError> {
-        let now = self.clock.now();
-        let text = Secret::new(random::token(self.random.as_ref()));
-        let lifetime = self.challenge_rules.lifetime;
-        let challenge = Challenge {
-            digest: ticket_digest(&text),
-            user_id: user.id.clone(),
-            password_changed_at: user.password_changed_at,
-            created_at: now,
-            expires_at: now.plus(lifetime),
-            attempts: 0,
-        };
-        // The password was right, and that is all that was counted so far.
-        self.challenges.insert(&challenge, &counted.forgiven()).await?;
-        Ok(SignedIn::Challenged(user.id.clone(), Ticket { text, lifetime }))
     }
 
     async fn open(
@@ -358,8 +285,4 @@ impl SignInDesk {
             let _ = self.users.upgrade_password(&user.id, &user.password, &better).await;
         }
     }
-}
-
-fn ticket_digest(ticket: &Secret<String>) -> Digest {
-    sha256(ticket.expose().as_bytes())
 }

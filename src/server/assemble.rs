@@ -1,10 +1,8 @@
 //! Who gets whom. Settings reach the parts here and nowhere else.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::runtime::Handle;
 
 use super::desks::{self, Footing};
 use super::foundation::Foundation;
@@ -13,6 +11,8 @@ use super::keyrings::{Keyrings, read_keys};
 use super::logs::{access_log, audit_log};
 use super::mail::MailRoom;
 use super::open_files;
+use super::part::Part;
+use super::route_table::routes;
 use super::start_error::StartError;
 use crate::access::gatekeeper::{CredentialRule, Gatekeeper};
 use crate::access::key_check::KeyCheck;
@@ -21,12 +21,12 @@ use crate::access::request_limits::{GeneralLimits, RequestLimits};
 use crate::access::slow_keys::SlowKeyCheck;
 use crate::access::token_check::TokenCheck;
 use crate::access::voucher::Voucher;
-use crate::api::context::Services;
-use crate::api::router::Api;
-use crate::config::settings::{self, Compatibility, HeaderPreset, Settings, Upstream};
+use crate::config::settings::{self, Compatibility, HeaderPreset, LogPlace, Settings, Signing, Upstream};
 use crate::crypto::assertion::AssertionWriter;
 use crate::crypto::tokens::{Keys, Tokens};
+use crate::domain::access_policy::SecondFactorDuty;
 use crate::domain::credential::AuthorizationRules;
+use crate::domain::role::Roles;
 use crate::domain::token::TokenRules;
 use crate::edge::body::BodyLimits;
 use crate::edge::identity_headers::{HeaderNames, IdentityHeaders};
@@ -39,9 +39,7 @@ use crate::identity::passwords::Passwords;
 use crate::jobs::delete_expired::DeleteExpired;
 use crate::jobs::send_mail::SendMail;
 use crate::routing::client_address::TrustedProxies;
-use crate::routing::host::HostPattern;
-use crate::routing::route::Route;
-use crate::routing::table::RouteTable;
+use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::audit_log::AuditLog;
 
 /// For stores, logs, listeners and the operators' own connections.
@@ -52,26 +50,44 @@ pub struct Assembly {
     pub settings: Arc<Settings>,
     pub regime: Arc<Regime>,
     pub wire: Arc<WireSettings>,
-    pub keyrings: Keyrings,
-    pub passwords: Arc<Passwords>,
-    miss_budget: Arc<MissBudget>,
-    pub audit_log: Arc<AuditLog>,
+    pub keyrings: KeyringsPart,
+    pub passwords: Part<settings::Passwords, Arc<Passwords>>,
+    token_check: Part<TokenTerms, Arc<TokenCheck>>,
+    miss_budget: MissBudgetPart,
+    key_check: Part<(Roles, MissBudgetPart), Arc<KeyCheck>>,
+    pub audit_log: Part<LogPlace, Arc<AuditLog>>,
+    access_log: Part<LogPlace, Arc<AccessLog>>,
+    identity: Part<(settings::IdentityHeaders, KeyringsPart), Arc<IdentityHeaders>>,
     pub delete_expired: DeleteExpired,
     pub send_mail: SendMail,
+}
+
+type KeyringsPart = Part<Signing, Keyrings>;
+/// Made from so many a second, and the burst.
+type MissBudgetPart = Part<(u32, u32), Arc<MissBudget>>;
+
+/// What tokens are checked by. What is remembered of them was derived from roles; whoever loses one loses its scopes at once.
+#[derive(Clone, PartialEq)]
+struct TokenTerms {
+    tokens: settings::Tokens,
+    compatibility: Compatibility,
+    roles: Roles,
+    second_factor: SecondFactorDuty,
+    cache_bytes: u64,
+    keyrings: KeyringsPart,
 }
 
 /// The one in force.
 pub type InForce = Arc<ArcSwap<Assembly>>;
 
-/// Puts together what `settings` say, on the foundation that is there. What does not differ from `before` is taken over
-/// with all that it remembers.
+/// Puts together what `settings` say, on the foundation that is there. Each [`Part`] of `before` that would be made from the
+/// same again is taken over.
 pub async fn assemble(
     settings: &Settings,
     foundation: &Foundation,
     before: Option<&Assembly>,
 ) -> Result<Assembly, StartError> {
     let Foundation { nature, stores, remembering, metrics, .. } = foundation;
-    let same = Unchanged { settings, before };
     let mail_room = MailRoom::open(&settings.mail)?;
     let master_keys = Arc::new(ground::master_keys(settings)?);
     // Read in any case: a master key that opens nothing is to be noticed before it is in force.
@@ -79,63 +95,63 @@ pub async fn assemble(
     if master_keys.current_id() != foundation.master_key_id {
         return Err(StartError::RestartNeeded("secrets.master_key"));
     }
-    let keyrings = match same.by(|settings| &settings.tokens.signing) {
-        Some(before) => before.keyrings.clone(),
-        None => Keyrings { tokens: Keys::new(token_keys), assertions: Keys::new(assertion_keys) },
-    };
-    let passwords = match same.by(|settings| &settings.passwords) {
-        Some(before) => Arc::clone(&before.passwords),
-        None => ground::passwords(&settings.passwords, nature)?,
-    };
+    let signing = settings.tokens.signing.clone();
+    let keyrings = Part::kept_or_made(before.map(|before| &before.keyrings), signing, |_| {
+        Ok(Keyrings { tokens: Keys::new(token_keys), assertions: Keys::new(assertion_keys) })
+    })?;
+    let passwords =
+        Part::kept_or_made(before.map(|before| &before.passwords), settings.passwords.clone(), |passwords| {
+            ground::passwords(passwords, nature)
+        })?;
 
-    let tokens = Tokens::new(keyrings.tokens.clone(), token_rules(settings));
     let serial = &foundation.serial;
-    // What is remembered of tokens and keys was derived from roles; whoever loses one loses its scopes at once.
-    let token_check = same
-        .by(|settings| (&settings.tokens, settings.compatibility, &settings.roles, settings.second_factor.required));
-    let token_check = match token_check {
-        Some(before) => Arc::clone(before.regime.gatekeeper.tokens()),
-        None => Arc::new(TokenCheck::new(
-            tokens.clone(),
+    let terms = TokenTerms {
+        tokens: settings.tokens.clone(),
+        compatibility: settings.compatibility,
+        roles: settings.roles.clone(),
+        second_factor: settings.second_factor.required,
+        cache_bytes: settings.cache.bytes,
+        keyrings: keyrings.clone(),
+    };
+    let tokens = terms.tokens();
+    let token_check = Part::kept_or_made(before.map(|before| &before.token_check), terms, |terms| {
+        Ok(Arc::new(TokenCheck::new(
+            terms.tokens(),
             Arc::clone(&remembering.sessions),
             Arc::clone(&remembering.users),
-            settings.roles.clone(),
-            settings.second_factor.required,
-            settings.cache.bytes,
+            terms.roles.clone(),
+            terms.second_factor,
+            terms.cache_bytes,
             Arc::clone(serial),
-        )),
-    };
-    let budget = same.by(|settings| (settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst));
-    let miss_budget = match budget {
-        Some(before) => Arc::clone(&before.miss_budget),
-        None => Arc::new(MissBudget::new(settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst)),
-    };
-    let key_check = same
-        .by(|settings| (&settings.roles, settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst));
-    let key_check = match key_check {
-        Some(before) => Arc::clone(before.regime.gatekeeper.keys()),
-        None => Arc::new(KeyCheck::new(
+        )))
+    })?;
+    let rate = (settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst);
+    let miss_budget = Part::kept_or_made(before.map(|before| &before.miss_budget), rate, |(per_second, burst)| {
+        Ok(Arc::new(MissBudget::new(*per_second, *burst)))
+    })?;
+    let from = (settings.roles.clone(), miss_budget.clone());
+    let key_check = Part::kept_or_made(before.map(|before| &before.key_check), from, |(roles, miss_budget)| {
+        Ok(Arc::new(KeyCheck::new(
             Arc::clone(&remembering.api_keys),
             SlowKeyCheck::new(Arc::clone(&stores.slow_keys)).map_err(|e| StartError::Process(e.to_string()))?,
             Arc::clone(&remembering.users),
-            settings.roles.clone(),
-            Arc::clone(&miss_budget),
+            roles.clone(),
+            Arc::clone(miss_budget),
             foundation.key_tally.clone(),
             Arc::clone(serial),
-        )),
-    };
+        )))
+    })?;
     let gatekeeper = Arc::new(Gatekeeper::new(
-        token_check,
-        key_check,
+        Arc::clone(&token_check),
+        Arc::clone(&key_check),
         credential_rule(settings),
         Arc::clone(&nature.clock),
         Arc::clone(serial),
     ));
 
-    let audit_log = match same.by(|settings| &settings.log.audit) {
-        Some(before) => Arc::clone(&before.audit_log),
-        None => Arc::new(audit_log(settings, metrics)?),
-    };
+    let audit_log = Part::kept_or_made(before.map(|before| &before.audit_log), settings.log.audit.clone(), |place| {
+        audit_log(place, metrics).map(Arc::new)
+    })?;
     let desks = desks::set_up(Footing {
         settings,
         nature,
@@ -159,14 +175,16 @@ pub async fn assemble(
     let services = desks.services;
     let (api, table) = routes(settings, services, &foundation.handlers)?;
 
-    let recorder = Recorder {
-        metrics: Arc::clone(metrics),
-        log: match same.by(|settings| &settings.log.access) {
-            Some(before) => Arc::clone(&before.regime.recorder.log),
-            None => Arc::new(access_log(settings, metrics)?),
-        },
-        clock: Arc::clone(&nature.clock),
-    };
+    let access_log =
+        Part::kept_or_made(before.map(|before| &before.access_log), settings.log.access.clone(), |place| {
+            access_log(place, metrics).map(Arc::new)
+        })?;
+    let recorder =
+        Recorder { metrics: Arc::clone(metrics), log: Arc::clone(&access_log), clock: Arc::clone(&nature.clock) };
+    let from = (settings.identity.clone(), keyrings.clone());
+    let identity = Part::kept_or_made(before.map(|before| &before.identity), from, |(identity, keyrings)| {
+        Ok(Arc::new(identity_headers(identity, keyrings.assertions.clone(), nature)))
+    })?;
     let regime = Regime {
         sanitiser: Sanitiser::new(
             TrustedProxies::new(settings.trusted_proxies.clone()),
@@ -187,10 +205,7 @@ pub async fn assemble(
             Arc::clone(&foundation.counters),
         ),
         api,
-        identity: match same.by(|settings| (&settings.identity, &settings.tokens.signing)) {
-            Some(before) => Arc::clone(&before.regime.identity),
-            None => Arc::new(identity_headers(settings, keyrings.assertions.clone(), nature)),
-        },
+        identity: Arc::clone(&identity),
         upstreams: Upstreams::new(
             upstreams(&settings.upstreams),
             Arc::clone(&nature.clock),
@@ -232,8 +247,12 @@ pub async fn assemble(
         wire: Arc::new(wire),
         keyrings,
         passwords,
+        token_check,
         miss_budget,
+        key_check,
         audit_log,
+        access_log,
+        identity,
         delete_expired,
         send_mail,
     })
@@ -253,48 +272,17 @@ fn connection_bounds(settings: &Settings) -> ConnectionBounds {
     ConnectionBounds { most: most.min(room.max(1)), most_per_network, exempt: settings.trusted_proxies.clone() }
 }
 
-/// What may be taken over from the configuration before.
-struct Unchanged<'a> {
-    settings: &'a Settings,
-    before: Option<&'a Assembly>,
-}
-
-impl<'a> Unchanged<'a> {
-    /// The assembly before, if what `part` shows of the settings is as it was.
-    fn by<T: PartialEq>(&self, part: impl Fn(&'a Settings) -> T) -> Option<&'a Assembly> {
-        self.before.filter(|before| part(&before.settings) == part(self.settings))
-    }
-}
-
-/// The configured routes and our own, in one table, and the router behind our own.
-fn routes(settings: &Settings, services: Services, runtime: &Handle) -> Result<(Api, RouteTable), StartError> {
-    let faulty = |fault: String| StartError::Routes(fault);
-    let settings::Api { prefix, docs } = &settings.api;
-    let (api, own) = Api::build(prefix, *docs, settings.second_factor.administration, services, runtime.clone())
-        .map_err(|e| faulty(e.to_string()))?;
-    let table = table(settings, own)?;
-    Ok((api, table))
-}
-
-/// The route table for `settings`, with the gateway's `own` routes in it: on every host that any route is for, because a
-/// host with routes of its own is asked before the routes for any host.
-pub fn table(settings: &Settings, own: Vec<Route>) -> Result<RouteTable, StartError> {
-    let hosts: HashSet<&HostPattern> =
-        settings.routes.iter().map(|route| &route.host).chain([&HostPattern::Any]).collect();
-    let own = hosts.into_iter().flat_map(|host| own.iter().map(|route| Route { host: host.clone(), ..route.clone() }));
-    let all = own.chain(settings.routes.iter().cloned());
-    RouteTable::build(all).map_err(|overlap| StartError::Routes(overlap.to_string()))
-}
-
-fn token_rules(settings: &Settings) -> TokenRules {
-    let tokens = &settings.tokens;
-    TokenRules {
-        issuer: tokens.issuer.clone(),
-        audience: tokens.audience.clone(),
-        leeway: tokens.leeway,
-        strict: settings.compatibility == Compatibility::None,
-        max_access_lifetime: tokens.access_lifetime,
-        max_refresh_lifetime: tokens.refresh_lifetime,
+impl TokenTerms {
+    fn tokens(&self) -> Tokens {
+        let rules = TokenRules {
+            issuer: self.tokens.issuer.clone(),
+            audience: self.tokens.audience.clone(),
+            leeway: self.tokens.leeway,
+            strict: self.compatibility == Compatibility::None,
+            max_access_lifetime: self.tokens.access_lifetime,
+            max_refresh_lifetime: self.tokens.refresh_lifetime,
+        };
+        Tokens::new(self.keyrings.tokens.clone(), rules)
     }
 }
 
@@ -316,8 +304,7 @@ pub const fn header_names(preset: HeaderPreset) -> HeaderNames {
     }
 }
 
-fn identity_headers(settings: &Settings, keys: Keys, nature: &Nature) -> IdentityHeaders {
-    let identity = &settings.identity;
+fn identity_headers(identity: &settings::IdentityHeaders, keys: Keys, nature: &Nature) -> IdentityHeaders {
     let writer = AssertionWriter { issuer: identity.assertion_issuer.clone(), lifetime: identity.assertion_lifetime };
     let voucher = identity.assertion.then(|| Voucher::new(writer, keys, Arc::clone(&nature.random)));
     IdentityHeaders::new(header_names(identity.preset), voucher)

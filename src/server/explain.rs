@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::assemble::{header_names, table};
+use super::assemble::header_names;
+use super::route_table::table;
 use super::start_error::StartError;
 use crate::api::endpoints;
 use crate::api::router::routes_to;

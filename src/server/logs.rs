@@ -3,18 +3,18 @@
 use prometheus::IntCounter;
 
 use super::start_error::StartError;
-use crate::config::settings::{LogPlace, Settings};
+use crate::config::settings::LogPlace;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::audit_log::AuditLog;
 use crate::telemetry::line_log::LineLog;
 use crate::telemetry::metrics::Metrics;
 
-pub fn audit_log(settings: &Settings, metrics: &Metrics) -> Result<AuditLog, StartError> {
-    line_log(&settings.log.audit, metrics.audit_log_dropped.clone()).map(AuditLog::new)
+pub fn audit_log(place: &LogPlace, metrics: &Metrics) -> Result<AuditLog, StartError> {
+    line_log(place, metrics.audit_log_dropped.clone()).map(AuditLog::new)
 }
 
-pub fn access_log(settings: &Settings, metrics: &Metrics) -> Result<AccessLog, StartError> {
-    line_log(&settings.log.access, metrics.access_log_dropped.clone())
+pub fn access_log(place: &LogPlace, metrics: &Metrics) -> Result<AccessLog, StartError> {
+    line_log(place, metrics.access_log_dropped.clone())
 }
 
 fn line_log(place: &LogPlace, dropped: IntCounter) -> Result<LineLog, StartError> {

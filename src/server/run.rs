@@ -34,8 +34,9 @@ use crate::edge::ops::{Ops, Readiness};
 use crate::edge::wire::GuardedApp;
 use crate::jobs::follow_invalidations::FollowInvalidations;
 use crate::storage::invalidations::{Heed, Invalidations};
+use crate::telemetry::cache_metrics::CacheName;
 use crate::telemetry::diagnostics;
-use crate::telemetry::metrics::{CacheName, Metrics};
+use crate::telemetry::metrics::Metrics;
 use crate::telemetry::panics;
 
 /// How long connections get to hear `Connection: close` before the door shuts.
@@ -141,13 +142,13 @@ impl Running {
                     metrics.panics.reset();
                     metrics.panics.inc_by(panics::count());
                     metrics.hashing_waiting.set(i64::try_from(assembly.passwords.waiting()).unwrap_or(i64::MAX));
-                    metrics.cache_holds(CacheName::Tokens, assembly.regime.gatekeeper.token_bytes_held());
+                    metrics.caches.holds(CacheName::Tokens, assembly.regime.gatekeeper.token_bytes_held());
                     let (addresses, callers) = grounds.counters.held();
-                    metrics.limits_count(addresses, callers);
-                    metrics.limits_local.set(i64::from(grounds.counters.is_alone()));
-                    metrics.connections.set(i64::try_from(grounds.connections.open()).unwrap_or(i64::MAX));
+                    metrics.limits.count(addresses, callers);
+                    metrics.limits.local.set(i64::from(grounds.counters.is_alone()));
+                    metrics.limits.connections.set(i64::try_from(grounds.connections.open()).unwrap_or(i64::MAX));
                     let (in_all, per_network) = grounds.connections.refused();
-                    metrics.connections_refused(in_all, per_network);
+                    metrics.limits.connections_refused(in_all, per_network);
                     if let Some(shared) = &grounds.shared {
                         shared.refresh();
                     }

@@ -2,15 +2,14 @@
 
 use std::borrow::Cow;
 
-use serde::Serialize;
-
-use super::line_log::LineLog;
+use super::line_log::{Line, LineLog};
 
 /// Written once for each request.
 pub type AccessLog = LineLog;
 
 /// What is said about one request. Nothing in here is a credential; texts from outside are cut by whoever fills it in.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(serde::Serialize))]
 pub struct AccessLine<'a> {
     /// RFC 3339, UTC: when the request arrived.
     pub time: String,
@@ -20,34 +19,92 @@ pub struct AccessLine<'a> {
     pub host: &'a str,
     pub path: &'a str,
     /// Names of query parameters, never their values.
-    #[serde(skip_serializing_if = "str::is_empty")]
+    #[cfg_attr(test, serde(skip_serializing_if = "str::is_empty"))]
     pub query: &'a str,
     pub status: u16,
     /// `ok`, or the reason of the refusal or failure.
     pub reason: &'a str,
     /// The code that the client was told.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub code: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub fault: Option<&'a str>,
     /// What the log may know beyond the reason code.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub detail: Option<&'a str>,
     pub route: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub upstream: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub subject: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub auth_method: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub key_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     pub session_id: Option<&'a str>,
     pub duration_us: u64,
     pub bytes_sent: u64,
-    #[serde(skip_serializing_if = "str::is_empty")]
+    #[cfg_attr(test, serde(skip_serializing_if = "str::is_empty"))]
     pub user_agent: &'a str,
+}
+
+/// By hand, and the same as `serde_json` writes it: this is done for every request, and the general way took twice as long.
+impl Line for AccessLine<'_> {
+    fn write_to(&self, line: &mut Vec<u8>) {
+        let text = |line: &mut Vec<u8>, name: &str, value: &str| {
+            line.extend_from_slice(name.as_bytes());
+            push_text(line, value);
+        };
+        let given = |line: &mut Vec<u8>, name: &str, value: Option<&str>| {
+            if let Some(value) = value {
+                text(line, name, value);
+            }
+        };
+        let filled = |line: &mut Vec<u8>, name: &str, value: &str| {
+            given(line, name, Some(value).filter(|value| !value.is_empty()));
+        };
+        let number = |line: &mut Vec<u8>, name: &str, value: u64| {
+            line.extend_from_slice(name.as_bytes());
+            // Into memory, which does not fail.
+            let _ = serde_json::to_writer(line, &value);
+        };
+        text(line, r#"{"time":"#, &self.time);
+        text(line, r#","request_id":"#, self.request_id);
+        text(line, r#","client":"#, &self.client);
+        text(line, r#","method":"#, self.method);
+        text(line, r#","host":"#, self.host);
+        text(line, r#","path":"#, self.path);
+        filled(line, r#","query":"#, self.query);
+        number(line, r#","status":"#, self.status.into());
+        text(line, r#","reason":"#, self.reason);
+        given(line, r#","code":"#, self.code);
+        given(line, r#","fault":"#, self.fault);
+        given(line, r#","detail":"#, self.detail);
+        text(line, r#","route":"#, self.route);
+        given(line, r#","upstream":"#, self.upstream);
+        given(line, r#","subject":"#, self.subject);
+        given(line, r#","auth_method":"#, self.auth_method);
+        given(line, r#","key_id":"#, self.key_id);
+        given(line, r#","session_id":"#, self.session_id);
+        number(line, r#","duration_us":"#, self.duration_us);
+        number(line, r#","bytes_sent":"#, self.bytes_sent);
+        filled(line, r#","user_agent":"#, self.user_agent);
+        line.push(b'}');
+    }
+}
+
+/// A string of JSON (RFC 8259 7).
+fn push_text(line: &mut Vec<u8>, value: &str) {
+    // Looked at to the end, so that many bytes are looked at together.
+    let escapes = value.bytes().fold(false, |found, byte| found | (byte < 0x20) | (byte == b'"') | (byte == b'\\'));
+    if escapes {
+        let _ = serde_json::to_writer(line, value);
+        return;
+    }
+    line.push(b'"');
+    line.extend_from_slice(value.as_bytes());
+    line.push(b'"');
 }
 
 /// Bytes from outside as text that is safe to look at. JSON escapes the control bytes of ASCII only; what else could
@@ -93,6 +150,7 @@ mod tests {
     use std::sync::mpsc;
 
     use prometheus::IntCounter;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -171,6 +229,40 @@ mod tests {
         }
         assert!(dropped.get() > 0);
         drop(release);
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_is_what_json_says(texts in prop::array::uniform5(any::<String>()), some in any::<bool>(), number in any::<u64>()) {
+            let [a, b, c, d, e] = texts.each_ref().map(String::as_str);
+            let option = |text| some.then_some(text);
+            let line = AccessLine {
+                time: a.to_owned(),
+                request_id: b,
+                client: c.into(),
+                method: d,
+                host: e,
+                path: b,
+                query: c,
+                status: number as u16,
+                reason: a,
+                code: option(a),
+                fault: option(b),
+                detail: option(c),
+                route: d,
+                upstream: option(d),
+                subject: option(e),
+                auth_method: option(a),
+                key_id: option(b),
+                session_id: option(c),
+                duration_us: number,
+                bytes_sent: number / 3,
+                user_agent: e,
+            };
+            let mut written = Vec::new();
+            line.write_to(&mut written);
+            prop_assert_eq!(String::from_utf8(written).unwrap(), serde_json::to_string(&line).unwrap());
+        }
     }
 
     #[test]

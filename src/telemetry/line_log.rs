@@ -12,12 +12,19 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use prometheus::IntCounter;
-use serde::Serialize;
 
 /// How much may wait to be written.
 const BUFFER_BYTES: usize = 4 * 1024 * 1024;
+/// Few lines are longer.
+const COMMON_BYTES: usize = 1024;
 /// How long a line waits at most before it is written.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Something to be said in one line.
+pub trait Line {
+    /// One JSON object, without the end of the line.
+    fn write_to(&self, line: &mut Vec<u8>);
+}
 
 #[derive(Debug)]
 struct Buffer {
@@ -65,12 +72,10 @@ impl LineLog {
         Ok(Self { shared: Some(shared), dropped, writer: Some(writer) })
     }
 
-    pub fn write(&self, line: &impl Serialize) {
+    pub fn write(&self, line: &impl Line) {
         let Some(shared) = &self.shared else { return };
-        let mut bytes = Vec::with_capacity(512);
-        if serde_json::to_writer(&mut bytes, line).is_err() {
-            return;
-        }
+        let mut bytes = Vec::with_capacity(COMMON_BYTES);
+        line.write_to(&mut bytes);
         bytes.push(b'\n');
         let mut buffer = shared.buffer.lock().unwrap_or_else(PoisonError::into_inner);
         if buffer.waiting.len() + bytes.len() > BUFFER_BYTES {

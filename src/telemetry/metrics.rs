@@ -6,53 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
-};
+use prometheus::{Encoder, Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
 
+use super::cache_metrics::CacheMetrics;
+use super::limit_metrics::LimitMetrics;
+use super::registrar::Registrar;
 use crate::domain::clock_step::StepDirection;
 use crate::domain::denial::Denial;
-use crate::domain::rate_limit::LimitName;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheName {
-    Users,
-    Sessions,
-    ApiKeys,
-    Tokens,
-}
-
-impl CacheName {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Users => "users",
-            Self::Sessions => "sessions",
-            Self::ApiKeys => "api_keys",
-            Self::Tokens => "tokens",
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheOutcome {
-    Hit,
-    Miss,
-    /// The store did not answer; what was known is served for a bounded time.
-    Stale,
-    Failed,
-}
-
-impl CacheOutcome {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Hit => "hit",
-            Self::Miss => "miss",
-            Self::Stale => "stale",
-            Self::Failed => "failed",
-        }
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailOutcome {
@@ -107,11 +67,10 @@ pub struct Metrics {
     pub config_generation: IntGauge,
     pub config_checksum: IntGauge,
     clock_steps: IntCounterVec,
-    cache: IntCounterVec,
-    pub cache_bytes: IntGaugeVec,
+    pub caches: CacheMetrics,
     pub hashing_waiting: IntGauge,
     pub invalidation_epoch: IntGauge,
-    pub revocation_bound_seconds: prometheus::Gauge,
+    pub revocation_bound_seconds: Gauge,
     pub revocation_propagation: Histogram,
     pub access_log_dropped: IntCounter,
     pub audit_log_dropped: IntCounter,
@@ -119,11 +78,7 @@ pub struct Metrics {
     pub store_up: IntGauge,
     mail: IntCounterVec,
     pub mail_waiting: IntGauge,
-    limited: IntCounterVec,
-    limit_counters: IntGaugeVec,
-    pub limits_local: IntGauge,
-    pub connections: IntGauge,
-    connections_refused: IntCounterVec,
+    pub limits: LimitMetrics,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -135,61 +90,13 @@ impl std::fmt::Debug for Metrics {
 impl Metrics {
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let counter = |name: &str, help: &str, labels: &[&str]| -> Result<IntCounterVec, prometheus::Error> {
-            let vec = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(vec.clone()))?;
-            Ok(vec)
-        };
-        let gauge = |name: &str, help: &str| -> Result<IntGauge, prometheus::Error> {
-            let gauge = IntGauge::new(name, help)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok(gauge)
-        };
-        let single = |name: &str, help: &str| -> Result<IntCounter, prometheus::Error> {
-            let counter = IntCounter::new(name, help)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok(counter)
-        };
-        let duration = HistogramVec::new(
-            HistogramOpts::new(
-                "portcullis_request_duration_seconds",
-                "From the request's head to the end of its answer, by route.",
-            )
-            .buckets(vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]),
-            &["route"],
-        )?;
-        registry.register(Box::new(duration.clone()))?;
-        let cache_bytes =
-            IntGaugeVec::new(Opts::new("portcullis_cache_bytes", "Estimated bytes held, by cache."), &["cache"])?;
-        registry.register(Box::new(cache_bytes.clone()))?;
-        let revocation_bound_seconds = prometheus::Gauge::new(
-            "portcullis_revocation_bound_seconds",
-            "The longest time for which a revocation can go unnoticed here, as configured.",
-        )?;
-        registry.register(Box::new(revocation_bound_seconds.clone()))?;
-        let revocation_propagation = Histogram::with_opts(
-            HistogramOpts::new(
-                "portcullis_revocation_propagation_seconds",
-                "From a change that another process made to its being applied here; the clocks of both count.",
-            )
-            .buckets(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]),
-        )?;
-        registry.register(Box::new(revocation_propagation.clone()))?;
-        let mail = counter("portcullis_mail_total", "Attempts to send a mail by outcome.", &["outcome"])?;
+        let register = Registrar::new(&registry);
+        let mail = register.counters("portcullis_mail_total", "Attempts to send a mail by outcome.", &["outcome"])?;
         for outcome in MailOutcome::ALL {
             // There from the start, so that the first failure is seen as a rise.
             mail.with_label_values(&[outcome.as_str()]);
         }
-        let limited = counter("portcullis_limited_total", "Requests refused by a limit, by limit.", &["limit"])?;
-        for limit in LimitName::ALL {
-            limited.with_label_values(&[limit.as_str()]);
-        }
-        let limit_counters = IntGaugeVec::new(
-            Opts::new("portcullis_limit_counters", "Parties whose requests are counted, by table."),
-            &["table"],
-        )?;
-        registry.register(Box::new(limit_counters.clone()))?;
-        let clock_steps = counter(
+        let clock_steps = register.counters(
             "portcullis_clock_steps_total",
             "Steps of the system clock of more than five minutes, by direction.",
             &["direction"],
@@ -199,73 +106,65 @@ impl Metrics {
         }
         Ok(Self {
             routes: ArcSwap::default(),
-            requests: counter(
+            requests: register.counters(
                 "portcullis_requests_total",
                 "Requests by route, method, status class, reason and whose fault it was.",
                 &["route", "method", "status", "reason", "fault"],
             )?,
-            duration,
-            in_flight: gauge("portcullis_requests_in_flight", "Requests that have arrived and are not answered yet.")?,
-            config_reload_success: gauge(
+            duration: register.histograms(
+                "portcullis_request_duration_seconds",
+                "From the request's head to the end of its answer, by route.",
+                &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0],
+                &["route"],
+            )?,
+            in_flight: register
+                .gauge("portcullis_requests_in_flight", "Requests that have arrived and are not answered yet.")?,
+            config_reload_success: register.gauge(
                 "portcullis_config_last_reload_success",
                 "1 when the configuration was taken over the last time it was read, else 0.",
             )?,
-            config_reload_timestamp: gauge(
+            config_reload_timestamp: register.gauge(
                 "portcullis_config_last_reload_timestamp_seconds",
                 "When the configuration in force was taken over, in seconds since 1970.",
             )?,
-            config_generation: gauge(
+            config_generation: register.gauge(
                 "portcullis_config_generation",
                 "How many configurations this process has had, the one it started with included.",
             )?,
-            config_checksum: gauge(
+            config_checksum: register.gauge(
                 "portcullis_config_checksum",
                 "CRC-32 of the configuration file in force: the same on all nodes that run on the same file.",
             )?,
             clock_steps,
-            cache: counter(
-                "portcullis_cache_lookups_total",
-                "Cache look-ups by cache and outcome.",
-                &["cache", "outcome"],
+            caches: CacheMetrics::register(register)?,
+            hashing_waiting: register
+                .gauge("portcullis_hashing_waiting", "Passwords that wait to be hashed or are being hashed.")?,
+            invalidation_epoch: register
+                .gauge("portcullis_invalidation_epoch", "The newest invalidation that this node has applied.")?,
+            revocation_bound_seconds: register.fractional_gauge(
+                "portcullis_revocation_bound_seconds",
+                "The longest time for which a revocation can go unnoticed here, as configured.",
             )?,
-            cache_bytes,
-            hashing_waiting: gauge(
-                "portcullis_hashing_waiting",
-                "Passwords that wait to be hashed or are being hashed.",
+            revocation_propagation: register.histogram(
+                "portcullis_revocation_propagation_seconds",
+                "From a change that another process made to its being applied here; the clocks of both count.",
+                &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0],
             )?,
-            invalidation_epoch: gauge(
-                "portcullis_invalidation_epoch",
-                "The newest invalidation that this node has applied.",
-            )?,
-            revocation_bound_seconds,
-            revocation_propagation,
-            access_log_dropped: single(
+            access_log_dropped: register.counter(
                 "portcullis_access_log_dropped_total",
                 "Access-log lines dropped because their reader did not keep up.",
             )?,
-            audit_log_dropped: single(
+            audit_log_dropped: register.counter(
                 "portcullis_audit_log_dropped_total",
                 "Audit-log lines dropped because their reader did not keep up; the store has them.",
             )?,
-            panics: single("portcullis_panics_total", "Requests that ended in a caught panic.")?,
-            store_up: gauge("portcullis_store_up", "1 when the store answered the last time it was asked, else 0.")?,
+            panics: register.counter("portcullis_panics_total", "Requests that ended in a caught panic.")?,
+            store_up: register
+                .gauge("portcullis_store_up", "1 when the store answered the last time it was asked, else 0.")?,
             mail,
-            mail_waiting: gauge(
-                "portcullis_mail_waiting",
-                "Mail in the outbox of all nodes, requests for it included.",
-            )?,
-            limited,
-            limit_counters,
-            limits_local: gauge(
-                "portcullis_limits_local",
-                "1 when shared limits are counted by this node alone, because the shared counters did not answer, else 0.",
-            )?,
-            connections: gauge("portcullis_connections", "Connections of clients.")?,
-            connections_refused: counter(
-                "portcullis_connections_refused_total",
-                "Connections closed because there were too many, in all or from one client network.",
-                &["limit"],
-            )?,
+            mail_waiting: register
+                .gauge("portcullis_mail_waiting", "Mail in the outbox of all nodes, requests for it included.")?,
+            limits: LimitMetrics::register(register)?,
             registry,
         })
     }
@@ -304,18 +203,6 @@ impl Metrics {
         }
     }
 
-    pub fn cache_lookup(&self, cache: CacheName, outcome: CacheOutcome) {
-        if let Ok(counter) = self.cache.get_metric_with_label_values(&[cache.as_str(), outcome.as_str()]) {
-            counter.inc();
-        }
-    }
-
-    pub fn cache_holds(&self, cache: CacheName, bytes: u64) {
-        if let Ok(gauge) = self.cache_bytes.get_metric_with_label_values(&[cache.as_str()]) {
-            gauge.set(i64::try_from(bytes).unwrap_or(i64::MAX));
-        }
-    }
-
     pub fn clock_step(&self, direction: StepDirection) {
         if let Ok(counter) = self.clock_steps.get_metric_with_label_values(&[direction.as_str()]) {
             counter.inc();
@@ -328,32 +215,9 @@ impl Metrics {
         }
     }
 
-    pub fn limited(&self, limit: LimitName) {
-        if let Ok(counter) = self.limited.get_metric_with_label_values(&[limit.as_str()]) {
-            counter.inc();
-        }
-    }
-
-    pub fn limits_count(&self, addresses: usize, callers: usize) {
-        for (table, count) in [("addresses", addresses), ("callers", callers)] {
-            if let Ok(gauge) = self.limit_counters.get_metric_with_label_values(&[table]) {
-                gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
-            }
-        }
-    }
-
-    /// Since the start.
-    pub fn connections_refused(&self, in_all: u64, per_network: u64) {
-        for (limit, count) in [("in_all", in_all), ("network", per_network)] {
-            if let Ok(counter) = self.connections_refused.get_metric_with_label_values(&[limit]) {
-                counter.inc_by(count.saturating_sub(counter.get()));
-            }
-        }
-    }
-
     /// For those who have something to tell only in some installations.
-    pub(super) const fn registry(&self) -> &Registry {
-        &self.registry
+    pub(super) const fn registrar(&self) -> Registrar<'_> {
+        Registrar::new(&self.registry)
     }
 
     /// The text exposition format.

@@ -3,8 +3,11 @@
 
 pub mod access_log;
 pub mod audit_log;
+pub mod cache_metrics;
 pub mod diagnostics;
+pub mod limit_metrics;
 pub mod line_log;
 pub mod metrics;
 pub mod panics;
+mod registrar;
 pub mod shared_metrics;

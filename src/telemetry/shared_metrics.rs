@@ -1,8 +1,9 @@
 //! What there is to tell where nodes share a memory and a bus.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts};
+use prometheus::{IntCounter, IntCounterVec, IntGauge};
 
-use super::metrics::{CacheName, Metrics};
+use super::cache_metrics::CacheName;
+use super::metrics::Metrics;
 
 /// How a look-up in the shared memory ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,34 +71,22 @@ pub struct SharedMetrics {
 impl SharedMetrics {
     /// Among the metrics from here on. Without Redis there are none of these, so that no alarm stands on a zero.
     pub fn register(metrics: &Metrics) -> Result<Self, prometheus::Error> {
-        let registry = metrics.registry();
-        let counter = |name: &str, help: &str, labels: &[&str]| -> Result<IntCounterVec, prometheus::Error> {
-            let vec = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(vec.clone()))?;
-            Ok(vec)
-        };
-        let gauge = |name: &str, help: &str| -> Result<IntGauge, prometheus::Error> {
-            let gauge = IntGauge::new(name, help)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok(gauge)
-        };
-        let limit_values_rejected = IntCounter::new(
-            "portcullis_limit_values_rejected_total",
-            "Values under the names of limits that no node has written, and that were thrown away.",
-        )?;
-        registry.register(Box::new(limit_values_rejected.clone()))?;
-        let lookups = counter(
+        let register = metrics.registrar();
+        let lookups = register.counters(
             "portcullis_shared_cache_lookups_total",
             "Look-ups in the cache that nodes share, by cache and outcome.",
             &["cache", "outcome"],
         )?;
-        let not_written = counter(
+        let not_written = register.counters(
             "portcullis_shared_cache_not_written_total",
             "Records that the shared cache did not take.",
             &["cache"],
         )?;
-        let messages =
-            counter("portcullis_bus_messages_total", "Messages about invalidations by outcome.", &["outcome"])?;
+        let messages = register.counters(
+            "portcullis_bus_messages_total",
+            "Messages about invalidations by outcome.",
+            &["outcome"],
+        )?;
         // There from the start, so that the first of its kind is seen as a rise.
         for cache in [CacheName::Users, CacheName::Sessions, CacheName::ApiKeys] {
             for outcome in SharedOutcome::ALL {
@@ -112,13 +101,15 @@ impl SharedMetrics {
             lookups,
             not_written,
             messages,
-            limit_values_rejected,
-            bus_connected: gauge(
-                "portcullis_bus_connected",
-                "1 while invalidations of other nodes are heard, else 0.",
+            limit_values_rejected: register.counter(
+                "portcullis_limit_values_rejected_total",
+                "Values under the names of limits that no node has written, and that were thrown away.",
             )?,
-            redis_up: gauge("portcullis_redis_up", "1 when Redis answered the last time it was asked, else 0.")?,
-            circuit_open: gauge(
+            bus_connected: register
+                .gauge("portcullis_bus_connected", "1 while invalidations of other nodes are heard, else 0.")?,
+            redis_up: register
+                .gauge("portcullis_redis_up", "1 when Redis answered the last time it was asked, else 0.")?,
+            circuit_open: register.gauge(
                 "portcullis_redis_circuit_open",
                 "1 while Redis is not asked because it did not answer, else 0.",
             )?,

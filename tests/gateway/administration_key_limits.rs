@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::harness::asker::{Asker, ONE_FACTOR};
 use crate::harness::{Plan, World};
-use portcullis::domain::api_key::{KeyChanges, KeyOwner};
+use portcullis::domain::api_key::KeyChanges;
+use portcullis::domain::key_owner::KeyOwner;
 use portcullis::domain::key_reach::MethodNames;
 use portcullis::domain::network_set::NetworkSet;
 

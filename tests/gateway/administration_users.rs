@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use portcullis::domain::api_key::KeyOwner;
+use portcullis::domain::key_owner::KeyOwner;
 use portcullis::domain::user::UserId;
 use serde_json::{Value, json};
 

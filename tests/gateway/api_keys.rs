@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use crate::harness::{Plan, World, eventually, operator};
-use portcullis::domain::api_key::{ApiKey, ApiKeyId, KeyOwner, PresentedKey};
+use portcullis::domain::api_key::{ApiKey, ApiKeyId};
 use portcullis::domain::audit::{AuditAction, AuditOutcome};
 use portcullis::domain::change::Change;
+use portcullis::domain::key_owner::KeyOwner;
+use portcullis::domain::presented_key::PresentedKey;
 use portcullis::storage::users::Insert;
 
 fn unknown_key() -> String {

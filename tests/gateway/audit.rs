@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use portcullis::domain::api_key::KeyOwner;
 use portcullis::domain::audit::{AuditAction, AuditEvent, AuditQuery};
+use portcullis::domain::key_owner::KeyOwner;
 use serde_json::{Value, json};
 
 use crate::harness::asker::{Asker, ONE_FACTOR};

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use portcullis::domain::api_key::{ApiKey, KeyChanges, KeyOwner, KeyUsage};
+use portcullis::domain::api_key::{ApiKey, KeyChanges, KeyUsage};
 use portcullis::domain::audit::{Actor, AuditEvent, AuditQuery, StoredOutcome};
+use portcullis::domain::key_owner::KeyOwner;
 use portcullis::domain::key_reach::MethodNames;
 use portcullis::domain::network_set::NetworkSet;
 use portcullis::domain::user::User;

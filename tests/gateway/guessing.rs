@@ -5,9 +5,9 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use portcullis::crypto::random::OsRandom;
-use portcullis::domain::api_key::KeyOwner;
 use portcullis::domain::audit::{AuditAction, AuditEvent, AuditQuery, StoredOutcome};
 use portcullis::domain::clock::{Clock, ManualClock, Timestamp};
+use portcullis::domain::key_owner::KeyOwner;
 use portcullis::domain::user::PasswordHash;
 use portcullis::server::ground::Nature;
 use portcullis::server::run::Running;

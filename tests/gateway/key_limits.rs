@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use portcullis::domain::api_key::{IdleDays, KeyTerms, PresentedKey};
 use portcullis::domain::key_reach::{KeyReach, MethodNames, RouteNames};
+use portcullis::domain::key_terms::{IdleDays, KeyTerms};
 use portcullis::domain::network_set::NetworkSet;
+use portcullis::domain::presented_key::PresentedKey;
 
 use crate::harness::{Plan, Reply, World, eventually, operator};
 

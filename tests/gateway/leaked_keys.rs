@@ -1,7 +1,8 @@
 //! Whoever has found a key can end it, and nobody learns anything else by asking.
 
-use portcullis::domain::api_key::{KeyOwner, PresentedKey};
 use portcullis::domain::audit::{Actor, AuditAction, AuditQuery};
+use portcullis::domain::key_owner::KeyOwner;
+use portcullis::domain::presented_key::PresentedKey;
 use serde_json::{Value, json};
 
 use crate::harness::{Plan, Reply, World, eventually, operator};

@@ -5,8 +5,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis::domain::api_key::{KeyOwner, KeyTerms};
 use portcullis::domain::clock::ManualClock;
+use portcullis::domain::key_owner::KeyOwner;
+use portcullis::domain::key_terms::KeyTerms;
 use portcullis::domain::rate::{Quota, Rate};
 
 use crate::harness::{Client, Plan, Reply, World, eventually};

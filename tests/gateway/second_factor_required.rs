@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::harness::authenticator::SETUP;
 use crate::harness::{PASSWORD, Plan, World};
-use portcullis::domain::api_key::KeyOwner;
 use portcullis::domain::clock::Clock as _;
+use portcullis::domain::key_owner::KeyOwner;
 
 const SESSIONS: &str = "/api/v1/auth/sessions/";
 const OVERVIEW: &str = "/api/v1/auth/2fa/";

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis::domain::api_key::KeyOwner;
 use portcullis::domain::audit::{AuditAction, AuditQuery, StoredOutcome};
 use portcullis::domain::clock::{Clock as _, ManualClock};
+use portcullis::domain::key_owner::KeyOwner;
 use serde_json::{Value, json};
 
 use crate::harness::authenticator::{Authenticator, CHALLENGE, SETUP, TOKEN, VERIFY};

@@ -4,10 +4,10 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use portcullis::crypto::random::OsRandom;
-use portcullis::domain::api_key::KeyOwner;
 use portcullis::domain::audit::AuditAction;
 use portcullis::domain::clock::{Clock, ManualClock};
 use portcullis::domain::guess_subject::GuessSubject;
+use portcullis::domain::key_owner::KeyOwner;
 use portcullis::domain::secret::Secret;
 use portcullis::server::ground::Nature;
 use portcullis::server::run::Running;

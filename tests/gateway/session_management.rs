@@ -302,7 +302,7 @@ fn ends_at_once_are_one_end() {
 fn a_key_has_no_sessions() {
     let (world, _) = world();
     let user = world.wait(world.stores.users.find_by_username("anna")).unwrap().unwrap();
-    let owner = portcullis::domain::api_key::KeyOwner::User(user.id);
+    let owner = portcullis::domain::key_owner::KeyOwner::User(user.id);
     let (_, key) = world.key_of(owner, "", None);
     let (access, _) = world.sign_in("anna");
     let one = format!("{SESSIONS}{}/", session_of(&access));

@@ -5,7 +5,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use portcullis::domain::api_key::{KeyOwner, KeyTerms};
+use portcullis::domain::key_owner::KeyOwner;
+use portcullis::domain::key_terms::KeyTerms;
 use portcullis::domain::rate::{Quota, Rate};
 use portcullis::server::run::Running;
 

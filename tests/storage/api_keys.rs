@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use portcullis::domain::api_key::{
-    ApiKey, ApiKeyId, IdleDays, KeyChanges, KeyOwner, KeyQuery, KeyTerms, KeyUsage, Replacement,
-};
+use portcullis::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyQuery, KeyUsage, Replacement};
 use portcullis::domain::audit::AuditQuery;
 use portcullis::domain::clock::Timestamp;
 use portcullis::domain::digest::Digest;
 use portcullis::domain::invalidation::{Epoch, Invalidation};
+use portcullis::domain::key_owner::KeyOwner;
 use portcullis::domain::key_reach::{KeyReach, MethodNames, RouteNames};
 use portcullis::domain::key_tally::KeyUse;
+use portcullis::domain::key_terms::{IdleDays, KeyTerms};
 use portcullis::domain::labels::Labels;
 use portcullis::domain::network_set::NetworkSet;
 use portcullis::domain::rate::{Quota, Rate};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis::domain::api_key::KeyOwner;
 use portcullis::domain::challenge::Challenge;
 use portcullis::domain::digest::Digest;
+use portcullis::domain::key_owner::KeyOwner;
 use portcullis::domain::password_reset::PasswordReset;
 use portcullis::domain::signing_key::{KeyState, KeyUse, SigningAlgorithm};
 use portcullis::domain::user::UserChanges;

@@ -1,12 +1,13 @@
 //! What is promised of users.
 
-use portcullis::domain::api_key::{ApiKey, KeyOwner};
+use portcullis::domain::api_key::ApiKey;
 use portcullis::domain::audit::{AuditAction, AuditQuery};
 use portcullis::domain::change::Change;
 use portcullis::domain::clock::Timestamp;
 use portcullis::domain::digest::Digest;
 use portcullis::domain::guess_subject::GuessSubject;
 use portcullis::domain::invalidation::{Epoch, Invalidation};
+use portcullis::domain::key_owner::KeyOwner;
 use portcullis::domain::lockout::LockoutPolicy;
 use portcullis::domain::password_reset::PasswordReset;
 use portcullis::domain::role::RoleSet;

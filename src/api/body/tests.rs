@@ -10,7 +10,7 @@ async fn read_as(content_type: Option<&str>, body: &[u8]) -> Result<Fields, (u16
     }
     match read(&headers, Bytes::copy_from_slice(body)).await {
         Ok(fields) => Ok(fields),
-        Err(Unreadable(response)) => {
+        Err(Refusal(response)) => {
             let status = response.status().as_u16();
             let bytes = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
             Err((status, serde_json::from_slice(&bytes).unwrap()))

@@ -9,6 +9,7 @@ pub mod keys;
 pub mod lockouts;
 pub mod me;
 pub mod passwords;
+pub mod paths;
 pub mod refusals;
 pub mod second_factors;
 pub mod sessions;

@@ -8,7 +8,7 @@ use super::challenges;
 use super::guesses::forget;
 use super::pool::Pool;
 use super::user_lock::lock_user;
-use super::users::put_password;
+use super::user_password::put_password;
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;

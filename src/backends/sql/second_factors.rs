@@ -1,39 +1,30 @@
 //! Second factors and recovery codes.
 
-use std::num::NonZeroU32;
+mod row;
 
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sqlx::AnyConnection;
 
-use super::answer::{Deadline, corrupt, within_deadline};
+pub(super) use self::row::bind_device;
+use self::row::{Row, TABLE, select};
+use super::answer::{Deadline, within_deadline};
 use super::changing::Changing;
+use super::insertion::insertion;
 use super::pool::Pool;
 use super::user_lock::lock_user;
-use super::{challenges, sessions};
+use super::{challenges, recovery_codes, sessions};
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::factor_proof::{FactorProof, RecoveryCodeId};
 use crate::domain::invalidation::Invalidation;
-use crate::domain::second_factor::{Digits, SecondFactor, SecondFactorId, Tolerance, TotpAlgorithm, TotpParameters};
+use crate::domain::second_factor::{SecondFactor, SecondFactorId};
 use crate::domain::user::UserId;
+use crate::storage::Result;
 use crate::storage::second_factors::{Confirmation, Proven, RecoveryCode, SecondFactors};
 use crate::storage::sessions::EndAll;
-use crate::storage::{Result, StoreError};
-
-const TABLE: &str = "second_factors";
-
-macro_rules! select {
-    ($rest:literal) => {
-        concat!(
-            "SELECT id, user_id, name, sealed_secret, algorithm, digits, period, t0, tolerance, drift, last_step, ",
-            "created_at, confirmed_at, last_used_at FROM second_factors ",
-            $rest
-        )
-    };
-}
 
 #[derive(Clone)]
 pub struct SqlSecondFactors {
@@ -43,59 +34,6 @@ pub struct SqlSecondFactors {
 impl SqlSecondFactors {
     pub const fn new(pool: Pool) -> Self {
         Self { pool }
-    }
-}
-
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: String,
-    user_id: String,
-    name: String,
-    sealed_secret: String,
-    algorithm: String,
-    digits: i64,
-    period: i64,
-    t0: i64,
-    tolerance: i64,
-    drift: i64,
-    last_step: i64,
-    created_at: i64,
-    confirmed_at: Option<i64>,
-    last_used_at: Option<i64>,
-}
-
-impl TryFrom<Row> for SecondFactor {
-    type Error = StoreError;
-
-    fn try_from(row: Row) -> Result<Self> {
-        let foreign = |what| corrupt(TABLE, &row.id, what);
-        Ok(Self {
-            sealed_secret: STANDARD.decode(&row.sealed_secret).map_err(|_| foreign("sealed_secret is no base64"))?,
-            parameters: TotpParameters {
-                algorithm: TotpAlgorithm::parse(&row.algorithm).ok_or_else(|| foreign("unknown algorithm"))?,
-                digits: u8::try_from(row.digits)
-                    .ok()
-                    .and_then(Digits::new)
-                    .ok_or_else(|| foreign("digits is out of range"))?,
-                period: u32::try_from(row.period)
-                    .ok()
-                    .and_then(NonZeroU32::new)
-                    .ok_or_else(|| foreign("period is out of range"))?,
-                t0: row.t0,
-                tolerance: u8::try_from(row.tolerance)
-                    .ok()
-                    .and_then(Tolerance::new)
-                    .ok_or_else(|| foreign("tolerance is out of range"))?,
-                drift: row.drift,
-            },
-            last_step: row.last_step,
-            confirmed_at: row.confirmed_at.map(Timestamp::from_micros),
-            created_at: Timestamp::from_micros(row.created_at),
-            last_used_at: row.last_used_at.map(Timestamp::from_micros),
-            user_id: UserId(row.user_id),
-            name: row.name,
-            id: SecondFactorId(row.id),
-        })
     }
 }
 
@@ -137,28 +75,7 @@ impl SecondFactors for SqlSecondFactors {
                 .bind(device.user_id.as_str())
                 .execute(changing.connection())
                 .await?;
-            let parameters = &device.parameters;
-            sqlx::query(
-                "INSERT INTO second_factors (id, user_id, name, sealed_secret, algorithm, digits, period, t0, \
-                 tolerance, drift, last_step, created_at, confirmed_at, last_used_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-            )
-            .bind(device.id.as_str())
-            .bind(device.user_id.as_str())
-            .bind(device.name.as_str())
-            .bind(STANDARD.encode(&device.sealed_secret))
-            .bind(parameters.algorithm.as_str())
-            .bind(i64::from(parameters.digits.get()))
-            .bind(i64::from(parameters.period.get()))
-            .bind(parameters.t0)
-            .bind(i64::from(parameters.tolerance.get()))
-            .bind(parameters.drift)
-            .bind(device.last_step)
-            .bind(device.created_at.as_micros())
-            .bind(device.confirmed_at.map(Timestamp::as_micros))
-            .bind(device.last_used_at.map(Timestamp::as_micros))
-            .execute(changing.connection())
-            .await?;
+            insertion([device], "").execute(changing.connection()).await?;
             if device.is_confirmed() {
                 note_whether_any(changing.connection(), &device.user_id).await?;
                 changing.forget(Invalidation::User(device.user_id.clone()), Some(device.created_at)).await?;
@@ -191,7 +108,7 @@ impl SecondFactors for SqlSecondFactors {
                 return Ok(Proven::ProofSpent);
             }
             if let Some(codes) = &confirmation.recovery_codes {
-                replace_codes(&mut changing, user, codes).await?;
+                recovery_codes::replace(&mut changing, user, codes).await?;
             }
             self.after(changing, &confirmation.end, change).await
         })
@@ -216,27 +133,11 @@ impl SecondFactors for SqlSecondFactors {
     }
 
     async fn recovery_codes_left(&self, user: &UserId) -> Result<u64> {
-        let statement =
-            sqlx::query_scalar("SELECT COUNT(*) FROM recovery_codes WHERE user_id = $1 AND used_at IS NULL")
-                .bind(user.as_str());
-        let count: i64 = within_deadline(self.pool.deadline(), TABLE, statement.fetch_one(self.pool.reads())).await?;
-        u64::try_from(count).map_err(|_| corrupt(TABLE, "(all)", "a negative count"))
+        recovery_codes::left(&self.pool, user).await
     }
 
     async fn find_recovery_code(&self, user: &UserId, digests: &[Digest]) -> Result<Option<RecoveryCodeId>> {
-        for digest in digests {
-            let statement = sqlx::query_scalar(
-                "SELECT id FROM recovery_codes WHERE user_id = $1 AND digest = $2 AND used_at IS NULL ORDER BY id LIMIT 1",
-            )
-            .bind(user.as_str())
-            .bind(digest.hex());
-            let found: Option<String> =
-                within_deadline(self.pool.deadline(), TABLE, statement.fetch_optional(self.pool.reads())).await?;
-            if found.is_some() {
-                return Ok(found.map(RecoveryCodeId));
-            }
-        }
-        Ok(None)
+        recovery_codes::find(&self.pool, user, digests).await
     }
 
     async fn replace_recovery_codes(
@@ -253,7 +154,7 @@ impl SecondFactors for SqlSecondFactors {
             if !known || !spend(changing.connection(), user, proof, now).await? {
                 return Ok(Proven::ProofSpent);
             }
-            replace_codes(&mut changing, user, codes).await?;
+            recovery_codes::replace(&mut changing, user, codes).await?;
             changing.write(change).await?;
             changing.commit().await?;
             Ok(Proven::Done)
@@ -344,22 +245,6 @@ pub(super) async fn delete_all(connection: &mut AnyConnection, user: &UserId) ->
     for statement in ["DELETE FROM second_factors WHERE user_id = $1", "DELETE FROM recovery_codes WHERE user_id = $1"]
     {
         sqlx::query(statement).bind(user.as_str()).execute(&mut *connection).await?;
-    }
-    Ok(())
-}
-
-async fn replace_codes(changing: &mut Changing, user: &UserId, codes: &[RecoveryCode]) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM recovery_codes WHERE user_id = $1")
-        .bind(user.as_str())
-        .execute(changing.connection())
-        .await?;
-    for code in codes {
-        sqlx::query("INSERT INTO recovery_codes (id, user_id, digest) VALUES ($1, $2, $3)")
-            .bind(code.id.0.as_str())
-            .bind(user.as_str())
-            .bind(code.digest.hex())
-            .execute(changing.connection())
-            .await?;
     }
     Ok(())
 }

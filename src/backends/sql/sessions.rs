@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sqlx::any::AnyArguments;
-use sqlx::query::Query;
-use sqlx::{Any, AnyConnection};
+use sqlx::AnyConnection;
 
 use super::answer::{corrupt, is_unheard_of, within_deadline};
+use super::insertion::{self, Insertable, Statement};
 use super::invalidations::advance;
 use super::pool::Pool;
 use crate::domain::change::Change;
@@ -21,12 +20,14 @@ use crate::storage::{Result, StoreError};
 const TABLE: &str = "sessions";
 
 macro_rules! select {
-    ($rest:literal) => {
+    (columns) => {
         concat!(
-            "SELECT id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, ended_at, end_reason, amr, ",
-            "client_address, user_agent FROM sessions ",
-            $rest
+            "id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, ended_at, end_reason, amr, ",
+            "client_address, user_agent"
         )
+    };
+    ($rest:literal) => {
+        concat!("SELECT ", select!(columns), " FROM sessions ", $rest)
     };
 }
 
@@ -85,27 +86,41 @@ impl TryFrom<Row> for Session {
     }
 }
 
-pub(super) fn insertion(session: &Session) -> Query<'_, Any, AnyArguments> {
-    sqlx::query(
-        "INSERT INTO sessions (id, user_id, counter, rotated_at, created_at, last_used_at, expires_at, \
-         ended_at, end_reason, amr, client_address, user_agent) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING",
-    )
-    .bind(session.id.as_str())
-    .bind(session.user_id.as_str())
-    .bind(session.counter)
-    .bind(session.rotated_at.as_micros())
-    .bind(session.created_at.as_micros())
-    .bind(session.last_used_at.as_micros())
-    .bind(session.expires_at.as_micros())
-    .bind(session.ended.map(|(at, _)| at.as_micros()))
-    .bind(session.ended.map(|(_, why)| why.as_str()))
-    .bind(session.amr.join(" "))
-    .bind(session.client_address.as_str())
-    .bind(session.user_agent.as_str())
+impl<'q> Insertable<'q> for &'q Session {
+    const TABLE: &'static str = TABLE;
+    const COLUMNS: &'static str = select!(columns);
+
+    fn bind(self, statement: Statement<'q>) -> Statement<'q> {
+        statement
+            .bind(self.id.as_str())
+            .bind(self.user_id.as_str())
+            .bind(self.counter)
+            .bind(self.rotated_at.as_micros())
+            .bind(self.created_at.as_micros())
+            .bind(self.last_used_at.as_micros())
+            .bind(self.expires_at.as_micros())
+            .bind(self.ended.map(|(at, _)| at.as_micros()))
+            .bind(self.ended.map(|(_, why)| why.as_str()))
+            .bind(self.amr.join(" "))
+            .bind(self.client_address.as_str())
+            .bind(self.user_agent.as_str())
+    }
 }
 
 /// Inserts unless there is one with this id.
+pub(super) fn insertion(session: &Session) -> Statement<'_> {
+    insertion::insertion([session], "ON CONFLICT (id) DO NOTHING")
+}
+
+/// Ends one, unless it is over.
+pub(super) fn ending<'q>(id: &'q SessionId, why: SessionEnd, at: Timestamp) -> Statement<'q> {
+    sqlx::query("UPDATE sessions SET ended_at = $1, end_reason = $2 WHERE id = $3 AND ended_at IS NULL")
+        .bind(at.as_micros())
+        .bind(why.as_str())
+        .bind(id.as_str())
+}
+
+/// As [`insertion`], in a transaction that is under way.
 pub(super) async fn insert(connection: &mut AnyConnection, session: &Session) -> sqlx::Result<()> {
     insertion(session).execute(connection).await?;
     Ok(())
@@ -181,13 +196,7 @@ impl Sessions for SqlSessions {
     async fn end(&self, id: &SessionId, why: SessionEnd, now: Timestamp, change: &Change) -> Result<bool> {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
-            let done =
-                sqlx::query("UPDATE sessions SET ended_at = $1, end_reason = $2 WHERE id = $3 AND ended_at IS NULL")
-                    .bind(now.as_micros())
-                    .bind(why.as_str())
-                    .bind(id.as_str())
-                    .execute(changing.connection())
-                    .await?;
+            let done = ending(id, why, now).execute(changing.connection()).await?;
             if done.rows_affected() == 0 {
                 return Ok(false);
             }

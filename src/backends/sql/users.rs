@@ -1,39 +1,30 @@
 //! Users, by id and by name.
 
+mod row;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqlx::AnyConnection;
 
+use self::row::{Row, TABLE, select};
 use super::answer::{Deadline, corrupt, is_taken, is_unheard_of, within_deadline};
 use super::changing::Changing;
+use super::insertion::insertion;
+use super::like::containing;
 use super::pool::Pool;
-use super::sessions::{end_all, raise_tokens_valid_from};
-use super::{challenges, guesses, password_resets, second_factors};
+use super::user_ending::{end_of, shut_out, switch_off, void_vouchers};
+use super::user_lock::lock_user;
+use super::user_password::put_password;
+use super::{guesses, password_resets, second_factors};
 use crate::domain::api_key::ApiKeyId;
 use crate::domain::change::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::guess_subject::GuessSubject;
 use crate::domain::invalidation::Invalidation;
-use crate::domain::role::RoleSet;
-use crate::domain::scope::ScopeSet;
-use crate::domain::session::SessionEnd;
 use crate::domain::user::{PasswordHash, User, UserChanges, UserId, UserQuery};
-use crate::storage::sessions::EndAll;
+use crate::storage::Result;
 use crate::storage::users::{Insert, PasswordSetting, Update, Users};
-use crate::storage::{Result, StoreError};
-
-const TABLE: &str = "users";
-
-macro_rules! select {
-    ($rest:literal) => {
-        concat!(
-            "SELECT id, username, email, first_name, last_name, is_active, is_admin, roles, scopes, password, created_at, ",
-            "password_changed_at, tokens_valid_from, last_sign_in_at, has_second_factor FROM users ",
-            $rest
-        )
-    };
-}
 
 #[derive(Clone)]
 pub struct SqlUsers {
@@ -43,51 +34,6 @@ pub struct SqlUsers {
 impl SqlUsers {
     pub const fn new(pool: Pool) -> Self {
         Self { pool }
-    }
-}
-
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: String,
-    username: String,
-    email: String,
-    first_name: String,
-    last_name: String,
-    is_active: i64,
-    is_admin: i64,
-    roles: String,
-    scopes: String,
-    password: String,
-    created_at: i64,
-    password_changed_at: i64,
-    tokens_valid_from: Option<i64>,
-    last_sign_in_at: Option<i64>,
-    has_second_factor: i64,
-}
-
-impl TryFrom<Row> for User {
-    type Error = StoreError;
-
-    fn try_from(row: Row) -> Result<Self> {
-        let scopes = ScopeSet::parse(&row.scopes).map_err(|_| corrupt(TABLE, &row.id, "scopes holds no scopes"))?;
-        let roles = RoleSet::parse(&row.roles).map_err(|_| corrupt(TABLE, &row.id, "roles holds no roles"))?;
-        Ok(Self {
-            id: UserId(row.id),
-            username: row.username,
-            email: row.email,
-            first_name: row.first_name,
-            last_name: row.last_name,
-            is_active: row.is_active == 1,
-            is_admin: row.is_admin == 1,
-            roles,
-            scopes,
-            password: PasswordHash::new(row.password),
-            created_at: Timestamp::from_micros(row.created_at),
-            password_changed_at: Timestamp::from_micros(row.password_changed_at),
-            tokens_valid_from: row.tokens_valid_from.map(Timestamp::from_micros),
-            last_sign_in_at: row.last_sign_in_at.map(Timestamp::from_micros),
-            has_second_factor: row.has_second_factor == 1,
-        })
     }
 }
 
@@ -103,30 +49,7 @@ impl Users for SqlUsers {
     async fn insert(&self, user: &User, change: &Change) -> Result<Insert> {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
-            let done = sqlx::query(
-                "INSERT INTO users (id, username, email, email_folded, first_name, last_name, is_active, is_admin, roles, \
-                 scopes, password, created_at, password_changed_at, tokens_valid_from, last_sign_in_at, \
-                 has_second_factor) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING",
-            )
-            .bind(user.id.as_str())
-            .bind(user.username.as_str())
-            .bind(user.email.as_str())
-            .bind(user.email.to_ascii_lowercase())
-            .bind(user.first_name.as_str())
-            .bind(user.last_name.as_str())
-            .bind(i64::from(user.is_active))
-            .bind(i64::from(user.is_admin))
-            .bind(user.roles.to_string())
-            .bind(user.scopes.to_string())
-            .bind(user.password.text())
-            .bind(user.created_at.as_micros())
-            .bind(user.password_changed_at.as_micros())
-            .bind(user.tokens_valid_from.map(Timestamp::as_micros))
-            .bind(user.last_sign_in_at.map(Timestamp::as_micros))
-            .bind(i64::from(user.has_second_factor))
-            .execute(changing.connection())
-            .await?;
+            let done = insertion([user], "ON CONFLICT DO NOTHING").execute(changing.connection()).await?;
             if done.rows_affected() == 0 {
                 return Ok(Insert::Taken);
             }
@@ -198,11 +121,7 @@ impl Users for SqlUsers {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
             // The row is ours from here on. Of two who want one name, the second waits for the first, and finds it taken.
-            let known = sqlx::query("UPDATE users SET id = id WHERE id = $1")
-                .bind(id.as_str())
-                .execute(changing.connection())
-                .await?;
-            if known.rows_affected() == 0 {
+            if !lock_user(changing.connection(), id).await? {
                 return Ok(Update::Unknown);
             }
             if let Some(username) = &changes.username {
@@ -334,70 +253,6 @@ impl Users for SqlUsers {
     }
 }
 
-/// Sets a password with all that follows from it, in a transaction that is under way.
-pub(super) async fn put_password(
-    changing: &mut Changing,
-    setting: &PasswordSetting,
-    change: &Change,
-) -> sqlx::Result<bool> {
-    let done = sqlx::query(
-        "UPDATE users SET password = $1, password_changed_at = $2 \
-         WHERE id = $3 AND ($4 = $5 OR password_changed_at = $4)",
-    )
-    .bind(setting.password.text())
-    .bind(setting.at.as_micros())
-    .bind(setting.user_id.as_str())
-    .bind(setting.only_if_changed_at.map_or(ANY_TIME, Timestamp::as_micros))
-    .bind(ANY_TIME)
-    .execute(changing.connection())
-    .await?;
-    if done.rows_affected() == 0 {
-        return Ok(false);
-    }
-    changing.write(change).await?;
-    shut_out(
-        changing,
-        &EndAll {
-            user_id: setting.user_id.clone(),
-            why: SessionEnd::PasswordChange,
-            at: setting.at,
-            keep: setting.keep.clone(),
-            tokens_valid_from: setting.tokens_valid_from,
-        },
-    )
-    .await?;
-    changing.forget(Invalidation::User(setting.user_id.clone()), Some(setting.at)).await?;
-    Ok(true)
-}
-
-/// Stands for no time at all: nothing happened then.
-const ANY_TIME: i64 = i64::MIN;
-
-/// What ends when a user is switched off. Tokens that name no session are refused for as long as the user is off. They are
-/// not made void, because clients of the installation that was taken over count on that a refusal for this burns nothing.
-async fn switch_off(changing: &mut Changing, id: &UserId, now: Timestamp) -> sqlx::Result<()> {
-    void_vouchers(changing, id).await?;
-    end_all(changing.connection(), &end_of(id, now)).await?;
-    Ok(())
-}
-
-fn end_of(id: &UserId, now: Timestamp) -> EndAll {
-    EndAll { user_id: id.clone(), why: SessionEnd::UserDisabled, at: now, keep: None, tokens_valid_from: now }
-}
-
-/// Makes void what vouches for a user, and ends the sessions and whatever tokens belong to none.
-async fn shut_out(changing: &mut Changing, end: &EndAll) -> sqlx::Result<()> {
-    void_vouchers(changing, &end.user_id).await?;
-    raise_tokens_valid_from(changing.connection(), end).await?;
-    end_all(changing.connection(), end).await?;
-    Ok(())
-}
-
-async fn void_vouchers(changing: &mut Changing, user: &UserId) -> sqlx::Result<()> {
-    challenges::void_all(changing.connection(), user).await?;
-    password_resets::void_all(changing.connection(), user).await
-}
-
 async fn set_text(changing: &mut Changing, statement: &'static str, text: &str, id: &UserId) -> sqlx::Result<()> {
     sqlx::query(statement).bind(text.to_owned()).bind(id.as_str().to_owned()).execute(changing.connection()).await?;
     Ok(())
@@ -407,21 +262,4 @@ async fn set_text(changing: &mut Changing, statement: &'static str, text: &str, 
 async fn set_flag(changing: &mut Changing, statement: &'static str, flag: bool, id: &UserId) -> sqlx::Result<bool> {
     let statement = sqlx::query(statement).bind(i64::from(flag)).bind(id.as_str().to_owned());
     Ok(statement.execute(changing.connection()).await?.rows_affected() == 1)
-}
-
-/// A `LIKE` pattern for whatever has `part` in it.
-pub(super) fn containing(part: &str) -> String {
-    format!("%{}%", literally(part))
-}
-
-/// A part of a `LIKE` pattern that means what it says.
-pub(super) fn literally(part: &str) -> String {
-    let mut out = String::with_capacity(part.len() + 2);
-    for c in part.to_ascii_lowercase().chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
 }

@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 use ipnet::IpNet;
 
 use crate::cli::duration::{parse_duration, parse_overlap};
-use crate::domain::api_key::IdleDays;
 use crate::domain::key_reach::{MethodName, RouteName};
+use crate::domain::key_terms::IdleDays;
 use crate::domain::labels::Label;
 use crate::domain::network_set::parse_network;
 use crate::domain::rate::{Quota, Rate};

@@ -4,10 +4,12 @@ use proptest::prelude::*;
 use proptest::sample::subsequence;
 
 use super::*;
-use crate::domain::api_key::{ApiKeyId, KeyOwner, KeyTerms, KeyUsage};
+use crate::domain::api_key::{ApiKeyId, KeyUsage};
 use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
+use crate::domain::key_owner::KeyOwner;
 use crate::domain::key_reach::MethodNames;
+use crate::domain::key_terms::KeyTerms;
 use crate::domain::network_set::NetworkSet;
 use crate::domain::role::{RoleName, RoleSet};
 use crate::domain::scope::Scope;
