@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help test test-api test-django lint fmt clippy doc deny bench bench-sign-in bench-revocation bench-import dist
+.PHONY: help test test-api test-django lint fmt clippy doc deny bench bench-cost bench-sign-in bench-revocation bench-import dist
 
 help:
 	@echo 'make test           all tests, after installing what they need (Debian, as root) or saying what is missing'
@@ -11,6 +11,7 @@ help:
 	@echo 'make lint           formatting, clippy, documentation, dependencies'
 	@echo 'make bench          what a request costs beside a bare proxy, and a sign-in beside its hash; see benches/README.md'
 	@echo 'make bench-revocation  how long a revoked key is still let in elsewhere'
+	@echo 'make bench-cost     only the former; ARGS="--only keys" and others'
 	@echo 'make bench-sign-in  only the latter; ARGS="--rounds 3" and others'
 	@echo 'make bench-import   what it costs to move 100,000 users in'
 	@echo 'make dist           the binary to ship: target/dist/portcullis'
@@ -51,10 +52,12 @@ deny:
 		echo 'NOT CHECKED: advisories. Their database cannot be reached from here.'; \
 	fi
 
-bench:
+bench: bench-cost
+	$(CARGO) bench --profile dist --bench sign_in
+
+bench-cost:
 	$(CARGO) build --profile dist --example bare_proxy
 	$(CARGO) bench --profile dist --bench cost -- $(ARGS)
-	$(CARGO) bench --profile dist --bench sign_in
 
 bench-revocation:
 	$(CARGO) bench --profile dist --bench revocation

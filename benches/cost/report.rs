@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::arguments::Arguments;
+use crate::subject::Load;
 
 /// Less of the core than this, and the proxy waited for the load, or for somebody else's work.
 const BUSY_ENOUGH: f64 = 0.9;
@@ -14,16 +14,16 @@ pub struct Cost {
 }
 
 pub struct Row {
-    pub name: &'static str,
+    pub name: String,
     /// One for each round.
     pub costs: Vec<Cost>,
-    /// Sorted.
+    /// Sorted; empty where none was measured.
     pub latencies: Vec<Duration>,
 }
 
 impl Row {
-    pub fn new(name: &'static str) -> Self {
-        Self { name, costs: Vec::new(), latencies: Vec::new() }
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), costs: Vec::new(), latencies: Vec::new() }
     }
 
     fn microseconds(&self) -> impl Iterator<Item = f64> {
@@ -35,8 +35,13 @@ impl Row {
     }
 
     /// Against the burst of the same round, so that what slows the whole machine for a while cancels out.
-    fn ratios(&self, base: &Self) -> impl Iterator<Item = f64> {
-        self.microseconds().zip(base.microseconds()).map(|(own, base)| own / base)
+    pub fn times(&self, base: &Self) -> f64 {
+        median(self.microseconds().zip(base.microseconds()).map(|(own, base)| own / base))
+    }
+
+    /// Microseconds more than another one, in the same way.
+    pub fn beyond(&self, base: &Self) -> f64 {
+        median(self.microseconds().zip(base.microseconds()).map(|(own, base)| own - base))
     }
 
     fn latency(&self, share: f64) -> f64 {
@@ -45,44 +50,61 @@ impl Row {
     }
 }
 
+pub fn find<'a>(rows: &'a [Row], name: &str) -> Option<&'a Row> {
+    rows.iter().find(|row| row.name == name)
+}
+
+pub const fn verdict(met: bool) -> &'static str {
+    if met { "met" } else { "missed" }
+}
+
+/// Whether each row costs as much as the first one.
+pub fn judge_growth(rows: &[Row], aim: f64) {
+    let Some((base, others)) = rows.split_first() else { return };
+    for row in others {
+        let times = row.times(base);
+        println!("{}: {times:.3} of {} (aim {aim}: {})", row.name, base.name, verdict(times <= aim));
+    }
+}
+
 /// The first row is what the others are compared with.
-pub fn print(rows: &[Row], arguments: &Arguments) {
+pub fn print(rows: &[Row], load: Load) {
     let Some(base) = rows.first() else { return };
+    let with_latencies = rows.iter().any(|row| !row.latencies.is_empty());
     println!();
-    println!("{:32}{:^17}{:^17}{:>8}{:>7}{:^19}", "", "CPU us/request", "times bare", "", "", "latency us");
-    println!(
-        "{:32}{:>8}{:>8} {:>8}{:>8} {:>9}{:>6}{:>9}{:>9}",
-        "", "median", "minimum", "median", "minimum", "req/s", "busy", "p50", "p99"
-    );
+    let against = if base.name == "bare proxy" { "times bare" } else { "times the first" };
+    print!("{:44}{:^17}{against:^17}{:>8}{:>7}", "", "CPU us/request", "", "");
+    println!("{}", if with_latencies { format!("{:^19}", "latency us") } else { String::new() });
+    print!("{:44}{:>8}{:>8} {:>8}{:>8}", "", "median", "minimum", "median", "minimum");
+    println!(" {:>9}{:>6}{}", "req/s", "busy", if with_latencies { "      p50      p99" } else { "" });
     for row in rows {
         let least = minimum(row.microseconds());
-        println!(
-            "{:32}{:8.2}{:8.2} {:8.3}{:8.3} {:9.0}{:5.0}%{:9.0}{:9.0}",
+        print!(
+            "{:44}{:8.2}{:8.2} {:8.3}{:8.3} {:9.0}{:5.0}%",
             row.name,
             median(row.microseconds()),
             least,
-            median(row.ratios(base)),
+            row.times(base),
             least / minimum(base.microseconds()),
             median(row.costs.iter().map(|cost| cost.per_second)),
             row.busy() * 100.0,
-            row.latency(0.5),
-            row.latency(0.99),
+        );
+        if with_latencies {
+            print!("{:9.0}{:9.0}", row.latency(0.5), row.latency(0.99));
+        }
+        println!();
+    }
+    println!("{} rounds, {} requests in each burst over {} connections", load.rounds, load.count, load.connections);
+    let idle: Vec<&str> = rows.iter().filter(|row| row.busy() < BUSY_ENOUGH).map(|row| row.name.as_str()).collect();
+    if !idle.is_empty() {
+        println!(
+            "NOT TO BE RELIED ON, because these were not kept busy: {}. Is something else running on this machine?",
+            idle.join("; ")
         );
     }
-    println!();
-    if rows.iter().any(|row| row.busy() < BUSY_ENOUGH) {
-        println!("NOT TO BE RELIED ON: a proxy was not kept busy. Is something else running on this machine?");
-    }
-    println!(
-        "{} rounds, {} requests in each burst over {} connections; latency at {} requests per second",
-        arguments.rounds,
-        arguments.requests_in_burst(),
-        arguments.connections,
-        arguments.rate
-    );
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)

@@ -21,9 +21,11 @@ const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
 /// Portcullis, set up in a folder of its own.
 pub struct Gateway {
     config: PathBuf,
+    settings: Value,
     /// The file of its database.
     pub database: PathBuf,
     pub address: SocketAddr,
+    pub ops: SocketAddr,
     password: String,
     pub key: String,
 }
@@ -53,12 +55,10 @@ impl Gateway {
             config.extend(sections);
         }
         write_secret(&folder.join("master.key"), &random_hex(32)?)?;
-        // JSON is YAML.
         let path = folder.join("portcullis.yaml");
-        fs::write(&path, config.to_string()).map_err(|error| format!("{}: {error}", path.display()))?;
-
+        write_settings(&path, &config)?;
         let (database, password) = (folder.join("portcullis.db"), random_hex(16)?);
-        let mut gateway = Self { config: path, database, address, password, key: String::new() };
+        let mut gateway = Self { config: path, settings: config, database, address, ops, password, key: String::new() };
         gateway.command(&["migrate"], "")?;
         let user = ["users", "create", "--username", USERNAME, "--admin", "--password-stdin"];
         gateway.command(&user, &gateway.password)?;
@@ -68,6 +68,25 @@ impl Gateway {
         key.ok_or("`portcullis keys create --output json` printed no object with a `key`")?
             .clone_into(&mut gateway.key);
         Ok(gateway)
+    }
+
+    /// Another one on the same database, with the same settings but for where it listens and logs.
+    pub fn twin(&self) -> Result<Self> {
+        let (address, ops) = (free_address()?, free_address()?);
+        let at = |name: &str| self.config.with_file_name(name).display().to_string();
+        let mut settings = self.settings.clone();
+        let (access, audit) = (at("twin-access.log"), at("twin-audit.log"));
+        let own = [
+            ("listen", json!({ "http": address.to_string(), "ops": ops.to_string(), "control": at("twin.sock") })),
+            ("log", json!({ "access": { "file": access }, "audit": { "file": audit }, "level": "warn" })),
+        ];
+        if let Some(settings) = settings.as_object_mut() {
+            settings.extend(own.map(|(section, value)| (section.to_owned(), value)));
+        }
+        let config = self.config.with_file_name("twin.yaml");
+        write_settings(&config, &settings)?;
+        let (database, password, key) = (self.database.clone(), self.password.clone(), self.key.clone());
+        Ok(Self { config, settings, database, address, ops, password, key })
     }
 
     pub fn serve(&self, cores: &Cores) -> Result<Process> {
@@ -133,13 +152,18 @@ pub fn post(path: &str, fields: &str, body: &Value) -> Vec<u8> {
     .into_bytes()
 }
 
-fn write_secret(path: &Path, secret: &str) -> Result<()> {
+fn write_settings(path: &Path, settings: &Value) -> Result<()> {
+    // JSON is YAML.
+    fs::write(path, settings.to_string()).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+pub fn write_secret(path: &Path, secret: &str) -> Result<()> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let written = file.and_then(|mut file| writeln!(file, "{secret}"));
     written.map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn random_hex(bytes: usize) -> Result<String> {
+pub fn random_hex(bytes: usize) -> Result<String> {
     let mut random = vec![0; bytes];
     let read = fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random));
     read.map_err(|error| format!("no random bytes: {error}"))?;

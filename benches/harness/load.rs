@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,27 +11,69 @@ use super::connection::Connection;
 const WARM_UP: usize = 20;
 const STEADY_CONNECTIONS: usize = 8;
 
-/// Sends `requests` over `connections` as fast as they are answered. `watch` is asked when all are connected and warm,
-/// and again after the last answer.
+/// What bursts send, each request when its turn comes.
+pub struct Requests {
+    all: Vec<Vec<u8>>,
+    next: AtomicUsize,
+    /// Where each of `all` is sent once only: what connections are made warm with instead.
+    opening: Option<Vec<u8>>,
+}
+
+impl Requests {
+    pub fn same(request: Vec<u8>) -> Self {
+        Self::in_turn(vec![request])
+    }
+
+    /// From the beginning again after the last one. All of them are sent before a burst is measured.
+    pub const fn in_turn(all: Vec<Vec<u8>>) -> Self {
+        Self { all, next: AtomicUsize::new(0), opening: None }
+    }
+
+    /// None is ever sent twice; when none is left, the burst fails.
+    pub const fn once(all: Vec<Vec<u8>>, opening: Vec<u8>) -> Self {
+        Self { all, next: AtomicUsize::new(0), opening: Some(opening) }
+    }
+
+    pub fn first(&self) -> &[u8] {
+        self.all.first().map_or(&[], Vec::as_slice)
+    }
+
+    fn next(&self) -> Result<&[u8]> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let at = if self.opening.is_some() { turn } else { turn.checked_rem(self.all.len()).unwrap_or(0) };
+        self.all.get(at).map(Vec::as_slice).ok_or_else(|| "there is nothing left to send".to_owned())
+    }
+
+    fn warm_up(&self, connection: &mut Connection, connections: usize) -> Result<()> {
+        if let Some(opening) = &self.opening {
+            return (0..WARM_UP).try_for_each(|_| connection.fetch(opening));
+        }
+        let share = self.all.len().div_ceil(connections);
+        (0..share.max(WARM_UP)).try_for_each(|_| connection.fetch(self.next()?))
+    }
+}
+
+/// Sends `count` requests over `connections` as fast as they are answered. `watch` is asked when all are connected and
+/// warm, and again after the last answer.
 pub fn burst<T>(
     address: SocketAddr,
-    request: &[u8],
+    requests: &Requests,
     connections: usize,
-    requests: usize,
+    count: usize,
     watch: impl Fn() -> Result<T>,
 ) -> Result<(T, T)> {
-    let each = requests.div_ceil(connections);
+    let each = count.div_ceil(connections);
     let line = Barrier::new(connections + 1);
     // Whoever fails still comes to every barrier, or all the others would wait there for ever.
     let send = || {
         let warm = Connection::open(address).and_then(|mut connection| {
-            (0..WARM_UP).try_for_each(|_| connection.fetch(request))?;
+            requests.warm_up(&mut connection, connections)?;
             Ok(connection)
         });
         line.wait();
         line.wait();
         let sent = warm.and_then(|mut connection| {
-            (0..each).try_for_each(|_| connection.fetch(request))?;
+            (0..each).try_for_each(|_| connection.fetch(requests.next()?))?;
             Ok(connection)
         });
         line.wait();

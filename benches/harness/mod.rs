@@ -6,7 +6,9 @@
 pub mod connection;
 pub mod gateway;
 pub mod load;
+pub mod open_files;
 pub mod process;
+pub mod redis;
 pub mod upstream;
 
 /// Sentences for whoever runs this; nobody handles them any further.

@@ -46,6 +46,11 @@ impl Cores {
         Self::pin(&[self.work])
     }
 
+    /// Moves this thread to where the measured processes are.
+    pub fn measured(&self) -> Result<()> {
+        Self::pin(&self.measured)
+    }
+
     fn pin(cores: &[usize]) -> Result<()> {
         let mut set = CpuSet::new();
         for core in cores {
@@ -64,7 +69,7 @@ pub struct Process {
 impl Process {
     pub fn start(name: &'static str, mut command: Command, cores: &Cores) -> Result<Self> {
         // A child inherits the cores of the thread that starts it.
-        Cores::pin(&cores.measured)?;
+        cores.measured()?;
         let child = command.spawn().map_err(|error| format!("{name} does not start: {error}"));
         cores.work()?;
         Ok(Self { name, child: child? })
@@ -76,6 +81,13 @@ impl Process {
 
     /// Waits until the process answers this request.
     pub fn answers(&mut self, address: SocketAddr, request: &[u8]) -> Result<()> {
+        self.listens(address)?;
+        let fetched = Connection::open(address).and_then(|mut connection| connection.fetch(request));
+        fetched.map_err(|problem| format!("{}: {problem}", self.name))
+    }
+
+    /// Waits until somebody listens there.
+    pub fn listens(&mut self, address: SocketAddr) -> Result<()> {
         let begin = Instant::now();
         while TcpStream::connect(address).is_err() {
             if let Ok(Some(status)) = self.child.try_wait() {
@@ -86,8 +98,7 @@ impl Process {
             }
             thread::sleep(Duration::from_micros(500));
         }
-        let fetched = Connection::open(address).and_then(|mut connection| connection.fetch(request));
-        fetched.map_err(|problem| format!("{}: {problem}", self.name))
+        Ok(())
     }
 
     /// Asks it to end, and waits until it has.
@@ -158,6 +169,16 @@ pub fn cpu_time(pid: u32) -> Result<HashMap<String, u64>> {
         return Err(format!("this kernel keeps no times in {folder}/*/schedstat"));
     }
     Ok(times)
+}
+
+/// Microseconds that this thread was on a core.
+pub fn own_time() -> Result<f64> {
+    let path = "/proc/thread-self/schedstat";
+    // What is told was added up when somebody last looked whose turn it is.
+    thread::yield_now();
+    let text = fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+    let nanoseconds: Option<f64> = text.split_whitespace().next().and_then(|time| time.parse().ok());
+    nanoseconds.map(|time| time / 1000.0).ok_or_else(|| format!("{path} does not tell the time on a core"))
 }
 
 /// The threads of a process whose name begins like this.

@@ -8,13 +8,14 @@
 mod harness;
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use harness::connection::Connection;
 use harness::gateway::post;
+use harness::redis::Redis;
 use harness::{Result, upstream};
 use portcullis::config;
 use portcullis::domain::audit::Initiator;
@@ -43,7 +44,7 @@ fn bench() -> Result<()> {
     let redis = Redis::start()?;
     println!("{REVOCATIONS} revocations, from the answer to the one who revokes to the first refusal elsewhere, in ms");
     for (what, cache) in [
-        ("bus", format!("{{ redis: \"redis://{}\", max_age: 1h, poll_interval: 60s }}", redis.address)),
+        ("bus", format!("{{ redis: \"{}\", max_age: 1h, poll_interval: 60s }}", redis.url())),
         ("log alone, every 200ms", "{ max_age: 1h, poll_interval: 200ms }".to_owned()),
     ] {
         let mut times = measure(&cache)?;
@@ -123,33 +124,4 @@ fn gateways(folder: &Path, backend: SocketAddr, cache: &str) -> Result<(Running,
     // Until both listen to the bus.
     std::thread::sleep(Duration::from_millis(500));
     Ok((one, other, admin))
-}
-
-/// Killed when dropped.
-struct Redis {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Redis {
-    fn start() -> Result<Self> {
-        let free = || TcpListener::bind("127.0.0.1:0")?.local_addr();
-        let address: SocketAddr = free().map_err(|error: std::io::Error| error.to_string())?;
-        let child = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--port", &address.port().to_string(), "--save", "", "--appendonly", "no"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .map_err(|error| format!("redis-server: {error}"))?;
-        let redis = Self { child, address };
-        std::thread::sleep(Duration::from_millis(500));
-        Ok(redis)
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

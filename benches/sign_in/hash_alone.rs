@@ -8,7 +8,7 @@ use portcullis::crypto::password::{self, Memory, Verdict};
 use portcullis::domain::secret::Secret;
 
 use crate::Result;
-use crate::harness::process::{Cores, Process};
+use crate::harness::process::{Cores, Process, own_time};
 use crate::people::{COST, PASSWORD, stored_password};
 
 /// The first argument of this program as that process.
@@ -57,12 +57,12 @@ pub fn run(threads: usize) -> Result<()> {
     let attempt = Secret::new(PASSWORD.to_owned());
     let work = |lasting: Duration| -> Result<Turn> {
         let mut memory = Memory::default();
-        let (begin, cpu, mut done) = (Instant::now(), own_cpu_time()?, 0_usize);
+        let (begin, cpu, mut done) = (Instant::now(), own_time()?, 0_usize);
         while begin.elapsed() < lasting {
             done += usize::from(password::verify(&attempt, &stored, COST, &mut memory) == Verdict::Right);
         }
         let per_second = done as f64 / begin.elapsed().as_secs_f64();
-        Ok(Turn { per_second, cpu: (own_cpu_time()? - cpu) / done as f64 })
+        Ok(Turn { per_second, cpu: (own_time()? - cpu) / done as f64 })
     };
     for line in std::io::stdin().lines() {
         let line = line.map_err(|error| format!("no orders: {error}"))?;
@@ -77,12 +77,4 @@ pub fn run(threads: usize) -> Result<()> {
         println!("{per_second} {cpu}");
     }
     Ok(())
-}
-
-/// Microseconds that this thread was on a core.
-fn own_cpu_time() -> Result<f64> {
-    let path = "/proc/thread-self/schedstat";
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
-    let nanoseconds: Option<f64> = text.split_whitespace().next().and_then(|time| time.parse().ok());
-    nanoseconds.map(|time| time / 1000.0).ok_or_else(|| format!("{path} does not tell the time on a core"))
 }
