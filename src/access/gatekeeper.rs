@@ -174,8 +174,7 @@ impl Gatekeeper {
             method: Method::JwtAndApiKey,
             scopes,
             key_id: key.key_id.clone(),
-            key_limits: key.key_limits,
-            reach: key.reach.clone(),
+            bounds: key.bounds.clone(),
             expires_at: match (user.expires_at, key.expires_at) {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (one, other) => one.or(other),

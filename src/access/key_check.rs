@@ -14,8 +14,9 @@ use crate::domain::api_key::{ApiKey, KeyOwner, PresentedKey};
 use crate::domain::clock::Timestamp;
 use crate::domain::denial::Denial;
 use crate::domain::digest::Digest;
+use crate::domain::key_bounds::KeyBounds;
 use crate::domain::key_tally::{KeyTally, Meter};
-use crate::domain::principal::{Assurance, KeyLimits, Method, Principal, Subject};
+use crate::domain::principal::{Assurance, Method, Principal, Subject};
 use crate::domain::role::Roles;
 use crate::domain::user::User;
 use crate::storage::api_keys::ApiKeys;
@@ -180,8 +181,7 @@ impl KeyCheck {
             method: Method::ApiKey,
             scopes: owner.map_or_else(|| key.scopes.clone(), |owner| key.scopes_of(owner, &self.roles)),
             key_id: Some(key.id.clone()),
-            key_limits: KeyLimits { rate: key.terms.rate, quota: key.terms.quota },
-            reach: key.terms.reach.clone(),
+            bounds: KeyBounds::of(key),
             session_id: None,
             amr: Vec::new(),
             assurance: Assurance::OneFactor,

@@ -16,8 +16,8 @@ use crate::domain::clock::Timestamp;
 use crate::domain::credential::BearerToken;
 use crate::domain::denial::Denial;
 use crate::domain::digest::Digest;
-use crate::domain::key_reach::KeyReach;
-use crate::domain::principal::{Assurance, KeyLimits, Method, Principal, Subject};
+use crate::domain::key_bounds::KeyBounds;
+use crate::domain::principal::{Assurance, Method, Principal, Subject};
 use crate::domain::role::Roles;
 use crate::domain::scope::ScopeSet;
 use crate::domain::session::SessionId;
@@ -160,8 +160,7 @@ impl TokenCheck {
             method: Method::Jwt,
             scopes: user.all_scopes(&self.roles),
             key_id: None,
-            key_limits: KeyLimits::default(),
-            reach: KeyReach::default(),
+            bounds: KeyBounds::default(),
             session_id: claims.session_id.clone(),
             amr: claims.amr.clone(),
             assurance,

@@ -60,12 +60,10 @@ impl RequestContext {
     /// Who administers, with the scopes of what was shown: of a key, those of its own that count now.
     pub fn administrator(&self, headers: &HeaderMap) -> Administrator {
         let principal = self.permit.principal();
-        let by_key = principal.filter(|principal| principal.key_id.is_some());
         Administrator {
             by: self.initiator(headers),
             scopes: principal.map(|principal| principal.scopes.clone()).unwrap_or_default(),
-            reach: by_key.map(|principal| principal.reach.clone()).unwrap_or_default(),
-            key_expires_at: by_key.and_then(|principal| principal.expires_at),
+            bounds: principal.map(|principal| principal.bounds.clone()).unwrap_or_default(),
         }
     }
 }
