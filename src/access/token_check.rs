@@ -58,6 +58,8 @@ impl Weighter<Digest, Arc<Seen>> for ByBytes {
 pub struct Standing {
     pub scopes: ScopeSet,
     pub assurance: Assurance,
+    /// As of a [`Principal`].
+    pub owes_second_factor: bool,
 }
 
 impl TokenCheck {
@@ -90,7 +92,15 @@ impl TokenCheck {
         let Subject::User { id, .. } = &principal.subject else { return Err(Denial::UserNotFound) };
         let user = self.standing_user(id, principal.session_id.as_ref(), principal.issued_at, now).await?;
         let assurance = if user.has_second_factor { principal.assurance } else { Assurance::OneFactor };
-        Ok(Standing { scopes: user.all_scopes(&self.roles), assurance })
+        Ok(Standing {
+            scopes: user.all_scopes(&self.roles),
+            assurance,
+            owes_second_factor: self.owes_second_factor(&user, assurance),
+        })
+    }
+
+    fn owes_second_factor(&self, user: &User, assurance: Assurance) -> bool {
+        self.duty.binds(user.is_admin) && assurance < Assurance::TwoFactors
     }
 
     async fn standing_user(
@@ -164,7 +174,7 @@ impl TokenCheck {
             session_id: claims.session_id.clone(),
             amr: claims.amr.clone(),
             assurance,
-            owes_second_factor: self.duty.binds(user.is_admin) && assurance < Assurance::TwoFactors,
+            owes_second_factor: self.owes_second_factor(&user, assurance),
             issued_at: claims.issued_at,
             authenticated_at: claims.auth_time,
             // What is derived from it, such as an assertion, must hold for as long as the token is accepted.
