@@ -30,7 +30,7 @@ const REPEATED: Duration = Duration::from_millis(900);
 
 pub struct KeyCheck {
     keys: Arc<dyn ApiKeys>,
-    slow: SlowKeyCheck,
+    slow: Arc<SlowKeyCheck>,
     users: Arc<dyn Users>,
     roles: Roles,
     budget: Arc<MissBudget>,
@@ -60,7 +60,7 @@ pub struct Shown<'a> {
 impl KeyCheck {
     pub fn new(
         keys: Arc<dyn ApiKeys>,
-        slow: SlowKeyCheck,
+        slow: Arc<SlowKeyCheck>,
         users: Arc<dyn Users>,
         roles: Roles,
         budget: Arc<MissBudget>,
@@ -94,8 +94,7 @@ impl KeyCheck {
         };
         let mut found = self.keys.find_by_digest(&digest).await;
         // One that was unknown a moment ago was guessed at then.
-        if matches!(found, Ok(None)) && reserved.is_some() && self.slow.upgrade(key, &digest, shown.client, now).await?
-        {
+        if matches!(found, Ok(None)) && reserved.is_some() && self.slow.upgrade(key, shown.client, now).await? {
             found = self.keys.find_by_digest(&digest).await;
         }
         if let (Some(reserved), Ok(Some(_)) | Err(_)) = (reserved, &found) {

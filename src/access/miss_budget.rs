@@ -82,7 +82,7 @@ impl Reserved {
 pub struct Spent;
 
 /// The smallest network that one party is sure to hold.
-pub(super) fn network(client: IpAddr) -> IpAddr {
+fn network(client: IpAddr) -> IpAddr {
     match client {
         IpAddr::V4(_) => client,
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),

@@ -8,6 +8,7 @@ use axum::http::header::USER_AGENT;
 
 use crate::access::miss_budget::MissBudget;
 use crate::access::permit::Permit;
+use crate::access::slow_keys::SlowKeyCheck;
 use crate::domain::audit::{Actor, Initiator};
 use crate::domain::principal::Subject;
 use crate::identity::auditor::Auditor;
@@ -87,6 +88,8 @@ pub struct Services {
     pub leaked_keys: LeakedKeys,
     /// What the look-ups of unknown keys are charged to, wherever those are shown.
     pub miss_budget: Arc<MissBudget>,
+    /// Keys that cannot be looked up yet.
+    pub slow_keys: Arc<SlowKeyCheck>,
     pub lockouts: Lockouts,
     pub auditor: Auditor,
 }

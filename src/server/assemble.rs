@@ -55,6 +55,7 @@ pub struct Assembly {
     pub keyrings: Keyrings,
     pub passwords: Arc<Passwords>,
     miss_budget: Arc<MissBudget>,
+    slow_keys: Arc<SlowKeyCheck>,
     pub audit_log: Arc<AuditLog>,
     pub delete_expired: DeleteExpired,
     pub send_mail: SendMail,
@@ -110,13 +111,25 @@ pub async fn assemble(
         Some(before) => Arc::clone(&before.miss_budget),
         None => Arc::new(MissBudget::new(settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst)),
     };
-    let key_check = same
-        .by(|settings| (&settings.roles, settings.limits.unknown_keys_per_second, settings.limits.unknown_keys_burst));
+    let shared = same.by(|settings| (&settings.lockout.shared_networks, &settings.trusted_proxies));
+    let slow_keys = match shared {
+        Some(before) => Arc::clone(&before.slow_keys),
+        None => {
+            let shared = desks::shared_networks(settings);
+            let check = SlowKeyCheck::new(Arc::clone(&stores.slow_keys), shared);
+            Arc::new(check.map_err(|e| StartError::Process(e.to_string()))?)
+        }
+    };
+    let key_check = same.by(|settings| {
+        let limits = &settings.limits;
+        let shared = (&settings.lockout.shared_networks, &settings.trusted_proxies);
+        (&settings.roles, limits.unknown_keys_per_second, limits.unknown_keys_burst, shared)
+    });
     let key_check = match key_check {
         Some(before) => Arc::clone(before.regime.gatekeeper.keys()),
         None => Arc::new(KeyCheck::new(
             Arc::clone(&remembering.api_keys),
-            SlowKeyCheck::new(Arc::clone(&stores.slow_keys)).map_err(|e| StartError::Process(e.to_string()))?,
+            Arc::clone(&slow_keys),
             Arc::clone(&remembering.users),
             settings.roles.clone(),
             Arc::clone(&miss_budget),
@@ -146,6 +159,7 @@ pub async fn assemble(
         master_keys: &master_keys,
         mail_room: &mail_room,
         miss_budget: Arc::clone(&miss_budget),
+        slow_keys: Arc::clone(&slow_keys),
         witness: Arc::clone(&audit_log) as _,
     });
     let guesses_kept = desks.guess_rules.longest_window();
@@ -233,6 +247,7 @@ pub async fn assemble(
         keyrings,
         passwords,
         miss_budget,
+        slow_keys,
         audit_log,
         delete_expired,
         send_mail,
