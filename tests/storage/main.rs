@@ -289,6 +289,7 @@ macro_rules! contract_of_nodes {
             one_link_of_a_user_is_good
             a_name_goes_to_one
             keys_that_are_rotated_at_once_leave_one_active
+            keys_that_are_announced_at_once_leave_one_waiting
             a_user_that_is_deleted_leaves_nothing
             mail_is_sent_by_one
         }
