@@ -85,7 +85,7 @@ impl KeyCheck {
         let digest = digest_of(key);
         let known = self.derived.get(&digest);
         // A key that was good a moment ago is free, and so is one that was unknown a moment ago: neither reaches the store.
-        let fresh = |at: Timestamp| now.since(at) < REPEATED;
+        let fresh = |at: Timestamp| now.is_soon_after(at, REPEATED);
         let free = known.is_some() || self.unknown.get(&digest).is_some_and(fresh);
         let reserved = if free {
             None

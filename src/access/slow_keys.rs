@@ -152,7 +152,7 @@ impl SlowKeyCheck {
     /// Lets as much time go by as a hash takes.
     async fn pretend(&self, key: &PresentedKey, now: Timestamp) -> Result<(), Denial> {
         let mut usual = self.usual.lock().await;
-        if let Some((_, took)) = usual.filter(|(at, _)| is_recent(*at, now)) {
+        if let Some((_, took)) = usual.filter(|(at, _)| now.is_soon_after(*at, USUAL)) {
             drop(usual);
             sleep(took).await;
             return Ok(());
@@ -168,7 +168,7 @@ impl SlowKeyCheck {
 
     /// That there is none is asked each time: one that has just been taken over is to be found.
     async fn is_any_left(&self, now: Timestamp) -> Result<bool, Denial> {
-        if self.usual.lock().await.is_some_and(|(at, _)| is_recent(at, now)) {
+        if self.usual.lock().await.is_some_and(|(at, _)| now.is_soon_after(at, USUAL)) {
             return Ok(true);
         }
         Ok(self.keys.any(now).await.map_err(|_| Denial::Unavailable)?.is_some())
@@ -193,8 +193,4 @@ impl SlowKeyCheck {
             lanes.remove(prefix);
         }
     }
-}
-
-fn is_recent(at: Timestamp, now: Timestamp) -> bool {
-    at <= now && now.since(at) < USUAL
 }

@@ -11,6 +11,7 @@ mod administration_users;
 mod api_keys;
 mod audit;
 mod bad_input;
+mod clock_steps;
 mod contract_bodies;
 mod contract_common;
 mod contract_tokens;
