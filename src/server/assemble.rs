@@ -160,6 +160,7 @@ pub async fn assemble(
         mail_room: &mail_room,
         miss_budget: Arc::clone(&miss_budget),
         slow_keys: Arc::clone(&slow_keys),
+        decoys: Arc::clone(&foundation.decoys),
         witness: Arc::clone(&audit_log) as _,
     });
     let guesses_kept = desks.guess_rules.longest_window();

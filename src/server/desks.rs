@@ -18,6 +18,7 @@ use crate::domain::audit::Witness;
 use crate::domain::lockout::LockoutPolicy;
 use crate::identity::auditor::Auditor;
 use crate::identity::code_check::{CodeCheck, CodeForm};
+use crate::identity::decoys::Decoys;
 use crate::identity::factor_confirmation::FactorConfirmation;
 use crate::identity::guess_guard::{GuessGuard, GuessRules};
 use crate::identity::key_desk::KeyDesk;
@@ -60,6 +61,7 @@ pub struct Footing<'a> {
     pub mail_room: &'a MailRoom,
     pub miss_budget: Arc<MissBudget>,
     pub slow_keys: Arc<SlowKeyCheck>,
+    pub decoys: Arc<Decoys>,
     pub witness: Arc<dyn Witness>,
 }
 
@@ -82,6 +84,7 @@ pub fn set_up(footing: Footing<'_>) -> Desks {
         mail_room,
         miss_budget,
         slow_keys,
+        decoys,
         witness,
     } = footing;
     let sealed_mail = Arc::new(SealedMail::new(Arc::clone(master_keys), Arc::clone(&nature.random)));
@@ -180,6 +183,7 @@ pub fn set_up(footing: Footing<'_>) -> Desks {
         factor,
         guard,
         names,
+        decoys,
         mint: Arc::clone(&mint),
         notices: Arc::clone(&notices),
         auditor: auditor.clone(),

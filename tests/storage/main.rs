@@ -148,6 +148,7 @@ macro_rules! contract {
                 switching_off_by_a_change_ends_what_disabling_ends
                 deleting_takes_everything_but_the_audit
                 are_searched_literally_and_filtered
+                with_foreign_passwords_are_counted_by_what_those_cost
                 a_user_with_very_many_sessions_can_be_disabled;
             sessions:
                 come_back_as_they_were_stored
