@@ -36,7 +36,8 @@ impl Decoys {
         }
         // As far along all users as the name is along all digests.
         let [a, b, c, d, e, f, g, h, ..] = self.names.of(name.as_bytes()).0;
-        let along = u128::from(u64::from_be_bytes([a, b, c, d, e, f, g, h])) * u128::from(foreign.users) >> 64;
+        let digest = u128::from(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+        let along = (digest * u128::from(foreign.users)) >> 64;
         let mut passed = 0_u128;
         let kind = foreign.kinds.iter().find(|(count, _)| {
             passed += u128::from(*count);
