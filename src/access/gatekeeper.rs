@@ -1,6 +1,7 @@
 //! The one function that decides.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use quick_cache::sync::Cache;
 
@@ -159,8 +160,7 @@ impl Gatekeeper {
             method: Method::JwtAndApiKey,
             scopes,
             key_id: key.key_id.clone(),
-            key_limits: key.key_limits,
-            reach: key.reach.clone(),
+            bounds: key.bounds.clone(),
             expires_at: match (user.expires_at, key.expires_at) {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (one, other) => one.or(other),
@@ -174,10 +174,28 @@ impl Gatekeeper {
 
     /// Whether whoever holds a permit for something that goes on would still be let in: the session lives, the user is
     /// active, the key is good and good for this, and they may still do what `route` demands, which is the one that it would
-    /// take now. That a token has run out in the meantime is not asked.
-    pub async fn still_stands(&self, permit: &Permit, arrival: &Arrival, route: &Route) -> Result<(), Denial> {
-        let AccessPolicy::Requires(requirement) = &route.access else { return Ok(()) };
-        let Some(principal) = permit.principal() else { return Err(Denial::CredentialMissing) };
+    /// take now. That a token has run out in the meantime, or a sign-in has grown old, is not asked; but a sign-in is judged
+    /// once more when it may be less old than the permit's route allowed. What is returned is a permit for `route`.
+    pub async fn still_stands(&self, permit: &Permit, arrival: &Arrival, route: &Arc<Route>) -> Result<Permit, Denial> {
+        if let AccessPolicy::Requires(requirement) = &route.access {
+            let principal = permit.principal().ok_or(Denial::CredentialMissing)?;
+            self.judge_standing(principal, arrival, route, requirement).await?;
+            let (before, most) = (permit.route().access.max_auth_age(), requirement.max_auth_age);
+            if let Some(most) = most.filter(|most| before.is_none_or(|before| before > *most)) {
+                let by_token = requirement.kinds.accepts(CredentialKind::Jwt);
+                judge_age(principal.authenticated_at.filter(|_| by_token), most, self.clock.now())?;
+            }
+        }
+        Ok(Permit::new(Arc::clone(route), permit.caller().clone()))
+    }
+
+    async fn judge_standing(
+        &self,
+        principal: &Principal,
+        arrival: &Arrival,
+        route: &Route,
+        requirement: &Requirement,
+    ) -> Result<(), Denial> {
         let kinds = requirement.kinds;
         if !kinds.satisfied_by(principal.method != Method::ApiKey, principal.method != Method::Jwt) {
             return Err(Denial::CredentialKindNotAccepted);
@@ -193,6 +211,9 @@ impl Gatekeeper {
             return if key_may { Ok(()) } else { Err(Denial::ScopeMissing) };
         }
         let standing = self.tokens.stands(principal, now).await?;
+        if standing.owes_second_factor && !requirement.open_to_unenrolled {
+            return Err(Denial::SecondFactorRequired);
+        }
         if requirement.second_factor != SecondFactorDemand::Nobody && standing.assurance < Assurance::TwoFactors {
             return Err(Denial::SecondFactorRequired);
         }
@@ -221,8 +242,14 @@ fn judge_proof(principal: &Principal, requirement: &Requirement, now: Timestamp)
     if demanded && principal.assurance < Assurance::TwoFactors {
         return Err(Denial::SecondFactorRequired);
     }
-    let Some(most) = requirement.max_auth_age else { return Ok(()) };
-    let fresh = principal.authenticated_at.is_some_and(|at| now.since(at) <= most);
+    match requirement.max_auth_age {
+        Some(most) => judge_age(principal.authenticated_at, most, now),
+        None => Ok(()),
+    }
+}
+
+fn judge_age(authenticated_at: Option<Timestamp>, most: Duration, now: Timestamp) -> Result<(), Denial> {
+    let fresh = authenticated_at.is_some_and(|at| now.since(at) <= most);
     if fresh { Ok(()) } else { Err(Denial::AuthenticationTooOld) }
 }
 

@@ -14,10 +14,11 @@ use crate::domain::api_key::ApiKey;
 use crate::domain::clock::Timestamp;
 use crate::domain::denial::Denial;
 use crate::domain::digest::Digest;
+use crate::domain::key_bounds::KeyBounds;
 use crate::domain::key_owner::KeyOwner;
 use crate::domain::key_tally::{KeyTally, Meter};
 use crate::domain::presented_key::PresentedKey;
-use crate::domain::principal::{Assurance, KeyLimits, Method, Principal, Subject};
+use crate::domain::principal::{Assurance, Method, Principal, Subject};
 use crate::domain::role::Roles;
 use crate::domain::user::User;
 use crate::storage::api_keys::ApiKeys;
@@ -31,7 +32,7 @@ const REPEATED: Duration = Duration::from_millis(900);
 
 pub struct KeyCheck {
     keys: Arc<dyn ApiKeys>,
-    slow: SlowKeyCheck,
+    slow: Arc<SlowKeyCheck>,
     users: Arc<dyn Users>,
     roles: Roles,
     budget: Arc<MissBudget>,
@@ -61,7 +62,7 @@ pub struct Shown<'a> {
 impl KeyCheck {
     pub fn new(
         keys: Arc<dyn ApiKeys>,
-        slow: SlowKeyCheck,
+        slow: Arc<SlowKeyCheck>,
         users: Arc<dyn Users>,
         roles: Roles,
         budget: Arc<MissBudget>,
@@ -86,7 +87,7 @@ impl KeyCheck {
         let digest = digest_of(key);
         let known = self.derived.get(&digest);
         // A key that was good a moment ago is free, and so is one that was unknown a moment ago: neither reaches the store.
-        let fresh = |at: Timestamp| now.since(at) < REPEATED;
+        let fresh = |at: Timestamp| now.is_soon_after(at, REPEATED);
         let free = known.is_some() || self.unknown.get(&digest).is_some_and(fresh);
         let reserved = if free {
             None
@@ -95,8 +96,7 @@ impl KeyCheck {
         };
         let mut found = self.keys.find_by_digest(&digest).await;
         // One that was unknown a moment ago was guessed at then.
-        if matches!(found, Ok(None)) && reserved.is_some() && self.slow.upgrade(key, &digest, shown.client, now).await?
-        {
+        if matches!(found, Ok(None)) && reserved.is_some() && self.slow.upgrade(key, shown.client, now).await? {
             found = self.keys.find_by_digest(&digest).await;
         }
         if let (Some(reserved), Ok(Some(_)) | Err(_)) = (reserved, &found) {
@@ -182,8 +182,7 @@ impl KeyCheck {
             method: Method::ApiKey,
             scopes: owner.map_or_else(|| key.scopes.clone(), |owner| key.scopes_of(owner, &self.roles)),
             key_id: Some(key.id.clone()),
-            key_limits: KeyLimits { rate: key.terms.rate, quota: key.terms.quota },
-            reach: key.terms.reach.clone(),
+            bounds: KeyBounds::of(key),
             session_id: None,
             amr: Vec::new(),
             assurance: Assurance::OneFactor,

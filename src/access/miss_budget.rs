@@ -11,6 +11,9 @@ use quick_cache::sync::Cache;
 
 use crate::domain::clock::Timestamp;
 
+/// A bucket that is empty only later than any request can have brought it, and by more than the time between two threads,
+/// was written to before the clock was set back. It is forgiven: most of those who are in it have guessed nothing.
+const SKEW: i64 = 1_000_000;
 /// Networks remembered at a time; forgetting one only forgives it.
 const NETWORKS: usize = 65_536;
 
@@ -54,7 +57,8 @@ impl MissBudget {
     fn take(&self, bucket: &AtomicI64, now: Timestamp) -> bool {
         let now = now.as_micros();
         let taken = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |at| {
-            let next = at.max(now).saturating_add(self.interval);
+            let was_set_back = at > now.saturating_add(self.burst).saturating_add(SKEW);
+            let next = if was_set_back { now } else { at.max(now) }.saturating_add(self.interval);
             (next.saturating_sub(now) <= self.burst).then_some(next)
         });
         taken.is_ok()
@@ -82,7 +86,7 @@ impl Reserved {
 pub struct Spent;
 
 /// The smallest network that one party is sure to hold.
-pub(super) fn network(client: IpAddr) -> IpAddr {
+fn network(client: IpAddr) -> IpAddr {
     match client {
         IpAddr::V4(_) => client,
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
@@ -122,6 +126,19 @@ mod tests {
         for _ in 0..1000 {
             budget.reserve(address("192.0.2.1"), now).unwrap().give_back();
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_shuts_nobody_out() {
+        let budget = MissBudget::new(10, 5);
+        let (client, now) = (address("192.0.2.1"), Timestamp::from_secs(10_000));
+        assert_eq!(granted(&budget, client, now, 100), 10);
+        let before = now.minus(Duration::from_secs(3600));
+        assert_eq!(granted(&budget, client, before, 100), 10, "its own burst, and the shared one");
+        assert_eq!(granted(&budget, client, before.plus(Duration::from_millis(100)), 100), 2);
+        // By less than what the bucket holds, it is only waited for.
+        assert_eq!(granted(&budget, client, before.minus(Duration::from_millis(400)), 100), 0);
+        assert_eq!(granted(&budget, client, before.plus(Duration::from_millis(200)), 100), 2);
     }
 
     #[test]

@@ -142,7 +142,7 @@ impl RequestLimits {
         now: Timestamp,
     ) -> Result<Option<Allowance>, Held> {
         let RouteLimits { per_principal, total, .. } = route.limits;
-        let key = principal.and_then(|principal| Some((principal.key_id.as_ref()?, principal.key_limits)));
+        let key = principal.and_then(|principal| Some((principal.key_id.as_ref()?, principal.bounds.limits)));
         let key_rate = key.and_then(|(id, limits)| Some((id, limits.rate?)));
         let general = self.general.per_principal.filter(|_| principal.is_some());
         let mut allowance = None;

@@ -16,8 +16,8 @@ use crate::domain::clock::Timestamp;
 use crate::domain::credential::BearerToken;
 use crate::domain::denial::Denial;
 use crate::domain::digest::Digest;
-use crate::domain::key_reach::KeyReach;
-use crate::domain::principal::{Assurance, KeyLimits, Method, Principal, Subject};
+use crate::domain::key_bounds::KeyBounds;
+use crate::domain::principal::{Assurance, Method, Principal, Subject};
 use crate::domain::role::Roles;
 use crate::domain::scope::ScopeSet;
 use crate::domain::session::SessionId;
@@ -58,6 +58,8 @@ impl Weighter<Digest, Arc<Seen>> for ByBytes {
 pub struct Standing {
     pub scopes: ScopeSet,
     pub assurance: Assurance,
+    /// As of a [`Principal`].
+    pub owes_second_factor: bool,
 }
 
 impl TokenCheck {
@@ -90,7 +92,15 @@ impl TokenCheck {
         let Subject::User { id, .. } = &principal.subject else { return Err(Denial::UserNotFound) };
         let user = self.standing_user(id, principal.session_id.as_ref(), principal.issued_at, now).await?;
         let assurance = if user.has_second_factor { principal.assurance } else { Assurance::OneFactor };
-        Ok(Standing { scopes: user.all_scopes(&self.roles), assurance })
+        Ok(Standing {
+            scopes: user.all_scopes(&self.roles),
+            assurance,
+            owes_second_factor: self.owes_second_factor(&user, assurance),
+        })
+    }
+
+    fn owes_second_factor(&self, user: &User, assurance: Assurance) -> bool {
+        self.duty.binds(user.is_admin) && assurance < Assurance::TwoFactors
     }
 
     async fn standing_user(
@@ -160,12 +170,11 @@ impl TokenCheck {
             method: Method::Jwt,
             scopes: user.all_scopes(&self.roles),
             key_id: None,
-            key_limits: KeyLimits::default(),
-            reach: KeyReach::default(),
+            bounds: KeyBounds::default(),
             session_id: claims.session_id.clone(),
             amr: claims.amr.clone(),
             assurance,
-            owes_second_factor: self.duty.binds(user.is_admin) && assurance < Assurance::TwoFactors,
+            owes_second_factor: self.owes_second_factor(&user, assurance),
             issued_at: claims.issued_at,
             authenticated_at: claims.auth_time,
             // What is derived from it, such as an assertion, must hold for as long as the token is accepted.

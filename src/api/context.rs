@@ -8,6 +8,7 @@ use axum::http::header::USER_AGENT;
 
 use crate::access::miss_budget::MissBudget;
 use crate::access::permit::Permit;
+use crate::access::slow_keys::SlowKeyCheck;
 use crate::domain::audit::{Actor, Initiator};
 use crate::domain::principal::Subject;
 use crate::identity::auditor::Auditor;
@@ -60,12 +61,10 @@ impl RequestContext {
     /// Who administers, with the scopes of what was shown: of a key, those of its own that count now.
     pub fn administrator(&self, headers: &HeaderMap) -> Administrator {
         let principal = self.permit.principal();
-        let by_key = principal.filter(|principal| principal.key_id.is_some());
         Administrator {
             by: self.initiator(headers),
             scopes: principal.map(|principal| principal.scopes.clone()).unwrap_or_default(),
-            reach: by_key.map(|principal| principal.reach.clone()).unwrap_or_default(),
-            key_expires_at: by_key.and_then(|principal| principal.expires_at),
+            bounds: principal.map(|principal| principal.bounds.clone()).unwrap_or_default(),
         }
     }
 }
@@ -89,6 +88,8 @@ pub struct Services {
     pub leaked_keys: LeakedKeys,
     /// What the look-ups of unknown keys are charged to, wherever those are shown.
     pub miss_budget: Arc<MissBudget>,
+    /// Keys that cannot be looked up yet.
+    pub slow_keys: Arc<SlowKeyCheck>,
     pub lockouts: Lockouts,
     pub auditor: Auditor,
 }

@@ -70,8 +70,8 @@ pub async fn list(State(services): State<Arc<Services>>, uri: Uri) -> Answer {
 /// Where the key may be used is limited by networks, by names of routes, and by methods; how much, by a rate and a quota. A list
 /// that is empty or missing limits nothing. A request that does not fit is answered like one with a key that does not exist.
 ///
-/// What is made by a key that expires, expires with it at the latest; and where that key is limited in where it may be used, so
-/// is what it makes.
+/// What is made by a key that expires, expires with it at the latest; and where that key is limited in where it may be used or
+/// how long it may lie idle, so is what it makes. A key that has a rate or a quota makes no keys: two are twice as much.
 #[utoipa::path(
     post, path = "keys/", operation_id = "create_api_key", tag = "API keys",
     request_body = schema::api_keys::NewApiKey,
@@ -109,7 +109,8 @@ pub async fn show(State(services): State<Arc<Services>>, ObjectId(id): ObjectId)
 ///
 /// Changes what is sent, and nothing else. The key itself stays the same.
 ///
-/// A key that expires puts off no end of a key to later than its own, and one that is limited lets no key go where it may not.
+/// A key that expires puts off no end of a key to later than its own, and one that is limited lets no key go where it may not. A
+/// change that gives a key more in anything takes a key that holds as much in everything, and no rate or quota of its own.
 ///
 /// Nobody changes a key that may do more than they may, nor makes one of which that is true. A revoked key stays as it is.
 #[utoipa::path(
@@ -139,7 +140,8 @@ pub async fn change(
 /// old one would have expired. Both work until the overlap is over. Whether the old one is still used is told by its
 /// `last_used_at` and `uses_since_replaced`, which are a few seconds behind.
 ///
-/// To replace a key of another user takes the scope `users:write`, as making one does.
+/// To replace a key of another user takes the scope `users:write`, as making one does. A key that has a rate or a quota replaces
+/// none.
 ///
 /// What is made by a key that expires, expires with it at the latest. A later time takes a change of the new key.
 #[utoipa::path(
@@ -234,6 +236,7 @@ impl From<KeyError> for Refusal {
             KeyError::AlreadyRevoked(_) | KeyError::NotRotatable(_) => {
                 refuse_saying(Denial::InvalidFields, &sentence(&error.to_string())).into()
             }
+            KeyError::Counted => refuse_saying(Denial::ScopeMissing, &sentence(&error.to_string())).into(),
             KeyError::Beyond(beyond) => refuse_scopes(&beyond.asked).into(),
             KeyError::Exhausted => Denial::Internal.into(),
             KeyError::Store(_) => Denial::Unavailable.into(),

@@ -1,5 +1,6 @@
 //! `keys/leaked/`: whoever has found a key can end it, without being anybody here.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -58,7 +59,7 @@ pub async fn report(
     for key in keys {
         let outcome = match key {
             None => Ok(Outcome::Unknown),
-            Some(key) => end(&services, &key, &by).await,
+            Some(key) => end(&services, &key, context.client, &by).await,
         };
         match outcome {
             Ok(Outcome::Unknown) => outcomes.push("unknown"),
@@ -66,9 +67,11 @@ pub async fn report(
                 reserved.next().into_iter().for_each(Reserved::give_back);
                 outcomes.push("revoked");
             }
-            Err(_) => {
-                reserved.for_each(Reserved::give_back);
-                return Err(Denial::Unavailable.into());
+            Err(denial) => {
+                if denial == Denial::Unavailable {
+                    reserved.for_each(Reserved::give_back);
+                }
+                return Err(denial.into());
             }
         }
     }
@@ -81,9 +84,15 @@ enum Outcome {
     Unknown,
 }
 
-async fn end(services: &Services, key: &PresentedKey, by: &Initiator) -> Result<Outcome, KeyError> {
-    let Some(key) = services.leaked_keys.find(key).await? else { return Ok(Outcome::Unknown) };
-    services.leaked_keys.revoke(&key, by).await?;
+async fn end(services: &Services, key: &PresentedKey, client: IpAddr, by: &Initiator) -> Result<Outcome, Denial> {
+    let unavailable = |_: KeyError| Denial::Unavailable;
+    let mut found = services.leaked_keys.find(key).await.map_err(unavailable)?;
+    // One that was taken over and never used is known by its slow hash alone.
+    if found.is_none() && services.slow_keys.upgrade(key, client, services.auditor.now()).await? {
+        found = services.leaked_keys.find(key).await.map_err(unavailable)?;
+    }
+    let Some(found) = found else { return Ok(Outcome::Unknown) };
+    services.leaked_keys.revoke(&found, by).await.map_err(unavailable)?;
     Ok(Outcome::Revoked)
 }
 

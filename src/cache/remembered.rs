@@ -58,13 +58,13 @@ impl<V> From<Option<Arc<V>>> for Loaded<V> {
 struct Entry<V> {
     known: Option<Arc<V>>,
     loaded_at: Timestamp,
-    /// Set when the last load failed: until then nobody tries again.
-    retry_at: Option<Timestamp>,
+    /// When the last load failed, if it did: for a moment from then on nobody tries again.
+    failed_at: Option<Timestamp>,
 }
 
 impl<V> Clone for Entry<V> {
     fn clone(&self) -> Self {
-        Self { known: self.known.clone(), loaded_at: self.loaded_at, retry_at: self.retry_at }
+        Self { known: self.known.clone(), loaded_at: self.loaded_at, failed_at: self.failed_at }
     }
 }
 
@@ -121,7 +121,7 @@ where
                 self.count(CacheOutcome::Hit);
                 return Ok(entry.known);
             }
-            if entry.retry_at.is_some_and(|at| now < at) {
+            if entry.failed_at.is_some_and(|at| now.is_soon_after(at, RETRY_PAUSE)) {
                 return self.stale(Some(&entry), now);
             }
             let loaded_at = entry.loaded_at;
@@ -130,7 +130,7 @@ where
         }
         let guard = match self.entries.get_value_or_guard_async(key).await {
             // Somebody else has loaded it in the meantime, or has just failed to.
-            Ok(entry) if entry.retry_at.is_some() => return self.stale(Some(&entry), now),
+            Ok(entry) if entry.failed_at.is_some() => return self.stale(Some(&entry), now),
             Ok(entry) => {
                 self.count(CacheOutcome::Hit);
                 return Ok(entry.known);
@@ -150,8 +150,11 @@ where
                 // If something was forgotten meanwhile, this is true for this request, which came before, but must not be
                 // kept. The guard is dropped, and whoever waits for it loads anew.
                 if *generation == before {
-                    let _ =
-                        guard.insert(Entry { known: known.clone(), loaded_at: read_at.unwrap_or(now), retry_at: None });
+                    let _ = guard.insert(Entry {
+                        known: known.clone(),
+                        loaded_at: read_at.unwrap_or(now),
+                        failed_at: None,
+                    });
                 }
                 drop(generation);
                 self.surroundings.metrics.caches.holds(self.name, self.entries.weight());
@@ -161,10 +164,10 @@ where
                 let generation = self.generation.read().unwrap_or_else(PoisonError::into_inner);
                 // What was forgotten meanwhile must not come back because the store is silent.
                 let older = older.filter(|_| *generation == before);
-                let retry_at = Some(now.plus(RETRY_PAUSE));
+                let failed_at = Some(now);
                 let entry = match older {
-                    Some(entry) => Entry { retry_at, ..entry },
-                    None => Entry { known: None, loaded_at: Timestamp::from_micros(i64::MIN), retry_at },
+                    Some(entry) => Entry { failed_at, ..entry },
+                    None => Entry { known: None, loaded_at: Timestamp::from_micros(i64::MIN), failed_at },
                 };
                 let answer = self.stale(Some(&entry), now);
                 let _ = guard.insert(entry);
@@ -194,14 +197,14 @@ where
 
     fn is_fresh(&self, entry: &Entry<V>, now: Timestamp) -> bool {
         let max_age = if entry.known.is_some() { self.bounds.max_age } else { self.bounds.negative_max_age };
-        entry.retry_at.is_none() && now.since(entry.loaded_at) < max_age
+        entry.failed_at.is_none() && now.is_soon_after(entry.loaded_at, max_age)
     }
 
     /// What may still be said while the store is silent. An absence is never served stale: it could by now be a user.
     fn stale(&self, entry: Option<&Entry<V>>, now: Timestamp) -> Result<Option<Arc<V>>> {
         match entry {
             Some(Entry { known: Some(known), loaded_at, .. })
-                if now.since(*loaded_at) < self.bounds.max_age + self.bounds.stale_ok =>
+                if now.is_soon_after(*loaded_at, self.bounds.max_age + self.bounds.stale_ok) =>
             {
                 self.count(CacheOutcome::Stale);
                 Ok(Some(Arc::clone(known)))

@@ -12,7 +12,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::invalidation::{Epoch, Invalidation, Logged};
 use crate::domain::user::{PasswordHash, User, UserChanges, UserId, UserQuery};
 use crate::storage::Result;
-use crate::storage::users::{Insert, PasswordSetting, Update, Users};
+use crate::storage::users::{ForeignPasswords, Insert, PasswordSetting, Update, Users};
 use crate::telemetry::cache_metrics::CacheName;
 
 pub struct CachedUsers {
@@ -97,6 +97,10 @@ impl Users for CachedUsers {
 
     async fn count(&self) -> Result<u64> {
         self.inner.count().await
+    }
+
+    async fn foreign_passwords(&self) -> Result<ForeignPasswords> {
+        self.inner.foreign_passwords().await
     }
 
     async fn update(&self, id: &UserId, changes: &UserChanges, change: &Change) -> Result<Update> {

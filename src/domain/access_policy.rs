@@ -118,6 +118,15 @@ pub enum AccessPolicy {
     Requires(Requirement),
 }
 
+impl AccessPolicy {
+    pub const fn max_auth_age(&self) -> Option<Duration> {
+        match self {
+            Self::Public => None,
+            Self::Requires(requirement) => requirement.max_auth_age,
+        }
+    }
+}
+
 impl fmt::Display for AccessPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Requires(requirement) = self else { return f.write_str("public") };

@@ -4,6 +4,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// How far ahead a time may lie that was read a moment ago: threads read the clock in one order and compare in another.
+const APART: Duration = Duration::from_secs(1);
+
 /// An instant in microseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -37,6 +40,12 @@ impl Timestamp {
     /// How long ago `earlier` was; zero when it lies in the future, as after a clock step.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// Whether less than `within` has passed since `earlier`. What lies ahead was written before the clock was set back, and
+    /// nobody knows how long ago that was.
+    pub fn is_soon_after(self, earlier: Self, within: Duration) -> bool {
+        earlier <= self.plus(APART) && self.since(earlier) < within
     }
 
     /// Reads RFC 3339, which always names its offset from UTC. What is finer than a microsecond is cut off.
@@ -193,6 +202,15 @@ mod tests {
         #[test]
         fn no_text_breaks_the_reading(text in "\\PC{0,40}|[0-9TZ:.+-]{0,40}") {
             let _ = Timestamp::parse_rfc3339(&text);
+        }
+    }
+
+    #[test]
+    fn what_lies_ahead_is_not_recent() {
+        let now = Timestamp::from_secs(1000);
+        let second = Duration::from_secs(1);
+        for (at, recent) in [(990, false), (991, true), (1000, true), (1001, true), (1002, false), (4600, false)] {
+            assert_eq!(now.is_soon_after(Timestamp::from_secs(at), 10 * second), recent, "{at}");
         }
     }
 

@@ -75,6 +75,18 @@ impl LockoutPolicy {
         Self { free: 5, delay: HOUR, max_delay: HOUR, max_failures: 5, window: HOUR }
     }
 
+    /// Keys with a slow hash, of one visible prefix and from one client network. There is nothing to be guessed in them: this is
+    /// for the processor, and never keeps the owner waiting for longer than half a minute.
+    pub const fn slow_keys() -> Self {
+        Self {
+            free: 5,
+            delay: SECOND,
+            max_delay: SECOND.saturating_mul(30),
+            max_failures: u32::MAX,
+            window: MINUTE.saturating_mul(15),
+        }
+    }
+
     /// How long the failure of this number, counted from 1, blocks.
     fn block(&self, failures: u32) -> Duration {
         if failures >= self.max_failures {

@@ -18,6 +18,7 @@ pub mod foreign_row;
 pub mod gcra;
 pub mod guess_subject;
 pub mod invalidation;
+pub mod key_bounds;
 pub mod key_owner;
 pub mod key_reach;
 pub mod key_tally;

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use super::api_key::ApiKeyId;
 use super::clock::Timestamp;
-use super::key_reach::KeyReach;
-use super::rate::{Quota, Rate};
+use super::key_bounds::KeyBounds;
 use super::scope::ScopeSet;
 use super::session::{Kept, SessionId};
 use super::user::UserId;
@@ -69,13 +68,6 @@ impl Assurance {
     }
 }
 
-/// How fast, and how often in a day or month, a key may be used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KeyLimits {
-    pub rate: Option<Rate>,
-    pub quota: Option<Quota>,
-}
-
 /// A verified subject with what it may do. Made only by `access`, from a credential that held.
 #[derive(Clone, Debug)]
 pub struct Principal {
@@ -83,10 +75,8 @@ pub struct Principal {
     pub method: Method,
     pub scopes: ScopeSet,
     pub key_id: Option<ApiKeyId>,
-    /// What that key is limited to.
-    pub key_limits: KeyLimits,
-    /// Where the key may be used; anywhere, for what is no key.
-    pub reach: KeyReach,
+    /// What that key is held to; nothing, for what is no key.
+    pub bounds: KeyBounds,
     pub session_id: Option<SessionId>,
     /// Authentication methods, as in RFC 8176: `pwd`, `otp`.
     pub amr: Vec<String>,

@@ -60,6 +60,12 @@ impl Rate {
         let per = RatePeriod::ALL.into_iter().find(|period| period.as_str() == per).ok_or(InvalidRate)?;
         Ok(Self { amount, per, burst: burst.unwrap_or(amount) })
     }
+
+    /// Whether the other one grants no more, neither at once nor in the long run.
+    pub fn covers(self, other: Self) -> bool {
+        let per_day = |rate: Self| u64::from(rate.amount.get()) * (86_400 / rate.per.duration().as_secs());
+        other.burst <= self.burst && per_day(other) <= per_day(self)
+    }
 }
 
 impl fmt::Display for Rate {
@@ -104,6 +110,16 @@ impl Quota {
         let amount = count(amount).ok_or(InvalidQuota)?;
         let per = QuotaPeriod::ALL.into_iter().find(|period| period.as_str() == per).ok_or(InvalidQuota)?;
         Ok(Self { amount, per })
+    }
+
+    /// Whether the other one grants no more, in any day or month. All that is granted for a month may be used in a day.
+    pub fn covers(self, other: Self) -> bool {
+        const LONGEST_MONTH: u64 = 31;
+        let (own, others) = (u64::from(self.amount.get()), u64::from(other.amount.get()));
+        match (self.per, other.per) {
+            (QuotaPeriod::Month, QuotaPeriod::Day) => others * LONGEST_MONTH <= own,
+            _ => others <= own,
+        }
     }
 }
 

@@ -107,7 +107,7 @@ impl HeaderNames {
 #[derive(Debug)]
 struct HeaderSet {
     headers: Vec<(HeaderName, HeaderValue)>,
-    renew_at: Timestamp,
+    made_at: Timestamp,
 }
 
 pub struct IdentityHeaders {
@@ -131,7 +131,7 @@ impl IdentityHeaders {
     ) -> Result<(), NotVouched> {
         let Some(principal) = permit.principal() else { return Ok(()) };
         let key = (principal.serial, Arc::clone(upstream));
-        let known = self.sets.get(&key).filter(|set| now < set.renew_at);
+        let known = self.sets.get(&key).filter(|set| now.is_soon_after(set.made_at, self.reuse()));
         let set = match known {
             Some(set) => set,
             None => {
@@ -163,8 +163,11 @@ impl IdentityHeaders {
                 headers.push((HeaderName::from_static(name), value));
             }
         }
-        let reuse = self.voucher.as_ref().map_or(Duration::from_secs(30), Voucher::reuse);
-        Ok(HeaderSet { headers, renew_at: now.plus(reuse) })
+        Ok(HeaderSet { headers, made_at: now })
+    }
+
+    fn reuse(&self) -> Duration {
+        self.voucher.as_ref().map_or(Duration::from_secs(30), Voucher::reuse)
     }
 }
 

@@ -50,15 +50,16 @@ impl StandingTunnels {
             let Some(tunnel) = one.tunnel.upgrade() else { continue };
             // A store that does not answer for longer than its memory lasts is a no, as it is for a request.
             let Arrival { host, path, method, .. } = &one.arrival;
-            let stands = match regime.table.find(host.as_ref(), path, method) {
-                Ok(route) => regime.gatekeeper.still_stands(&one.permit, &one.arrival, route).await.is_ok(),
-                Err(_) => false,
+            let renewed = match regime.table.find(host.as_ref(), path, method) {
+                Ok(route) => regime.gatekeeper.still_stands(&one.permit, &one.arrival, route).await.ok(),
+                Err(_) => None,
             };
-            if stands {
-                standing.push(one);
-            } else {
-                tunnel.close();
-                closed += 1;
+            match renewed {
+                Some(permit) => standing.push(Standing { permit, ..one }),
+                None => {
+                    tunnel.close();
+                    closed += 1;
+                }
             }
         }
         self.open.lock().append(&mut standing);

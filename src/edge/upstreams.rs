@@ -100,7 +100,7 @@ impl Upstreams {
         let now = self.clock.now();
         let known = upstream.resolved.lock().unwrap_or_else(PoisonError::into_inner).get(&index).cloned();
         if let Some((at, addresses)) = &known
-            && now.since(*at) < RESOLVED_FOR
+            && now.is_soon_after(*at, RESOLVED_FOR)
         {
             return pick(addresses);
         }

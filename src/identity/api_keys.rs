@@ -83,6 +83,8 @@ pub enum KeyError {
     AlreadyRevoked(String),
     #[error("the key `{0}` is revoked, expired or replaced already")]
     NotRotatable(String),
+    #[error("a key that has a rate or a quota makes no keys and replaces none")]
+    Counted,
     #[error(transparent)]
     Beyond(#[from] Beyond),
     #[error("no unused key could be made")]

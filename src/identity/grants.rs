@@ -7,7 +7,9 @@
 use crate::domain::api_key::ApiKey;
 use crate::domain::audit::{Actor, Initiator};
 use crate::domain::clock::Timestamp;
+use crate::domain::key_bounds::KeyBounds;
 use crate::domain::key_reach::KeyReach;
+use crate::domain::key_terms::KeyTerms;
 use crate::domain::role::Roles;
 use crate::domain::scope::ScopeSet;
 use crate::domain::user::{User, UserId};
@@ -17,10 +19,8 @@ use crate::domain::user::{User, UserId};
 pub struct Administrator {
     pub by: Initiator,
     pub scopes: ScopeSet,
-    /// Where the key may be used by which the administrator acts; what such a key makes may be used nowhere else.
-    pub reach: KeyReach,
-    /// When the key ends by which the administrator acts; what such a key makes ends with it.
-    pub key_expires_at: Option<Timestamp>,
+    /// What the key is held to by which the administrator acts; what such a key makes is held to no less.
+    pub bounds: KeyBounds,
 }
 
 /// It takes more than the administrator holds.
@@ -42,10 +42,15 @@ impl Administrator {
         self.hold(&user.all_scopes(roles))
     }
 
-    /// May somebody be let in by a password, who is then bound to no place and no end? A key that is bound so may not.
+    /// May somebody be let in by a password, who is then bound to nothing that a key can be bound to? A key that is bound to
+    /// anything may not.
     pub fn let_in(&self) -> Result<(), Beyond> {
-        let bound = self.reach != KeyReach::default() || self.key_expires_at.is_some();
-        if bound { Err(Beyond::default()) } else { Ok(()) }
+        within(self.bounds.is_none())
+    }
+
+    /// May there be one key more? Each is counted by itself, so whoever is held to a rate or a quota would have it twice.
+    pub fn multiply(&self) -> Result<(), Beyond> {
+        within(self.bounds.limits.is_none())
     }
 
     /// May a key be made that acts as this user? For anybody else it is as good as a password of theirs, and takes what
@@ -65,32 +70,53 @@ impl Administrator {
     /// May a key be got hold of that acts as this user does? Both: what the key holds, and what acting as its owner takes.
     pub fn take_key(&self, key: &ApiKey, owner: Option<&User>, roles: &Roles) -> Result<(), Beyond> {
         self.reach_key(key, owner, roles)?;
+        self.make(&key.terms)?;
         owner.map_or(Ok(()), |owner| self.act_as(owner, roles))
     }
 
-    /// May a key be made that is good there?
+    /// May a key be good there?
     pub fn go(&self, reach: &KeyReach) -> Result<(), Beyond> {
-        if self.reach.covers(reach) { Ok(()) } else { Err(Beyond::default()) }
+        within(self.bounds.reach.covers(reach))
     }
 
-    /// Where a key is to be good of which not all is said: where it says nothing, no further than the administrator.
-    pub fn reach_within(&self, wanted: KeyReach) -> KeyReach {
-        let own = &self.reach;
-        KeyReach {
-            networks: if wanted.networks.is_empty() { own.networks.clone() } else { wanted.networks },
-            routes: if wanted.routes.is_empty() { own.routes.clone() } else { wanted.routes },
-            methods: if wanted.methods.is_empty() { own.methods.clone() } else { wanted.methods },
+    /// May one more key be held to these terms, and to no others?
+    pub fn make(&self, terms: &KeyTerms) -> Result<(), Beyond> {
+        self.multiply()?;
+        self.go(&terms.reach)?;
+        within(self.bounds.covers_idle(terms.idle))
+    }
+
+    /// May a key become another one? One that is less, or the same, it may. One that is more in anything is as good as a new
+    /// one, for whoever has it already.
+    pub fn turn(&self, key: &ApiKey, into: &ApiKey) -> Result<(), Beyond> {
+        self.go(&into.terms.reach)?;
+        let (before, after) = (KeyBounds::of(key), KeyBounds::of(into));
+        if key.scopes.contains_all(&into.scopes) && before.covers(&after) {
+            return Ok(());
         }
+        self.multiply()?;
+        within(self.bounds.covers(&after))
+    }
+
+    /// The terms of a key of which not all is said: where they say nothing, no wider than the administrator's.
+    pub fn terms_within(&self, wanted: KeyTerms) -> KeyTerms {
+        let (own, reach) = (&self.bounds, wanted.reach);
+        let reach = KeyReach {
+            networks: if reach.networks.is_empty() { own.reach.networks.clone() } else { reach.networks },
+            routes: if reach.routes.is_empty() { own.reach.routes.clone() } else { reach.routes },
+            methods: if reach.methods.is_empty() { own.reach.methods.clone() } else { reach.methods },
+        };
+        KeyTerms { reach, idle: wanted.idle.or(own.idle), ..wanted }
     }
 
     /// The end of a key that is to end then: no later than the one by which the administrator acts.
     pub fn expiry_within(&self, wanted: Option<Timestamp>) -> Option<Timestamp> {
-        self.key_expires_at.into_iter().chain(wanted).min()
+        self.bounds.expires_at.into_iter().chain(wanted).min()
     }
 
     /// May somebody be made who holds these?
     pub fn hold(&self, scopes: &ScopeSet) -> Result<(), Beyond> {
-        if self.scopes.contains_all(scopes) { Ok(()) } else { Err(Beyond::default()) }
+        within(self.scopes.contains_all(scopes))
     }
 
     /// As [`Administrator::hold`], of scopes that the administrator named.
@@ -98,6 +124,10 @@ impl Administrator {
         let asked: ScopeSet = scopes.iter().filter(|scope| !self.scopes.contains(scope)).cloned().collect();
         if asked.is_empty() { Ok(()) } else { Err(Beyond { asked }) }
     }
+}
+
+fn within(holds: bool) -> Result<(), Beyond> {
+    if holds { Ok(()) } else { Err(Beyond::default()) }
 }
 
 #[cfg(test)]

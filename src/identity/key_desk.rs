@@ -9,7 +9,6 @@ use crate::domain::api_key::{ApiKey, ApiKeyId, KeyChanges, KeyQuery};
 use crate::domain::audit::{AuditAction, AuditEvent};
 use crate::domain::denial::Denial;
 use crate::domain::key_owner::KeyOwner;
-use crate::domain::key_terms::KeyTerms;
 use crate::domain::presented_key::PresentedKey;
 use crate::domain::role::Roles;
 use crate::domain::user::{User, UserId};
@@ -36,8 +35,12 @@ impl KeyDesk {
         if let (None, Some(id)) = (&owner, new.owner.user()) {
             return Err(KeyError::UnknownOwner(id.to_string()));
         }
-        let reach = who.reach_within(new.terms.reach);
-        let held = who.hold_asked(&new.scopes).and_then(|()| who.go(&reach)).and_then(|()| match &owner {
+        if who.multiply().is_err() {
+            let event = self.refusal(who, AuditAction::KeyCreate);
+            return Err(self.refuse_another(event, new.owner.user().cloned()).await);
+        }
+        let terms = who.terms_within(new.terms);
+        let held = who.hold_asked(&new.scopes).and_then(|()| who.make(&terms)).and_then(|()| match &owner {
             Some(owner) => who.act_as(owner, &self.roles),
             None => Ok(()),
         });
@@ -46,7 +49,6 @@ impl KeyDesk {
             return Err(self.refuse(event, new.owner.user().cloned(), beyond).await);
         }
         let expiry = who.expiry_within(new.expiry.from_now(self.keys.now())).map_or(Expiry::Never, Expiry::At);
-        let terms = KeyTerms { reach, ..new.terms };
         self.keys.create(NewKey { expiry, terms, ..new }, &who.by).await
     }
 
@@ -56,19 +58,25 @@ impl KeyDesk {
             Some(scopes) => who.hold_asked(scopes),
             None => Ok(()),
         };
-        if let Err(beyond) = held.and_then(|()| who.go(&changes.applied_to(&key).terms.reach)) {
-            let event = self.refusal(who, AuditAction::KeyChange).on_key(&key.id);
-            return Err(self.refuse(event, key.owner.user().cloned(), beyond).await);
-        }
         // By a key that ends, no key is made to live longer than either does now: not that key itself, above all.
-        let expires_at = changes.expires_at.map(|wanted| match (key.expires_at, who.key_expires_at) {
+        let expires_at = changes.expires_at.map(|wanted| match (key.expires_at, who.bounds.expires_at) {
             (Some(own), Some(limit)) => wanted.into_iter().chain([own.max(limit)]).min(),
             _ => wanted,
         });
-        self.keys.change(&key, KeyChanges { expires_at, ..changes }, &who.by).await
+        let changes = KeyChanges { expires_at, ..changes };
+        if let Err(beyond) = held.and_then(|()| who.turn(&key, &changes.applied_to(&key))) {
+            let event = self.refusal(who, AuditAction::KeyChange).on_key(&key.id);
+            return Err(self.refuse(event, key.owner.user().cloned(), beyond).await);
+        }
+        self.keys.change(&key, changes, &who.by).await
     }
 
     pub async fn rotate(&self, id: &ApiKeyId, overlap: Duration, who: &Administrator) -> Result<Rotated, KeyError> {
+        if who.multiply().is_err() {
+            let key = self.keys.find_by_id(id).await?;
+            let event = self.refusal(who, AuditAction::KeyRotate).on_key(&key.id);
+            return Err(self.refuse_another(event, key.owner.user().cloned()).await);
+        }
         let attempt = async || {
             let key = self.reach(id, who, AuditAction::KeyRotate).await?;
             self.keys.rotate(&key, overlap, who.expiry_within(key.expires_at), &who.by).await
@@ -111,6 +119,14 @@ impl KeyDesk {
         match owner.user() {
             Some(id) => self.users.find_fresh(id).await,
             None => Ok(None),
+        }
+    }
+
+    /// By a key with a rate or a quota there is never one key more, whatever it is.
+    async fn refuse_another(&self, event: AuditEvent, user: Option<UserId>) -> KeyError {
+        match self.refuse(event, user, Beyond::default()).await {
+            KeyError::Beyond(_) => KeyError::Counted,
+            other => other,
         }
     }
 

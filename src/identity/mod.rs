@@ -4,6 +4,7 @@ pub mod api_keys;
 pub mod audit_view;
 pub mod auditor;
 pub mod code_check;
+pub mod decoys;
 pub mod difference;
 pub mod factor_confirmation;
 pub mod grants;

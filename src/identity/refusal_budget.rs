@@ -8,6 +8,10 @@ use std::time::Duration;
 
 use crate::domain::clock::Timestamp;
 
+/// Further ahead than this, beyond where it is ever put, a time was written before the clock was set back. Less is two threads
+/// that read the clock in one order and came here in the other.
+const SKEW: i64 = 1_000_000;
+
 #[derive(Debug)]
 pub struct RefusalBudget {
     /// In microseconds.
@@ -27,7 +31,9 @@ impl RefusalBudget {
     pub fn take(&self, now: Timestamp) -> bool {
         let now = now.as_micros();
         let taken = self.free_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free_at| {
-            (free_at <= now).then_some(now.saturating_add(self.interval))
+            let next = now.saturating_add(self.interval);
+            let was_set_back = free_at > next.saturating_add(SKEW);
+            (free_at <= now || was_set_back).then_some(next)
         });
         taken.is_ok()
     }
@@ -46,5 +52,6 @@ mod tests {
         assert_eq!(taken(start.plus(Duration::from_millis(999))), 0);
         assert_eq!(taken(start.plus(Duration::from_secs(1))), 1);
         assert_eq!(taken(start.plus(Duration::from_secs(60))), 1, "nothing is saved up");
+        assert_eq!(taken(start), 1, "a clock that was set back silences nobody");
     }
 }

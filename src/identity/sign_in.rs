@@ -17,6 +17,7 @@ use std::time::Duration;
 pub use self::challenge::{ChallengeRules, Ticket};
 use super::auditor::Auditor;
 use super::code_check::Shown;
+use super::decoys::Decoys;
 use super::factor_confirmation::{FactorConfirmation, Matched, NotShown};
 use super::guess_guard::{Counted, GuessGuard, NotNow};
 use super::notices::{Notice, Notices};
@@ -104,6 +105,7 @@ pub struct SignInDesk {
     pub notices: Arc<Notices>,
     /// For names that nobody has.
     pub names: KeyedDigest,
+    pub decoys: Arc<Decoys>,
     pub auditor: Auditor,
     pub challenge_rules: ChallengeRules,
     pub clock: Arc<dyn Clock>,
@@ -125,7 +127,8 @@ impl SignInDesk {
         let known = user.as_ref().map(|user| &user.id);
         let (counted, slot) = self.guard.count_with(subject, known, by, || self.passwords.slot()).await?;
         let again = password.clone();
-        let stored = user.as_ref().map(|user| &user.password);
+        let decoy = if user.is_none() { self.decoys.of(username) } else { None };
+        let stored = user.as_ref().map(|user| &user.password).or(decoy.as_ref());
         let Ok(verdict) = self.passwords.verify(slot, password, stored).await else {
             self.guard.give_back(&counted).await;
             return Err(SignInError::Busy);

@@ -34,9 +34,10 @@ impl UserDesk {
         let user = self.reach(id, who, AuditAction::UserChange).await?;
         let after = changes.applied_to(&user);
         let asked = changes.scopes.as_ref().map_or(Ok(()), |scopes| who.hold_asked(scopes));
-        // To whoever has the address a new password is mailed.
-        let gives =
-            after.all_scopes(&self.users.roles) != user.all_scopes(&self.users.roles) || after.email != user.email;
+        // To whoever has the address a new password is mailed, and whoever is switched on again has one already.
+        let gives = after.all_scopes(&self.users.roles) != user.all_scopes(&self.users.roles)
+            || after.email != user.email
+            || (after.is_active && !user.is_active);
         let asked = if gives { asked.and_then(|()| who.let_in()) } else { asked };
         if let Err(beyond) = asked.and_then(|()| who.reach_user(&after, &self.users.roles)) {
             return Err(self.refuse(Some(&user), who, AuditAction::UserChange, beyond).await);
@@ -56,6 +57,9 @@ impl UserDesk {
         let user = self.reach(id, who, action).await?;
         if who.is(id) && !active {
             return Err(UserError::Oneself("disable yourself"));
+        }
+        if active && let Err(beyond) = who.let_in() {
+            return Err(self.refuse(Some(&user), who, action, beyond).await);
         }
         self.users.switch(&user, active, &who.by).await
     }
@@ -91,6 +95,10 @@ impl UserDesk {
         let user = self.reach(id, who, AuditAction::UserSecondFactorReset).await?;
         if who.is(id) {
             return Err(UserError::Oneself("reset your own second factor here"));
+        }
+        // From here on the password alone lets whoever has it in.
+        if let Err(beyond) = who.let_in() {
+            return Err(self.refuse(Some(&user), who, AuditAction::UserSecondFactorReset, beyond).await);
         }
         let done = self.second_factors.reset(&user.id, &who.by).await?;
         if done { Ok(()) } else { Err(UserError::Unknown(id.to_string())) }

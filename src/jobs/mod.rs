@@ -4,6 +4,7 @@ pub mod delete_expired;
 pub mod follow_invalidations;
 pub mod record_uses;
 pub mod send_mail;
+pub mod survey_passwords;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use ipnet::IpNet;
 
 use super::desks::{self, Footing};
 use super::encryption;
@@ -22,7 +23,7 @@ use crate::access::request_limits::{GeneralLimits, RequestLimits};
 use crate::access::slow_keys::SlowKeyCheck;
 use crate::access::token_check::TokenCheck;
 use crate::access::voucher::Voucher;
-use crate::config::settings::{self, Compatibility, HeaderPreset, LogPlace, Settings, Signing, Upstream};
+use crate::config::settings::{self, Compatibility, HeaderPreset, Https, LogPlace, Settings, Signing, Upstream};
 use crate::crypto::assertion::AssertionWriter;
 use crate::crypto::tokens::{Keys, Tokens};
 use crate::domain::access_policy::SecondFactorDuty;
@@ -35,7 +36,7 @@ use crate::edge::record::Recorder;
 use crate::edge::regime::Regime;
 use crate::edge::sanitise::Sanitiser;
 use crate::edge::upstreams::{ServerAddress, UpstreamSpec, Upstreams};
-use crate::edge::wire::{ConnectionBounds, HeadLimits, WireSettings};
+use crate::edge::wire::{ConnectionBounds, Encryption, HeadLimits, WireSettings};
 use crate::identity::passwords::Passwords;
 use crate::jobs::delete_expired::DeleteExpired;
 use crate::jobs::send_mail::SendMail;
@@ -55,9 +56,11 @@ pub struct Assembly {
     pub passwords: Part<settings::Passwords, Arc<Passwords>>,
     token_check: Part<TokenTerms, Arc<TokenCheck>>,
     miss_budget: MissBudgetPart,
-    key_check: Part<(Roles, MissBudgetPart), Arc<KeyCheck>>,
+    slow_keys: SlowKeysPart,
+    key_check: Part<(Roles, MissBudgetPart, SlowKeysPart), Arc<KeyCheck>>,
     pub audit_log: Part<LogPlace, Arc<AuditLog>>,
     access_log: Part<LogPlace, Arc<AccessLog>>,
+    encryption: Part<Option<Https>, Option<Arc<Encryption>>>,
     identity: Part<(settings::IdentityHeaders, KeyringsPart), Arc<IdentityHeaders>>,
     pub delete_expired: DeleteExpired,
     pub send_mail: SendMail,
@@ -66,6 +69,7 @@ pub struct Assembly {
 type KeyringsPart = Part<Signing, Keyrings>;
 /// Made from so many a second, and the burst.
 type MissBudgetPart = Part<(u32, u32), Arc<MissBudget>>;
+type SlowKeysPart = Part<Vec<IpNet>, Arc<SlowKeyCheck>>;
 
 /// What tokens are checked by. What is remembered of them was derived from roles; whoever loses one loses its scopes at once.
 #[derive(Clone, PartialEq)]
@@ -130,18 +134,24 @@ pub async fn assemble(
     let miss_budget = Part::kept_or_made(before.map(|before| &before.miss_budget), rate, |(per_second, burst)| {
         Ok(Arc::new(MissBudget::new(*per_second, *burst)))
     })?;
-    let from = (settings.roles.clone(), miss_budget.clone());
-    let key_check = Part::kept_or_made(before.map(|before| &before.key_check), from, |(roles, miss_budget)| {
-        Ok(Arc::new(KeyCheck::new(
-            Arc::clone(&remembering.api_keys),
-            SlowKeyCheck::new(Arc::clone(&stores.slow_keys)).map_err(|e| StartError::Process(e.to_string()))?,
-            Arc::clone(&remembering.users),
-            roles.clone(),
-            Arc::clone(miss_budget),
-            foundation.key_tally.clone(),
-            Arc::clone(serial),
-        )))
+    let shared = desks::shared_networks(settings);
+    let slow_keys = Part::kept_or_made(before.map(|before| &before.slow_keys), shared, |shared| {
+        let check = SlowKeyCheck::new(Arc::clone(&stores.slow_keys), shared.clone());
+        Ok(Arc::new(check.map_err(|e| StartError::Process(e.to_string()))?))
     })?;
+    let from = (settings.roles.clone(), miss_budget.clone(), slow_keys.clone());
+    let key_check =
+        Part::kept_or_made(before.map(|before| &before.key_check), from, |(roles, miss_budget, slow_keys)| {
+            Ok(Arc::new(KeyCheck::new(
+                Arc::clone(&remembering.api_keys),
+                Arc::clone(slow_keys),
+                Arc::clone(&remembering.users),
+                roles.clone(),
+                Arc::clone(miss_budget),
+                foundation.key_tally.clone(),
+                Arc::clone(serial),
+            )))
+        })?;
     let gatekeeper = Arc::new(Gatekeeper::new(
         Arc::clone(&token_check),
         Arc::clone(&key_check),
@@ -163,6 +173,8 @@ pub async fn assemble(
         master_keys: &master_keys,
         mail_room: &mail_room,
         miss_budget: Arc::clone(&miss_budget),
+        slow_keys: Arc::clone(&slow_keys),
+        decoys: Arc::clone(&foundation.decoys),
         witness: Arc::clone(&audit_log) as _,
     });
     let guesses_kept = desks.guess_rules.longest_window();
@@ -217,6 +229,13 @@ pub async fn assemble(
         idle_timeout: settings.limits.idle_timeout.as_secs().max(1),
         hsts: encryption::hsts(settings.listen.https.as_ref()),
     };
+    // What began under it can be taken up again only there.
+    let https = settings.listen.https.clone();
+    let encryption =
+        Part::kept_or_made(before.map(|before| &before.encryption), https, |https| match (https, &foundation.tls) {
+            (Some(https), Some(metrics)) => Ok(Some(Arc::new(encryption::encryption(https, metrics)?))),
+            _ => Ok(None),
+        })?;
     let wire = WireSettings {
         limits: HeadLimits {
             header_bytes: settings.limits.header_bytes,
@@ -228,14 +247,7 @@ pub async fn assemble(
         tunnels: Arc::clone(&foundation.tunnels),
         connections: Arc::clone(&foundation.connections),
         connection_bounds: connection_bounds(settings),
-        encryption: match (&settings.listen.https, &foundation.tls) {
-            // What began under it can be taken up again only there.
-            (Some(https), Some(metrics)) => match same.by(|settings| &settings.listen.https) {
-                Some(before) => before.wire.encryption.clone(),
-                None => Some(Arc::new(encryption::encryption(https, metrics)?)),
-            },
-            _ => None,
-        },
+        encryption: (*encryption).clone(),
     };
     let delete_expired = DeleteExpired {
         sessions: Arc::clone(&remembering.sessions),
@@ -259,9 +271,11 @@ pub async fn assemble(
         passwords,
         token_check,
         miss_budget,
+        slow_keys,
         key_check,
         audit_log,
         access_log,
+        encryption,
         identity,
         delete_expired,
         send_mail,

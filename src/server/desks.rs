@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::ground::{self, Nature, Stores};
 use super::keyrings::Keyrings;
 use super::mail::MailRoom;
 use crate::access::miss_budget::MissBudget;
+use crate::access::slow_keys::SlowKeyCheck;
 use crate::api::context::Services;
 use crate::config::settings::{Compatibility, Settings};
 use crate::crypto::master_keys::MasterKeys;
@@ -15,6 +18,7 @@ use crate::domain::audit::Witness;
 use crate::domain::lockout::LockoutPolicy;
 use crate::identity::auditor::Auditor;
 use crate::identity::code_check::{CodeCheck, CodeForm};
+use crate::identity::decoys::Decoys;
 use crate::identity::factor_confirmation::FactorConfirmation;
 use crate::identity::guess_guard::{GuessGuard, GuessRules};
 use crate::identity::key_desk::KeyDesk;
@@ -56,6 +60,8 @@ pub struct Footing<'a> {
     pub master_keys: &'a Arc<MasterKeys>,
     pub mail_room: &'a MailRoom,
     pub miss_budget: Arc<MissBudget>,
+    pub slow_keys: Arc<SlowKeyCheck>,
+    pub decoys: Arc<Decoys>,
     pub witness: Arc<dyn Witness>,
 }
 
@@ -67,8 +73,20 @@ pub struct Desks {
 }
 
 pub fn set_up(footing: Footing<'_>) -> Desks {
-    let Footing { settings, nature, stores, passwords, tokens, keyrings, master_keys, mail_room, miss_budget, witness } =
-        footing;
+    let Footing {
+        settings,
+        nature,
+        stores,
+        passwords,
+        tokens,
+        keyrings,
+        master_keys,
+        mail_room,
+        miss_budget,
+        slow_keys,
+        decoys,
+        witness,
+    } = footing;
     let sealed_mail = Arc::new(SealedMail::new(Arc::clone(master_keys), Arc::clone(&nature.random)));
     let auditor =
         Auditor::new(Arc::clone(&stores.audit), witness, Arc::clone(&nature.clock), Arc::clone(&nature.random));
@@ -165,6 +183,7 @@ pub fn set_up(footing: Footing<'_>) -> Desks {
         factor,
         guard,
         names,
+        decoys,
         mint: Arc::clone(&mint),
         notices: Arc::clone(&notices),
         auditor: auditor.clone(),
@@ -215,6 +234,7 @@ pub fn set_up(footing: Footing<'_>) -> Desks {
         keys: key_desk(settings, stores, auditor.clone(), nature),
         leaked_keys,
         miss_budget,
+        slow_keys,
         lockouts: ground::lockouts(stores, auditor.clone(), nature),
         auditor,
     };
@@ -222,6 +242,10 @@ pub fn set_up(footing: Footing<'_>) -> Desks {
 }
 
 /// A proxy that is trusted speaks for many, also when it does not say for whom.
+pub fn shared_networks(settings: &Settings) -> Vec<IpNet> {
+    settings.lockout.shared_networks.iter().chain(&settings.trusted_proxies).copied().collect()
+}
+
 fn guess_rules(settings: &Settings) -> GuessRules {
     let lockout = &settings.lockout;
     GuessRules {
@@ -229,7 +253,7 @@ fn guess_rules(settings: &Settings) -> GuessRules {
         codes: lockout.codes,
         address: lockout.address,
         reset_requests: LockoutPolicy::requests(),
-        shared: lockout.shared_networks.iter().chain(&settings.trusted_proxies).copied().collect(),
+        shared: shared_networks(settings),
     }
 }
 

@@ -23,6 +23,7 @@ use crate::domain::key_tally::KeyTally;
 use crate::edge::in_flight::InFlight;
 use crate::edge::standing::StandingTunnels;
 use crate::edge::wire::{Connections, Tunnels};
+use crate::identity::decoys::Decoys;
 use crate::jobs::record_uses::RecordUses;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::tls_metrics::TlsMetrics;
@@ -51,6 +52,7 @@ pub struct Foundation {
     pub record_uses: Arc<RecordUses>,
     pub quotas: Arc<QuotaBook>,
     pub counters: Arc<Counters>,
+    pub decoys: Arc<Decoys>,
     /// What names and seals in this process; another key takes another process.
     pub master_key_id: String,
     pub connections: Arc<Connections>,
@@ -120,6 +122,7 @@ impl Foundation {
             quotas,
             counters,
             connections: Arc::default(),
+            decoys: Arc::new(Decoys::new(master_keys.keyed_digest("hashes of nobody"))),
             master_key_id: master_keys.current_id(),
             serial: Arc::new(Serial::default()),
             in_flight: InFlight::new(metrics.in_flight.clone()),

@@ -17,6 +17,7 @@ use crate::identity::auditor::Auditor;
 use crate::jobs;
 use crate::jobs::delete_expired::Deleted;
 use crate::jobs::follow_invalidations::FollowInvalidations;
+use crate::jobs::survey_passwords::SurveyPasswords;
 use crate::telemetry::metrics::MailOutcome;
 
 /// How long a tunnel may outlive what it was let in with, at most.
@@ -26,6 +27,8 @@ const RECORD_USES_EVERY: Duration = Duration::from_secs(3);
 const DELETE_EXPIRED_EVERY: Duration = Duration::from_secs(600);
 /// Far more often than keys are rotated, so that the time of their announcement is kept.
 const ROTATE_KEYS_EVERY: Duration = Duration::from_secs(60);
+/// An import is mostly one, and users who sign in for the first time after it are a few each hour.
+const SURVEY_PASSWORDS_EVERY: Duration = Duration::from_secs(3600);
 const WATCH_CLOCK_EVERY: Duration = Duration::from_secs(10);
 /// What somebody waits for who has just asked for it.
 const SEND_MAIL_EVERY: Duration = Duration::from_secs(1);
@@ -124,6 +127,16 @@ impl Schedule {
             async move {
                 if let Err(error) = record.run_once().await {
                     tracing::warn!(%error, "the use of keys could not be recorded; it is kept for the next time");
+                }
+            }
+        });
+        let (users, decoys) = (Arc::clone(&foundation.stores.users), Arc::clone(&foundation.decoys));
+        let survey = Arc::new(SurveyPasswords { users, decoys });
+        jobs::spawn(runtime, SURVEY_PASSWORDS_EVERY, end.clone(), move || {
+            let survey = Arc::clone(&survey);
+            async move {
+                if let Err(error) = survey.run_once().await {
+                    tracing::warn!(%error, "what kinds of passwords there are could not be found out");
                 }
             }
         });

@@ -18,7 +18,8 @@ use crate::domain::user::{PasswordHash, User, UserId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ImportKind {
     User,
-    /// Of a user, whose other columns are remembered apart from it: a sign-in changes the hash and nothing else.
+    /// Of a user, whose other columns are remembered apart from it: a sign-in changes the hash and nothing else. Seen when it
+    /// came from there, which a later look does not change.
     Password,
     ApiKey,
     SecondFactor,

@@ -39,6 +39,15 @@ pub struct PasswordSetting {
     pub only_if_changed_at: Option<Timestamp>,
 }
 
+/// Passwords that another installation has hashed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ForeignPasswords {
+    /// How many users there are in all; not counted where none of them has such a password.
+    pub users: u64,
+    /// Of those that take as long to check as each other, how many there are, and one of them. Always in one order.
+    pub kinds: Vec<(u64, PasswordHash)>,
+}
+
 #[async_trait]
 pub trait Users: Send + Sync {
     async fn insert(&self, user: &User, change: &Change) -> Result<Insert>;
@@ -60,6 +69,8 @@ pub trait Users: Send + Sync {
     async fn list(&self, query: &UserQuery) -> Result<Vec<User>>;
 
     async fn count(&self) -> Result<u64>;
+
+    async fn foreign_passwords(&self) -> Result<ForeignPasswords>;
 
     /// A new e-mail address makes links void that were mailed to the old one.
     async fn update(&self, id: &UserId, changes: &UserChanges, change: &Change) -> Result<Update>;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use prometheus::{IntCounterVec, IntGaugeVec, Opts};
+use prometheus::{IntCounterVec, IntGaugeVec};
 
 use super::metrics::Metrics;
 
@@ -38,19 +38,14 @@ pub struct TlsMetrics {
 impl TlsMetrics {
     /// Among the metrics from here on. Without a TLS listener there are none of these, so that no alarm stands on a zero.
     pub fn register(metrics: &Metrics) -> Result<Self, prometheus::Error> {
-        let handshakes = IntCounterVec::new(
-            Opts::new("portcullis_tls_handshakes_total", "Beginnings of TLS connections by outcome."),
-            &["outcome"],
-        )?;
-        let expiry = IntGaugeVec::new(
-            Opts::new(
-                "portcullis_tls_certificate_expiry_timestamp_seconds",
-                "When the certificate in force for a name expires, in seconds since 1970.",
-            ),
+        let new = metrics.registrar();
+        let handshakes =
+            new.counters("portcullis_tls_handshakes_total", "Beginnings of TLS connections by outcome.", &["outcome"])?;
+        let expiry = new.gauges(
+            "portcullis_tls_certificate_expiry_timestamp_seconds",
+            "When the certificate in force for a name expires, in seconds since 1970.",
             &["name"],
         )?;
-        metrics.registry().register(Box::new(handshakes.clone()))?;
-        metrics.registry().register(Box::new(expiry.clone()))?;
         for outcome in HandshakeOutcome::ALL {
             handshakes.with_label_values(&[outcome.as_str()]);
         }

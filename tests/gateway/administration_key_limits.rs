@@ -7,7 +7,9 @@ use crate::harness::{Plan, World};
 use portcullis::domain::api_key::KeyChanges;
 use portcullis::domain::key_owner::KeyOwner;
 use portcullis::domain::key_reach::MethodNames;
+use portcullis::domain::key_terms::{IdleDays, KeyTerms};
 use portcullis::domain::network_set::NetworkSet;
+use portcullis::domain::rate::{Quota, Rate};
 
 const ALL: &str = "keys:read keys:write orders:read";
 
@@ -169,17 +171,22 @@ fn keys_are_found_by_their_labels() {
     assert_eq!((reply.status, reply.json()), (400, json!({ "label": ["A label is written name=value."] })));
 }
 
-/// Somebody who acts by a key that is good only from here, and only with some methods.
-fn limited(world: &World) -> Asker<'_> {
+/// Somebody who acts by a key that is limited so, and the key's path.
+fn held_to(world: &World, changes: KeyChanges) -> (Asker<'_>, String) {
     let (record, key) = world.key(&format!("{ALL} users:write"));
+    world.wait(world.administration.keys.change(&record, changes, &crate::harness::operator())).unwrap();
+    world.settle();
+    (world.by_key(&key), format!("keys/{}/", record.id))
+}
+
+/// By a key that is good only from here, and only with some methods.
+fn limited(world: &World) -> Asker<'_> {
     let changes = KeyChanges {
         networks: Some(NetworkSet::parse("127.0.0.0/8 10.0.0.0/8").unwrap()),
         methods: Some(MethodNames::parse("GET POST PATCH").unwrap()),
         ..KeyChanges::default()
     };
-    world.wait(world.administration.keys.change(&record, changes, &crate::harness::operator())).unwrap();
-    world.settle();
-    world.by_key(&key)
+    held_to(world, changes).0
 }
 
 #[test]
@@ -214,6 +221,101 @@ fn a_limited_key_makes_and_reaches_none_that_is_good_elsewhere() {
         who.ask(method, &format!("keys/{}/{rest}", free.id), Some(&body)).assert_refused(403, "permission_denied");
     }
     assert_eq!(who.get(&format!("keys/{}/", free.id)).status, 200, "looking takes nothing away");
+}
+
+#[test]
+fn a_key_with_a_rate_or_a_quota_lifts_no_limit_and_makes_no_second_one() {
+    let world = World::plan(plan());
+    let rate = Some(Some(Rate::parse("10000/hour").unwrap()));
+    let quota = Some(Some(Quota::parse("10000/day").unwrap()));
+    for held in [KeyChanges { rate, ..KeyChanges::default() }, KeyChanges { quota, ..KeyChanges::default() }] {
+        let (who, own) = held_to(&world, held);
+        let before = who.get(&own).done();
+        let slow = json!({ "rate": "1/hour", "quota": "1/day", "idle_days": 1 });
+        let terms = KeyTerms {
+            rate: Some(Rate::parse("1/hour").unwrap()),
+            quota: Some(Quota::parse("1/day").unwrap()),
+            idle: IdleDays::new(1),
+            ..KeyTerms::default()
+        };
+        let (other, _) = world.limited_key(terms);
+        let (free, _) = world.key("");
+        let (other, free) = (format!("keys/{}/", other.id), format!("keys/{}/", free.id));
+        // Nothing is lifted, of whatever key, to whatever there may be in the end.
+        let (limit, value) = if before["rate"].is_null() { ("quota", "20000/day") } else { ("rate", "20000/hour") };
+        for looser in [json!({ (limit): null }), json!({ (limit): value })] {
+            who.patch(&own, &looser).assert_refused(403, "permission_denied");
+        }
+        for looser in [
+            json!({ "rate": null }),
+            json!({ "rate": "2/hour" }),
+            json!({ "rate": "1/hour burst 2" }),
+            json!({ "quota": null }),
+            json!({ "quota": "1000000/month" }),
+            json!({ "idle_days": null }),
+            json!({ "idle_days": 2 }),
+            json!({ "scopes": ["orders:read"] }),
+        ] {
+            who.patch(&other, &looser).assert_refused(403, "permission_denied");
+        }
+        who.patch(&free, &json!({ "scopes": ["orders:read"] })).assert_refused(403, "permission_denied");
+        // Nor is there one key more, not even one that is slower.
+        for (path, body) in [
+            ("keys/".to_owned(), with(json!({ "name": "twin" }), &slow)),
+            (format!("{own}rotate/"), json!({})),
+            (format!("{other}rotate/"), json!({})),
+        ] {
+            let reply = who.post(&path, &body);
+            let said = json!({
+                "detail": "A key that has a rate or a quota makes no keys and replaces none.",
+                "code": "permission_denied",
+            });
+            assert_eq!((reply.status, reply.json()), (403, said), "{path}");
+        }
+        who.post("users/", &json!({ "username": "new", "password": "a quite different password" }))
+            .assert_refused(403, "permission_denied");
+        assert_eq!(some_of(&who.get(&own).done(), &limits()), some_of(&before, &limits()));
+        assert_eq!(some_of(&who.get(&other).done(), &slow), slow);
+        // Whatever limits more, or has nothing to do with it, is done.
+        who.patch(&own, &json!({ "name": "y", "labels": { "a": "b" }, "scopes": ["keys:read", "keys:write"] })).done();
+        who.patch(&free, &slow).done();
+        who.post(&format!("{other}revoke/"), &json!({})).done();
+    }
+}
+
+#[test]
+fn what_a_key_makes_or_widens_lies_idle_no_later_than_it_does_itself() {
+    let world = World::plan(plan());
+    let idle = |days| KeyChanges { idle: Some(IdleDays::new(days)), ..KeyChanges::default() };
+    let (who, own) = held_to(&world, idle(30));
+    let made = who.post("keys/", &json!({ "name": "x" })).done();
+    assert_eq!(made["idle_days"], 30, "where it says nothing, no longer");
+    let (made, own) = (format!("keys/{}/", made["id"].as_str().unwrap()), own.as_str());
+    who.post("keys/", &json!({ "name": "x", "idle_days": 31 })).assert_refused(403, "permission_denied");
+    who.patch(&made, &json!({ "idle_days": 7 })).done();
+    who.patch(&made, &json!({ "idle_days": 30 })).done();
+    for longer in [json!({ "idle_days": 31 }), json!({ "idle_days": null })] {
+        who.patch(&made, &longer).assert_refused(403, "permission_denied");
+        who.patch(own, &longer).assert_refused(403, "permission_denied");
+    }
+    // Of a key that may lie idle for ever nothing is made that is worth having.
+    let (free, _) = world.key("");
+    let free = format!("keys/{}/", free.id);
+    who.post(&format!("{free}rotate/"), &json!({})).assert_refused(403, "permission_denied");
+    who.patch(&free, &json!({ "scopes": ["orders:read"] })).assert_refused(403, "permission_denied");
+    who.patch(&free, &json!({ "scopes": ["orders:read"], "idle_days": 30 })).done();
+    let rotated = who.post(&format!("{own}rotate/"), &json!({})).done();
+    assert_eq!(rotated["new"]["idle_days"], 30);
+}
+
+#[test]
+fn a_key_that_ends_gives_nothing_to_one_that_does_not() {
+    let world = World::plan(plan());
+    let (_, key) = world.key_of(KeyOwner::Service("desk".into()), ALL, Some(std::time::Duration::from_secs(3600)));
+    let (endless, _) = world.key("");
+    let (who, path) = (world.by_key(&key), format!("keys/{}/", endless.id));
+    who.patch(&path, &json!({ "scopes": ["orders:read"] })).assert_refused(403, "permission_denied");
+    who.patch(&path, &json!({ "scopes": ["orders:read"], "expires_in": 60 })).done();
 }
 
 #[test]

@@ -6,7 +6,9 @@ use portcullis::domain::api_key::{ApiKey, KeyChanges, KeyUsage};
 use portcullis::domain::audit::{Actor, AuditEvent, AuditQuery, StoredOutcome};
 use portcullis::domain::key_owner::KeyOwner;
 use portcullis::domain::key_reach::MethodNames;
+use portcullis::domain::key_terms::IdleDays;
 use portcullis::domain::network_set::NetworkSet;
+use portcullis::domain::rate::{Quota, Rate};
 use portcullis::domain::user::User;
 use serde_json::{Value, json};
 
@@ -285,8 +287,14 @@ fn a_key_that_is_bound_lets_nobody_in_by_a_password() {
     let by_network = bound(KeyChanges { networks, ..KeyChanges::default() });
     let by_methods = bound(KeyChanges { methods, ..KeyChanges::default() });
     let (_, ending) = world.key_of(KeyOwner::Service("desk".into()), scopes, Some(Duration::from_secs(3600)));
+    let by_rate = bound(KeyChanges { rate: Some(Rate::parse("10000/hour").ok()), ..KeyChanges::default() });
+    let by_quota = bound(KeyChanges { quota: Some(Quota::parse("10000/day").ok()), ..KeyChanges::default() });
+    let by_idle = bound(KeyChanges { idle: Some(IdleDays::new(30)), ..KeyChanges::default() });
+    let gone = world.user("gone");
+    world.wait(world.administration.users.switch(&gone, false, &operator())).unwrap();
     world.settle();
 
+    let of_gone = |rest: &str| format!("users/{}/{rest}", gone.id);
     let at = |rest: &str| format!("users/{}/{rest}", plain.id);
     let acts = || {
         vec![
@@ -295,14 +303,20 @@ fn a_key_that_is_bound_lets_nobody_in_by_a_password() {
             ("POST", at("set-password/"), Some(json!({ "password": NEW }))),
             ("PATCH", at(""), Some(json!({ "email": "mine@example.org" }))),
             ("PATCH", at(""), Some(json!({ "first_name": "x", "scopes": ["users:read"] }))),
+            // Whoever was switched off, or kept out by a second factor, comes in by the password that they have.
+            ("POST", of_gone("enable/"), None),
+            ("PATCH", of_gone(""), Some(json!({ "is_active": true }))),
+            ("POST", at("reset-2fa/"), None),
         ]
     };
-    for key in [&by_network, &by_methods, &ending] {
+    for key in [&by_network, &by_methods, &ending, &by_rate, &by_quota, &by_idle] {
         let who = world.by_key(key);
         assert_out_of_reach(&world, &who, acts());
         // What opens no door is done.
         let same = json!({ "first_name": "Paula", "email": plain.email });
         assert_eq!(who.patch(&at(""), &same).done()["first_name"], "Paula");
+        who.post(&of_gone("disable/"), &json!({})).done();
+        who.patch(&of_gone(""), &json!({ "is_active": false })).done();
     }
     assert_eq!(world.try_sign_in("plain", NEW).status, 401);
     let unbound = world.by_scopes(scopes);

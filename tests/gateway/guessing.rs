@@ -208,6 +208,31 @@ fn what_is_refused_is_not_hashed_and_what_we_could_not_hash_is_no_failure() {
     assert_eq!(sign_in(&world, "bert", PASSWORD).status, 200, "its ten are still free");
 }
 
+/// Of somebody whose password another installation has hashed, who has not signed in since.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "how long it takes is what is promised")]
+fn a_name_that_nobody_has_takes_as_long_as_that_of_somebody_who_was_taken_over() {
+    let (mut world, _) = world("");
+    let anna = world.wait(world.stores.users.find_by_username("anna")).unwrap().unwrap();
+    let dear = "pbkdf2_sha256$5000000$salt$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let dear = PasswordHash::new(dear.to_owned());
+    assert!(world.wait(world.stores.users.upgrade_password(&anna.id, &anna.password, &dear)).unwrap());
+    // It is found out at the start, and every hour.
+    world.restart();
+    let time_of = |name: &str| {
+        let began = std::time::Instant::now();
+        assert_eq!(sign_in(&world, name, WRONG).status, 401);
+        began.elapsed()
+    };
+    let hers = time_of("anna");
+    let mut names = (0..).map(|number| format!("nobody{number}"));
+    let mut another = || time_of(&names.next().unwrap());
+    eventually("a name of nobody that takes long", || (another() > hers / 2).then_some(()));
+    for _ in 0..3 {
+        assert!(another() > hers / 2);
+    }
+}
+
 #[test]
 fn guesses_at_once_do_not_get_more_than_those_that_are_free() {
     let (world, _) = world("");

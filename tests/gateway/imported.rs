@@ -74,10 +74,20 @@ impl Successor {
         Self::start_on(None, second_factor)
     }
 
+    /// Behind a proxy that says where a request comes from.
+    pub fn start_behind_a_proxy() -> Self {
+        let further = "trusted_proxies: [127.0.0.1]\nlimits: { unknown_keys_burst: 1000 }";
+        Self::start_with(None, &format!("second_factor: {{ at_sign_in: false }}\n{further}"))
+    }
+
     fn start_on(storage: Option<String>, second_factor: &str) -> Self {
+        Self::start_with(storage, &format!("second_factor: {{ {second_factor} }}"))
+    }
+
+    fn start_with(storage: Option<String>, further: &str) -> Self {
         let (mut plan, clock) = Plan { storage, ..Plan::django("") }.timed();
         plan.environment.insert("DJANGO_SECRET".to_owned(), SIGNING_KEY.to_owned());
-        plan.extra.push_str(&format!("\nsecond_factor: {{ {second_factor} }}"));
+        plan.extra.push_str(&format!("\n{further}"));
         Self { world: World::plan(plan), clock }
     }
 
@@ -116,6 +126,11 @@ impl Successor {
 
     fn key(&self, key: &str) -> Reply {
         self.world.get("/p", &[("X-API-Key", key)])
+    }
+
+    /// From there, as the proxy says.
+    fn key_from(&self, address: &str, key: &str) -> Reply {
+        self.world.get("/p", &[("X-API-Key", key), ("X-Forwarded-For", address)])
     }
 
     fn recover(&self, username: &str, password: &str, code: &str) -> u16 {

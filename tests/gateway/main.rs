@@ -11,6 +11,7 @@ mod administration_users;
 mod api_keys;
 mod audit;
 mod bad_input;
+mod clock_steps;
 #[path = "../redis/cluster_set.rs"]
 #[allow(dead_code, reason = "what only the tests of Redis itself need")]
 mod cluster_set;

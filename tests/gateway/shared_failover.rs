@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use portcullis::domain::api_key::KeyOwner;
+use portcullis::domain::key_owner::KeyOwner;
 use portcullis::server::run::Running;
 use serde_json::json;
 use tokio::time::Instant;

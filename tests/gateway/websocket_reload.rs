@@ -1,6 +1,10 @@
-//! Tunnels that are open while other routes come into force.
+//! Tunnels that are open while another configuration comes into force.
 
-use crate::harness::{Client, World};
+use std::time::Duration;
+
+use portcullis::domain::clock::ManualClock;
+
+use crate::harness::{Client, Plan, World};
 use crate::websocket::{HANDSHAKE, upgrade};
 
 struct Case {
@@ -84,4 +88,81 @@ fn tunnels_end_that_the_routes_of_a_reload_would_not_open() {
         assert!(client.try_write(b"still here"), "{}", case.route);
         assert_eq!(client.read_exactly(10), b"still here", "{}", case.route);
     }
+}
+
+/// The upstream's answer to it comes back.
+fn assert_open(client: &mut Client, which: &str) {
+    assert!(client.try_write(b"still here"), "{which}");
+    assert_eq!(client.read_exactly(10), b"still here", "{which}");
+}
+
+fn open(world: &World, route: &str, field: &str) -> Client {
+    let request = upgrade(&format!("/{route}/socket"), &format!("{HANDSHAKE}{field}\r\n"));
+    let (reply, client) = world.exchange(request.as_bytes());
+    assert_eq!(reply.status, 101, "{route}: {reply:?}");
+    client
+}
+
+#[test]
+fn tunnels_end_when_a_reload_wants_a_more_recent_sign_in_than_theirs() {
+    let accesses = |added: &'static str, tightened: &'static str, kept: &'static str| {
+        routes([("added", added), ("tightened", tightened), ("kept", kept)].into_iter())
+    };
+    let (plan, clock) = Plan {
+        routes: Some(accesses(
+            "{ any: [jwt, api_key] }",
+            "{ any: [jwt], max_auth_age: 1h }",
+            "{ any: [jwt], max_auth_age: 15m }",
+        )),
+        ..Plan::default()
+    }
+    .timed();
+    let world = World::plan(plan);
+    world.user("anna");
+    let later = |clock: &ManualClock, minutes: u64| clock.advance(Duration::from_secs(60 * minutes));
+    let sign_in = || format!("Authorization: Bearer {}", world.sign_in("anna").0);
+    let (_, key) = world.key("");
+    let (old, kept) = (sign_in(), open(&world, "kept", &sign_in()));
+    let by_old = ["added", "tightened"].map(|route| open(&world, route, &old));
+    let by_key = open(&world, "added", &format!("X-API-Key: {key}"));
+    later(&clock, 20);
+    let young = sign_in();
+    let by_young = ["added", "tightened"].map(|route| open(&world, route, &young));
+    let mut stay: Vec<Client> = by_young.into_iter().chain([kept]).collect();
+
+    let fifteen = "{ any: [jwt], max_auth_age: 15m }";
+    world.reload_routes(&accesses("{ any: [jwt, api_key], max_auth_age: 15m }", fifteen, fifteen));
+    for mut client in by_old.into_iter().chain([by_key]) {
+        assert!(client.is_closed());
+    }
+    // A sign-in that grows old under the rule that it was judged by ends nothing.
+    later(&clock, 20);
+    let gone = open(&world, "kept", &sign_in());
+    world.reload_routes(&accesses(fifteen, fifteen, "{ any: [jwt], scopes: [nobody] }"));
+    for mut client in [gone].into_iter().chain(stay.pop()) {
+        assert!(client.is_closed());
+    }
+    stay.iter_mut().for_each(|client| assert_open(client, "young"));
+}
+
+#[test]
+fn tunnels_end_of_users_who_owe_a_second_factor_after_a_reload() {
+    let plan = |required: &str| Plan {
+        routes: Some(routes([("any", EITHER)].into_iter())),
+        extra: format!("second_factor: {{ required: {required} }}"),
+        ..Plan::default()
+    };
+    let world = World::plan(plan("none"));
+    world.user_with("root", true, "");
+    world.user("anna");
+    let bearer = |name: &str| format!("Authorization: Bearer {}", world.sign_in(name).0);
+    let (_, key) = world.key("");
+    let mut by_key = open(&world, "any", &format!("X-API-Key: {key}"));
+    let (mut root, mut anna) = (open(&world, "any", &bearer("root")), open(&world, "any", &bearer("anna")));
+    world.reload(&plan("admins"));
+    assert!(root.is_closed());
+    assert_open(&mut anna, "anna");
+    world.reload(&plan("all"));
+    assert!(anna.is_closed());
+    assert_open(&mut by_key, "a key is no sign-in");
 }

@@ -90,6 +90,7 @@ pub async fn a_slow_key_becomes_a_fast_one_once(world: &World) {
     let found = world.slow_keys.find(prefix, at(0)).await.unwrap().unwrap();
     assert_eq!((&found.id, Some(&found.hash)), (&key.key.id, key.slow_hash.as_ref()));
     assert_eq!(world.slow_keys.find("another", at(0)).await.unwrap(), None);
+    assert_eq!(world.slow_keys.any(at(0)).await.unwrap(), Some(found.clone()));
 
     let epoch = world.invalidations.newest().await.unwrap();
     let fast = sha256(b"the key itself");
@@ -99,6 +100,7 @@ pub async fn a_slow_key_becomes_a_fast_one_once(world: &World) {
     assert_eq!(world.invalidated_after(epoch).await, [Invalidation::ApiKey(ApiKeyId(key.key.id.0.clone()))]);
     assert_eq!(world.api_keys.find_by_digest(&fast).await.unwrap().unwrap().id, key.key.id);
     assert_eq!(world.slow_keys.find(prefix, at(0)).await.unwrap(), None);
+    assert_eq!(world.slow_keys.any(at(0)).await.unwrap(), None);
 }
 
 /// What would be refused in any case is not hashed.
@@ -110,4 +112,6 @@ pub async fn a_slow_key_that_is_revoked_or_expired_is_not_found(world: &World) {
     importing.commit(&change_of(AuditAction::Import, 1)).await.unwrap();
     let find = async |key: &ImportedKey, secs| world.slow_keys.find(&key.key.prefix, at(secs)).await.unwrap().is_some();
     assert!(find(&expired, 9).await && !find(&expired, 10).await && !find(&revoked, 0).await);
+    assert!(world.slow_keys.any(at(9)).await.unwrap().is_some());
+    assert_eq!(world.slow_keys.any(at(10)).await.unwrap(), None);
 }

@@ -148,6 +148,7 @@ macro_rules! contract {
                 switching_off_by_a_change_ends_what_disabling_ends
                 deleting_takes_everything_but_the_audit
                 are_searched_literally_and_filtered
+                with_foreign_passwords_are_counted_by_what_those_cost
                 a_user_with_very_many_sessions_can_be_disabled;
             sessions:
                 come_back_as_they_were_stored
@@ -289,6 +290,7 @@ macro_rules! contract_of_nodes {
             one_link_of_a_user_is_good
             a_name_goes_to_one
             keys_that_are_rotated_at_once_leave_one_active
+            keys_that_are_announced_at_once_leave_one_waiting
             a_user_that_is_deleted_leaves_nothing
             mail_is_sent_by_one
         }

@@ -7,7 +7,7 @@ use portcullis::domain::challenge::Challenge;
 use portcullis::domain::digest::Digest;
 use portcullis::domain::key_owner::KeyOwner;
 use portcullis::domain::password_reset::PasswordReset;
-use portcullis::domain::signing_key::{KeyState, KeyUse, SigningAlgorithm};
+use portcullis::domain::signing_key::{KeyState, KeyUse, SigningAlgorithm, SigningKey};
 use portcullis::domain::user::UserChanges;
 use portcullis::storage::sign_ins::{Completion, SignIn};
 use portcullis::storage::users::{Insert, Update};
@@ -175,6 +175,23 @@ pub async fn keys_that_are_rotated_at_once_leave_one_active(nodes: &Nodes) {
     .await;
     let all = nodes[1].signing_keys.list().await.unwrap();
     assert_eq!((all.len(), all.iter().filter(|key| key.state == KeyState::Active).count()), (7, 1));
+}
+
+pub async fn keys_that_are_announced_at_once_leave_one_waiting(nodes: &Nodes) {
+    let key = |number: usize, state| SigningKey {
+        state,
+        ..signing_key(&format!("kid-{number}"), KeyUse::Tokens, SigningAlgorithm::Es256)
+    };
+    nodes[0].signing_keys.insert_first(&key(100, KeyState::Active)).await.unwrap();
+    let before = nodes[0].invalidations.newest().await.unwrap();
+    let announced = at_once(16, nodes, |number, node| {
+        let (keys, key) = (Arc::clone(&node.signing_keys), key(number, KeyState::Next));
+        async move { keys.announce(&key, &change()).await.unwrap() }
+    });
+    assert_eq!(announced.await.into_iter().filter(|first| *first).count(), 1, "the others leave it to that one");
+    let all = nodes[1].signing_keys.list().await.unwrap();
+    assert_eq!((all.len(), all.iter().filter(|key| key.state == KeyState::Next).count()), (2, 1));
+    assert_eq!(nodes[1].invalidations.newest().await.unwrap().0, before.0 + 1);
 }
 
 pub async fn a_user_that_is_deleted_leaves_nothing(nodes: &Nodes) {

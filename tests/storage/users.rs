@@ -15,7 +15,7 @@ use portcullis::domain::scope::ScopeSet;
 use portcullis::domain::second_factor::{SecondFactor, SecondFactorId, TotpParameters};
 use portcullis::domain::session::SessionEnd;
 use portcullis::domain::user::{PasswordHash, User, UserChanges, UserId, UserQuery};
-use portcullis::storage::users::{Insert, PasswordSetting, Update};
+use portcullis::storage::users::{ForeignPasswords, Insert, PasswordSetting, Update};
 
 use crate::api_keys::api_key;
 use crate::sessions::session;
@@ -432,4 +432,55 @@ pub async fn are_searched_literally_and_filtered(world: &World) {
     assert_eq!(names(&world.users.list(&none).await.unwrap()), [""; 0]);
     let page = UserQuery { after: Some("Anna".to_owned()), is_active: Some(true), limit: 2, ..UserQuery::default() };
     assert_eq!(names(&world.users.list(&page).await.unwrap()), ["a\\b", "axb"]);
+}
+
+pub async fn with_foreign_passwords_are_counted_by_what_those_cost(world: &World) {
+    let insert = async |name: &str, password: &str| {
+        let user = User { password: PasswordHash::new(password.to_owned()), ..user(name) };
+        assert_eq!(world.users.insert(&user, &change()).await.unwrap(), Insert::Done);
+    };
+    insert("ours", "$argon2id$v=19$m=64,t=2,p=1$salt$hash").await;
+    assert_eq!(world.users.foreign_passwords().await.unwrap(), ForeignPasswords::default());
+    for (number, password) in [
+        "!unusable",
+        "",
+        "argon2$argon2id$v=19$m=102400,t=2,p=8$one$1",
+        "argon2$argon2id$v=19$m=102400,t=2,p=8$two$2",
+        "argon2$argon2i$v=19$m=512,t=2,p=2$one$1",
+        "bcrypt_sha256$$2b$12$one",
+        "bcrypt_sha256$$2b$12$two",
+        "bcrypt_sha256$$2b$10$one",
+        "pbkdf2_sha256$870000$one$1",
+        "pbkdf2_sha256$870000$two$2",
+        "pbkdf2_sha256$870000$two$3",
+        "pbkdf2_sha256$260000$one$1",
+        "md5$one$1",
+        "md5$two$2",
+        "0123456789abcdef0123456789abcdef",
+        "1123456789abcdef0123456789abcdef",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        insert(&number.to_string(), password).await;
+    }
+    let found = world.users.foreign_passwords().await.unwrap();
+    assert_eq!(found.users, 17);
+    let kinds: Vec<(u64, &str)> = found.kinds.iter().map(|(count, example)| (*count, example.text())).collect();
+    let mut sorted = kinds.clone();
+    sorted.sort_by_key(|(_, example)| *example);
+    assert_eq!(
+        sorted,
+        [
+            (2, "0123456789abcdef0123456789abcdef"),
+            (1, "argon2$argon2i$v=19$m=512,t=2,p=2$one$1"),
+            (2, "argon2$argon2id$v=19$m=102400,t=2,p=8$one$1"),
+            (1, "bcrypt_sha256$$2b$10$one"),
+            (2, "bcrypt_sha256$$2b$12$one"),
+            (2, "md5$one$1"),
+            (1, "pbkdf2_sha256$260000$one$1"),
+            (3, "pbkdf2_sha256$870000$one$1"),
+        ]
+    );
+    assert_eq!(world.users.foreign_passwords().await.unwrap(), found, "in one order");
 }

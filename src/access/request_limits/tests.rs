@@ -6,8 +6,8 @@ use parking_lot::Mutex;
 use super::*;
 use crate::domain::access_policy::AccessPolicy;
 use crate::domain::gcra::{Level, Spent};
-use crate::domain::key_reach::KeyReach;
-use crate::domain::principal::{Assurance, KeyLimits, Method};
+use crate::domain::key_bounds::{KeyBounds, KeyLimits};
+use crate::domain::principal::{Assurance, Method};
 use crate::domain::rate::Rate;
 use crate::domain::scope::ScopeSet;
 use crate::domain::user::UserId;
@@ -82,8 +82,7 @@ fn principal(subject: Subject, key: Option<(&str, KeyLimits)>) -> Principal {
         method: Method::ApiKey,
         scopes: ScopeSet::default(),
         key_id: key.map(|(id, _)| ApiKeyId(id.to_owned())),
-        key_limits: key.map(|(_, limits)| limits).unwrap_or_default(),
-        reach: KeyReach::default(),
+        bounds: KeyBounds { limits: key.map(|(_, limits)| limits).unwrap_or_default(), ..KeyBounds::default() },
         session_id: None,
         amr: Vec::new(),
         assurance: Assurance::OneFactor,

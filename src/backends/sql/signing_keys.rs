@@ -39,9 +39,9 @@ macro_rules! insert {
 }
 
 const ROTATIONS_AT_ONCE: u32 = 10;
+/// The index over keys that wait is what conflicts when another node was first.
 const ANNOUNCE: &str = "INSERT INTO signing_keys (kid, algorithm, key_use, state, sealed_private, created_at) \
-     SELECT $1, $2, $3, 'next', $4, $5 WHERE NOT EXISTS \
-     (SELECT 1 FROM signing_keys WHERE key_use = $6 AND algorithm = $7 AND state = 'next')";
+     VALUES ($1, $2, $3, 'next', $4, $5) ON CONFLICT DO NOTHING";
 
 const ACTIVE: &str = select!("WHERE key_use = $1 AND algorithm = $2 AND state = 'active'");
 
@@ -147,12 +147,7 @@ impl SigningKeys for SqlSigningKeys {
     async fn announce(&self, key: &SigningKey, change: &Change) -> Result<bool> {
         within_deadline(self.pool.deadline(), TABLE, async {
             let mut changing = self.pool.change().await?;
-            let announced = insertion(ANNOUNCE, key)
-                .bind(key.key_use.as_str())
-                .bind(key.algorithm.as_str())
-                .execute(changing.connection())
-                .await?
-                .rows_affected();
+            let announced = insertion(ANNOUNCE, key).execute(changing.connection()).await?.rows_affected();
             if announced == 0 {
                 return Ok(false);
             }

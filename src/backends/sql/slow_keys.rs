@@ -31,12 +31,18 @@ impl SlowKeys for SqlSlowKeys {
         let statement = sqlx::query_as(
             "SELECT s.key_id, s.hash FROM slow_api_keys s JOIN api_keys k ON k.id = s.key_id \
              WHERE k.prefix = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $2)",
-        )
-        .bind(prefix)
-        .bind(now.as_micros());
-        let row: Option<(String, String)> =
-            within_deadline(self.pool.deadline(), TABLE, statement.fetch_optional(self.pool.reads())).await?;
-        Ok(row.map(|(id, hash)| SlowKey { id: ApiKeyId(id), hash: PasswordHash::new(hash) }))
+        );
+        let statement = statement.bind(prefix).bind(now.as_micros()).fetch_optional(self.pool.reads());
+        Ok(within_deadline(self.pool.deadline(), TABLE, statement).await?.map(slow_key))
+    }
+
+    async fn any(&self, now: Timestamp) -> Result<Option<SlowKey>> {
+        let statement = sqlx::query_as(
+            "SELECT s.key_id, s.hash FROM slow_api_keys s JOIN api_keys k ON k.id = s.key_id \
+             WHERE k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $1) LIMIT 1",
+        );
+        let statement = statement.bind(now.as_micros()).fetch_optional(self.pool.reads());
+        Ok(within_deadline(self.pool.deadline(), TABLE, statement).await?.map(slow_key))
     }
 
     async fn upgrade(&self, key: &SlowKey, digest: &Digest, now: Timestamp) -> Result<()> {
@@ -61,4 +67,8 @@ impl SlowKeys for SqlSlowKeys {
         })
         .await
     }
+}
+
+fn slow_key((id, hash): (String, String)) -> SlowKey {
+    SlowKey { id: ApiKeyId(id), hash: PasswordHash::new(hash) }
 }

@@ -3,6 +3,7 @@
 mod row;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::AnyConnection;
@@ -24,7 +25,36 @@ use crate::domain::guess_subject::GuessSubject;
 use crate::domain::invalidation::Invalidation;
 use crate::domain::user::{PasswordHash, User, UserChanges, UserId, UserQuery};
 use crate::storage::Result;
-use crate::storage::users::{Insert, PasswordSetting, Update, Users};
+use crate::storage::users::{ForeignPasswords, Insert, PasswordSetting, Update, Users};
+
+/// All users are looked at, and nobody waits for it.
+const SURVEY: Deadline = Deadline::of(Duration::from_secs(60));
+
+/// By the algorithm and what it asks for, as far as that stands before the salt, in Django's formats. What is quick to check
+/// is one kind for each algorithm.
+macro_rules! foreign_passwords {
+    ($position:literal) => {
+        concat!(
+            "SELECT COUNT(*), MIN(password) FROM (SELECT password, CASE ",
+            "WHEN password LIKE 'argon2$%' THEN substr(password, 1, ",
+            $position,
+            "(password, ',p=') + 3) ",
+            "WHEN password LIKE 'bcrypt_sha256$%' THEN substr(password, 1, 20) ",
+            "WHEN password LIKE 'bcrypt$%' THEN substr(password, 1, 13) ",
+            "WHEN password LIKE 'md5$%' OR password LIKE 'sha1$%' THEN substr(password, 1, 3) ",
+            "WHEN password NOT LIKE '%$%' THEN '' ",
+            "ELSE substr(password, 1, ",
+            $position,
+            "(password, '$') + ",
+            $position,
+            "(substr(password, ",
+            $position,
+            "(password, '$') + 1), '$')) END AS kind FROM users ",
+            "WHERE password NOT LIKE '$%' AND password NOT LIKE '!%' AND password <> '') AS hashed ",
+            "GROUP BY kind ORDER BY kind"
+        )
+    };
+}
 
 #[derive(Clone)]
 pub struct SqlUsers {
@@ -115,6 +145,18 @@ impl Users for SqlUsers {
         let statement = sqlx::query_scalar("SELECT COUNT(*) FROM users");
         let count: i64 = within_deadline(self.pool.deadline(), TABLE, statement.fetch_one(self.pool.reads())).await?;
         u64::try_from(count).map_err(|_| corrupt(TABLE, "(all)", "a negative count"))
+    }
+
+    async fn foreign_passwords(&self) -> Result<ForeignPasswords> {
+        let kinds = self.pool.in_dialect(foreign_passwords!("instr"), foreign_passwords!("strpos"));
+        let statement = sqlx::query_as(kinds);
+        let rows: Vec<(i64, String)> = within_deadline(SURVEY, TABLE, statement.fetch_all(self.pool.reads())).await?;
+        if rows.is_empty() {
+            return Ok(ForeignPasswords::default());
+        }
+        let count = |count: i64| u64::try_from(count).unwrap_or(0);
+        let kinds = rows.into_iter().map(|(users, example)| (count(users), PasswordHash::new(example))).collect();
+        Ok(ForeignPasswords { users: self.count().await?, kinds })
     }
 
     async fn update(&self, id: &UserId, changes: &UserChanges, change: &Change) -> Result<Update> {

@@ -93,6 +93,28 @@ async fn a_record_is_loaded_once_until_it_is_old_or_forgotten() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_makes_nothing_last_longer_and_keeps_nobody_waiting() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let world = world();
+    world.clock.advance(HOUR);
+    let set_back = || world.clock.set(world.clock.now().minus(HOUR));
+    assert_eq!(world.get(Ok(Some("a"))).await.unwrap().as_deref(), Some("a"));
+    set_back();
+    assert_eq!(world.get(Ok(Some("b"))).await.unwrap().as_deref(), Some("b"), "nobody knows how old the first is");
+    world.clock.advance(HOUR);
+    assert_eq!(world.get(Ok(None)).await.unwrap(), None);
+    set_back();
+    assert_eq!(world.get(Ok(Some("c"))).await.unwrap().as_deref(), Some("c"), "nor how old an absence is");
+    // While the store is down, what may be too old is not served; and after it nobody waits for the clock.
+    world.clock.advance(HOUR);
+    assert_eq!(world.get(Ok(Some("d"))).await.unwrap().as_deref(), Some("d"));
+    set_back();
+    assert!(world.get(down()).await.is_err());
+    set_back();
+    assert_eq!(world.get(Ok(Some("e"))).await.unwrap().as_deref(), Some("e"));
+}
+
+#[tokio::test]
 async fn an_absence_is_remembered_briefly() {
     let world = world();
     assert_eq!(world.get(Ok(None)).await.unwrap(), None);

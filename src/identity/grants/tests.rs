@@ -9,8 +9,9 @@ use crate::domain::clock::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::key_owner::KeyOwner;
 use crate::domain::key_reach::MethodNames;
-use crate::domain::key_terms::KeyTerms;
+use crate::domain::key_terms::{IdleDays, KeyTerms};
 use crate::domain::network_set::NetworkSet;
+use crate::domain::rate::Rate;
 use crate::domain::role::{RoleName, RoleSet};
 use crate::domain::scope::Scope;
 use crate::domain::user::PasswordHash;
@@ -66,12 +67,7 @@ fn key(owner: KeyOwner, held: ScopeSet) -> ApiKey {
 }
 
 fn administrator(actor: Actor, held: ScopeSet) -> Administrator {
-    Administrator {
-        by: Initiator::without_request(actor),
-        scopes: held,
-        reach: KeyReach::default(),
-        key_expires_at: None,
-    }
+    Administrator { by: Initiator::without_request(actor), scopes: held, bounds: KeyBounds::default() }
 }
 
 #[test]
@@ -128,7 +124,7 @@ fn a_key_that_is_good_somewhere_reaches_no_key_that_is_good_elsewhere() {
         ..KeyReach::default()
     };
     let narrow = Administrator {
-        reach: reach("10.0.0.0/8", ""),
+        bounds: KeyBounds { reach: reach("10.0.0.0/8", ""), ..KeyBounds::default() },
         ..administrator(Actor::Service("desk".into()), scopes("keys:write"))
     };
     let of = |reach| {
@@ -139,8 +135,43 @@ fn a_key_that_is_good_somewhere_reaches_no_key_that_is_good_elsewhere() {
     for other in [reach("", ""), reach("", "GET"), reach("10.0.0.0/7", ""), reach("10.0.0.0/8 11.0.0.0/8", "")] {
         assert_eq!(narrow.reach_key(&of(other), None, &roles()), Err(Beyond::default()));
     }
-    assert_eq!(narrow.reach_within(reach("", "GET")), reach("10.0.0.0/8", "GET"));
-    assert_eq!(narrow.reach_within(reach("11.0.0.0/8", "")), reach("11.0.0.0/8", ""), "asked for, and then refused");
+    let within = |wanted| narrow.terms_within(KeyTerms { reach: wanted, ..KeyTerms::default() }).reach;
+    assert_eq!(within(reach("", "GET")), reach("10.0.0.0/8", "GET"));
+    assert_eq!(within(reach("11.0.0.0/8", "")), reach("11.0.0.0/8", ""), "asked for, and then refused");
+}
+
+#[test]
+fn a_key_is_made_less_by_any_and_more_only_by_one_that_is_as_much() {
+    let of = |terms: KeyTerms, held: &str| ApiKey { terms, ..key(KeyOwner::Service("robot".into()), scopes(held)) };
+    let idle = |days| KeyTerms { idle: IdleDays::new(days), ..KeyTerms::default() };
+    let rate = |text: &str| KeyTerms { rate: Some(Rate::parse(text).unwrap()), ..KeyTerms::default() };
+    let by = |terms: KeyTerms| Administrator {
+        bounds: KeyBounds::of(&of(terms, "")),
+        ..administrator(Actor::Service("desk".into()), scopes("keys:write"))
+    };
+    let free = || of(KeyTerms::default(), "");
+    let fast = by(rate("10/minute"));
+    for (before, after, by_rate, by_idle) in [
+        (free(), of(rate("1/minute"), ""), true, true),
+        (of(rate("1/minute"), ""), free(), false, false),
+        (of(rate("1/minute"), ""), of(rate("2/minute"), ""), false, false),
+        (of(idle(10), ""), of(idle(9), ""), true, true),
+        (of(idle(10), ""), of(idle(30), ""), false, true),
+        (of(idle(10), ""), of(idle(31), ""), false, false),
+        (of(idle(10), ""), of(idle(10), "keys:write"), false, true),
+        (free(), of(KeyTerms::default(), "keys:write"), false, false),
+        (of(KeyTerms::default(), "keys:write"), free(), true, true),
+    ] {
+        assert_eq!(fast.turn(&before, &after).is_ok(), by_rate, "{before:?} {after:?}");
+        assert_eq!(by(idle(30)).turn(&before, &after).is_ok(), by_idle, "{before:?} {after:?}");
+        assert_eq!(by(KeyTerms::default()).turn(&before, &after), Ok(()));
+    }
+    assert_eq!(fast.make(&rate("1/hour")), Err(Beyond::default()), "two are twice as much");
+    assert_eq!(by(idle(30)).make(&idle(30)), Ok(()));
+    for wider in [idle(31), KeyTerms::default()] {
+        assert_eq!(by(idle(30)).make(&wider), Err(Beyond::default()));
+    }
+    assert_eq!(by(idle(30)).terms_within(KeyTerms::default()), idle(30));
 }
 
 #[test]

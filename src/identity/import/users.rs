@@ -227,10 +227,14 @@ async fn merge(run: &mut Run<'_>, there: Candidate, remembered: Digest) -> Resul
         return Ok(());
     }
     let originals = [original.clone()];
-    let password_was = run.importing.known(ImportKind::Password, &originals).await?.remove(&original);
-    let password_was = password_was.map_or_else(|| password_digest(&here), |row| row.digest);
+    let taken = run.importing.known(ImportKind::Password, &originals).await?.remove(&original);
+    let taken = taken.unwrap_or_else(|| run.remembered(&original, &here.id.0, password_digest(&here)));
+    let password_was = taken.digest;
+    // A sign-in puts a better hash of the same password in the place of the one that was taken over.
+    let only_hashed_anew = here.password_changed_at <= taken.seen_at;
+    let password_here = if only_hashed_anew { password_was } else { password_digest(&here) };
     let of_profile = judge(profile(&user), profile(&here), remembered, overwrite);
-    let of_password = judge(password_digest(&user), password_digest(&here), password_was, overwrite);
+    let of_password = judge(password_digest(&user), password_here, password_was, overwrite);
 
     let mut after = here.clone();
     if of_profile == Verdict::Take {
@@ -260,9 +264,11 @@ async fn merge(run: &mut Run<'_>, there: Candidate, remembered: Digest) -> Resul
         () => tally.unchanged += 1,
     }
     let settled = |verdict, there, was| if verdict == Verdict::Conflict { was } else { there };
-    let row = |digest| Remembered { original: original.clone(), target: here.id.0.clone(), digest, seen_at: run.now };
-    let profile_row = row(settled(of_profile, profile(&user), remembered));
-    let password_row = row(settled(of_password, password_digest(&user), password_was));
+    let row = |digest, seen_at| Remembered { original: original.clone(), target: here.id.0.clone(), digest, seen_at };
+    let profile_row = row(settled(of_profile, profile(&user), remembered), run.now);
+    // Not when it was last seen, but when it came: whoever has changed it since has done so here.
+    let came_at = if of_password == Verdict::Take { run.now } else { taken.seen_at };
+    let password_row = row(settled(of_password, password_digest(&user), password_was), came_at);
     run.importing.remember(ImportKind::User, &[profile_row]).await?;
     run.importing.remember(ImportKind::Password, &[password_row]).await?;
     Ok(())

@@ -329,9 +329,13 @@ impl World {
 
     /// Takes over other routes, where nothing else was planned.
     pub fn reload_routes(&self, routes: &str) {
-        let plan = Plan { routes: Some(routes.to_owned()), ..Plan::default() };
+        self.reload(&Plan { routes: Some(routes.to_owned()), ..Plan::default() });
+    }
+
+    /// Takes over what another plan says of the configuration.
+    pub fn reload(&self, plan: &Plan) {
         let directory = self.directory.path();
-        let text = configuration(&plan, directory, self.upstream.address(), &self.access_log);
+        let text = configuration(plan, directory, self.upstream.address(), &self.access_log);
         let settings = config::read(&text, "test.yaml", directory, &plan.environment);
         self.gateway().reload(settings).unwrap_or_else(|refused| panic!("{refused}\n{text}"));
     }

@@ -122,9 +122,56 @@ fn what_changed_there_comes_and_what_changed_here_stays() {
 
     // Unless it is to be overwritten.
     let report = successor.import(&copy.from(), &ImportOptions { overwrite: true, ..options() });
-    assert_eq!(tally(&report, USERS).updated, 2, "the changed name and the upgraded hash: {report:?}");
+    assert_eq!(tally(&report, USERS).updated, 1, "the changed name: {report:?}");
+    assert!(user("36").password.text().starts_with("$argon2id$"), "the same password, in a better hash");
     assert_eq!((user("1").first_name.as_str(), user("1").email.as_str()), ("", "new@example.test"));
     assert_eq!(successor.login("low.iterations", "Low-Iter-1").status, 200);
+}
+
+#[test]
+fn a_password_that_was_hashed_anew_here_was_not_changed_here() {
+    let successor = Successor::start("at_sign_in: false");
+    let (world, copy) = (&successor.world, Copy::of("db.sqlite3"));
+    successor.import(&copy.from(), &options());
+    assert_eq!(successor.login("low.iterations", "Low-Iter-1").status, 200);
+    let again = |expected: (u64, u64), why: &str| {
+        let report = successor.import(&copy.from(), &options());
+        let users = tally(&report, USERS);
+        assert_eq!((users.updated, users.kept), expected, "{why}: {report:?}");
+    };
+    let set_there = |from: u32| {
+        let statement =
+            "UPDATE auth_user SET password = (SELECT password FROM auth_user WHERE id = {from}) WHERE id = 36";
+        copy.change(&successor, &statement.replace("{from}", &from.to_string()));
+    };
+    again((0, 0), "nothing was changed anywhere");
+    again((0, 0), "nor since");
+    // Changed there, once and again, with a sign-in here in between.
+    for (from, password) in [(1, None), (2, None), (1, Some("kept"))] {
+        let secrets = super::secrets();
+        let of_user = secrets["users"].as_array().unwrap().iter().find(|user| user["id"] == from).unwrap().clone();
+        let new = of_user["password"].as_str().unwrap().to_owned();
+        set_there(from);
+        match password {
+            None => {
+                again((1, 0), "changed there");
+                assert_eq!(successor.login("low.iterations", "Low-Iter-1").status, 401);
+                assert_eq!(successor.login("low.iterations", &new).status, 200, "{from}");
+                again((0, 0), "hashed anew");
+            }
+            // Changed here too: that stays.
+            Some(kept) => {
+                let set = portcullis::domain::secret::Secret::new(format!("{kept} for ever and a day"));
+                let user = world.wait(world.stores.users.find_fresh(&user_id("36"))).unwrap().unwrap();
+                world.wait(world.administration.users.give_password(&user, set, &crate::harness::operator())).unwrap();
+                world.settle();
+                for _ in 0..2 {
+                    again((0, 1), "changed here");
+                    assert_eq!(successor.login("low.iterations", &format!("{kept} for ever and a day")).status, 200);
+                }
+            }
+        }
+    }
 }
 
 #[test]
