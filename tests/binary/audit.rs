@@ -130,6 +130,8 @@ fn a_command_writes_to_the_file_that_the_server_writes_to() {
     let server = place.serve();
     place.create_user("anna");
     server.tokens("anna");
+    // The server writes what it has to tell a moment later, and each process for itself.
+    crate::harness::eventually("the sign-in", || (told(&log()).len() == 2).then_some(()));
     let made = place.run(&["keys", "create", "--name", "x"]);
     assert_eq!(made.success().stderr, "");
     crate::harness::eventually("all lines", || (told(&log()).len() == 3).then_some(()));

@@ -139,7 +139,7 @@ fn explain_shows_the_route_and_exits_with_one_where_there_is_none() {
     let place = Place::configured(unused(), "");
     let found = place.run(&["explain", "get", "/a/b?c=d"]);
     let text = &found.success().stdout;
-    for expected in ["route      all", "jwt or api_key", "forwards   /a/b?c=d", "X-Auth-User-Id"] {
+    for expected in ["route      all", "jwt or api_key", "forwards   /a/b?c=d", "x-auth-user-id"] {
         assert!(text.contains(expected), "{expected}: {text}");
     }
     let own = place.json(&["explain", "POST", "http://any.host/api/v1/auth/token/"], "");

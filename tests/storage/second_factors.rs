@@ -280,7 +280,8 @@ pub async fn of_parallel_uses_of_one_proof_one_counts(world: &World) {
                     let next = self::device(&format!("{number} of {user}"), &user);
                     factors.begin(&next, Some(&proof), &change()).await.unwrap()
                 } else {
-                    factors.replace_recovery_codes(&user, &[code("x")], &proof, at(20), &change()).await.unwrap()
+                    let codes = [code(&format!("x of {user}"))];
+                    factors.replace_recovery_codes(&user, &codes, &proof, at(20), &change()).await.unwrap()
                 }
             }
         })
