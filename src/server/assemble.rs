@@ -85,7 +85,7 @@ struct TokenTerms {
 /// The one in force.
 pub type InForce = Arc<ArcSwap<Assembly>>;
 
-/// Puts together what `settings` say, on the foundation that is there. Each [`Part`] of `before` that would be made from the
+/// Puts together what `settings` say, on the foundation that is there. Each part of `before` that would be made from the
 /// same again is taken over.
 pub async fn assemble(
     settings: &Settings,
